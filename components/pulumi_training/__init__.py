@@ -1,0 +1,1 @@
+"""A distributed training run as a Pulumi resource."""
