@@ -1,0 +1,46 @@
+"""`script_params` as an ordered list of strings, in the program's own process.
+
+Maps lose their order on Pulumi's wire and numbers become doubles there, so the list is made before it. The
+rules are those of Azure ML's Estimator with one difference: an empty string stays an argument, and a flag
+without a value is `True`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+
+def flatten(parameters: Mapping[Any, Any], render: Callable[[Any], str] | None = None) -> list[str]:
+    """`{"--epochs": 5, "--sizes": [1, 2], "--verbose": True}` as `["--epochs", "5", "--sizes", "1", "2", "--verbose"]`.
+
+    `True` gives the name alone and `False` leaves it out; `None` gives the name alone, as the Estimator does;
+    a list or tuple gives one argument for each item, without its `None`s; all else one argument.
+    Numbers are written as Python writes them (`1.0` stays `1.0`, integers keep every digit).
+    `render` turns values that are not plain (data references, outputs) into strings.
+
+    Raises:
+        TypeError: a value is a mapping or a set, which have no order to give arguments in.
+    """
+    flat: list[str] = []
+    for name, value in parameters.items():
+        if value is False:
+            continue
+        flat.append(_text(name, render))
+        if value is True or value is None:
+            continue
+        items: Iterable[Any] = value if isinstance(value, (list, tuple)) else (value,)
+        flat.extend(_text(item, render) for item in items if item is not None)
+    return flat
+
+
+def _text(value: Any, render: Callable[[Any], str] | None) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (bool, int, float)):
+        return str(value)
+    if isinstance(value, bytes):
+        raise TypeError(f"{value!r} is bytes; decode it to text first")
+    if isinstance(value, (Mapping, set, frozenset)):
+        raise TypeError(f"{value!r} is a {type(value).__name__}; give a list, or one parameter for each item")
+    return render(value) if render else str(value)

@@ -1,0 +1,57 @@
+"""Where a run executes, as one flat object: the `ref` output of a ComputeCluster."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from .fields import Model, ignored, inplace, key
+
+
+class TargetName(str, Enum):
+    """The places a run can execute."""
+
+    LOCAL = "local"
+    DOCKER = "docker"
+    KUBERNETES = "kubernetes"
+    AZUREML = "azureml"
+
+
+class WorkspaceRef(Model):
+    """A workspace: where the records of its runs are kept, and the target's own settings."""
+
+    target: TargetName = key(description="The target: local, docker, kubernetes or azureml.", example="local")
+    workspace: str = key(description="The workspace's name; part of every run id.", example="lab")
+    store: str = ignored(
+        description="Where records are kept: a folder or any fsspec URL. A relative folder is resolved against "
+        "the program's folder.",
+        example="./.training/lab",
+    )
+    settings: dict[str, str] = ignored({}, description="The target's own settings.")
+
+
+class ComputeRef(WorkspaceRef):
+    """A cluster of a workspace: how many nodes, slots and GPUs a run may ask for, and what a node costs."""
+
+    cluster: str = ignored("default", description="The cluster's name; runs of one cluster share its slots.", example="cpu")
+    max_nodes: int = ignored(1, ge=1, description="The most nodes that a run may use.", example=2)
+    slots_per_node: int = ignored(1, ge=1, description="Places for processes on a node; the most processes a node may run.", example=2)
+    gpus_per_node: int = ignored(0, ge=0, description="GPUs on a node, shared out to its slots.", example=0)
+    price_per_node_hour: float | None = inplace(
+        None, ge=0, description="What a node costs in an hour, in any currency; makes preview and outputs tell costs.", example=3.06
+    )
+
+    @property
+    def total_slots(self) -> int:
+        """Slots of the whole cluster."""
+        return self.max_nodes * self.slots_per_node
+
+
+class EnvironmentRef(Model):
+    """An environment made by an Environment resource: its `ref` output."""
+
+    id: str = ignored(description="The resource's id.")
+    digest: str = key(description="The digest of what is installed.")
+    target: TargetName = ignored(description="The target it was made for.")
+    location: str = ignored(description="Where it is: a folder, or an image.")
+
+

@@ -1,0 +1,123 @@
+"""From wire values to a job: every problem at once, each with its path and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_snake
+
+from .errors import Problem, SpecError
+from .job import JobSpec
+from .rules import RULES
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_job(inputs: Mapping[str, Any], unknown: Collection[str] = ()) -> tuple[JobSpec, list[Problem]]:
+    """A job and everything wrong with it.
+
+    `inputs` are decoded wire values in camelCase; `unknown` names the top-level properties that preview cannot
+    know yet. Refused and unknown properties have their defaults in the job that is returned, and rules that
+    read them are passed over.
+    """
+    given = {name: value for name, value in inputs.items() if name not in unknown and value is not None}
+    job, problems, refused = _read_partly(JobSpec, given)
+    passed_over = {to_snake(name) for name in (*unknown, *refused)}
+    for rule, fields in RULES.items():
+        if not passed_over.intersection(fields):
+            problems.extend(rule(job))
+    return job, problems
+
+
+def require_job(inputs: Mapping[str, Any]) -> JobSpec:
+    """A job without problems.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    job, problems = read_job(inputs)
+    if problems:
+        raise SpecError(problems)
+    return job
+
+
+def read(model: type[M], inputs: Mapping[str, Any], path: str = "") -> M:
+    """A small model read whole.
+
+    Raises:
+        SpecError: with every problem found, each path below `path`.
+    """
+    try:
+        return model.model_validate(dict(inputs))
+    except ValidationError as error:
+        raise SpecError(list(_problems(model, error, path))) from error
+
+
+def _read_partly(model: type[M], given: dict[str, Any]) -> tuple[M, list[Problem], set[str]]:
+    try:
+        return model.model_validate(given), [], set()
+    except ValidationError as error:
+        problems = list(_problems(model, error, ""))
+        refused = {str(line["loc"][0]) for line in error.errors()}
+    rest = {name: value for name, value in given.items() if name not in refused and to_snake(name) not in refused}
+    return model.model_validate(rest), problems, refused
+
+
+def _problems(model: type[BaseModel], error: ValidationError, prefix: str) -> list[Problem]:
+    found: dict[str, Problem] = {}
+    for line in error.errors(include_url=False):
+        path = _path(prefix, line["loc"])
+        found.setdefault(path, Problem(path, _words(model, line)))
+    return list(found.values())
+
+
+def _path(prefix: str, location: tuple[int | str, ...]) -> str:
+    path = prefix
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step.isidentifier():
+            path += f".{step}" if path else step
+        elif step != "[key]":
+            path += f'["{step}"]'
+    return path
+
+
+def _words(model: type[BaseModel], line: Any) -> str:
+    kind, given, context = line["type"], line["input"], line.get("ctx", {})
+    shown = _shown(given)
+    if kind == "extra_forbidden":
+        names = [field.alias or name for name, field in model.model_fields.items()]
+        near = difflib.get_close_matches(str(line["loc"][-1]), names, n=1)
+        return "there is no such property" + (f"; did you mean {near[0]}?" if near else "")
+    if kind == "missing":
+        return "is missing"
+    if kind == "enum":
+        return f"{shown} is not one of {context['expected']}"
+    if kind == "int_from_float":
+        return f"{shown} is not a whole number; write {round(given)}"
+    if kind in ("int_parsing", "int_type", "int_parsing_size"):
+        return f"{shown} is not a whole number; write one, as 2"
+    if kind in ("float_parsing", "float_type"):
+        return f"{shown} is not a number; write one, as 2.5"
+    if kind in ("greater_than_equal", "greater_than", "less_than_equal"):
+        sign = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}[kind]
+        return f"{shown} is out of range; write {sign} {context.get('ge', context.get('gt', context.get('le')))}"
+    if kind == "string_type":
+        return f"{shown} is not a text; write it in quotes"
+    if kind == "string_pattern_mismatch":
+        return f"{shown} is not of the form {context['pattern']}"
+    if kind in ("bool_parsing", "bool_type"):
+        return f"{shown} is neither true nor false"
+    if kind in ("list_type", "dict_type", "model_type", "model_attributes_type"):
+        wanted = {"list_type": "a list", "dict_type": "a map"}.get(kind, "an object")
+        return f"{shown} is not {wanted}"
+    return f"{line['msg']} (given {shown})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
