@@ -1,0 +1,153 @@
+"""One attempt of a run: its intent, its document, its events, and its folder on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..spec.errors import TransientError
+from .documents import AttemptDocument, decode, encode
+from .events import Event, EventLog
+from .files import OURS, locked
+from .store import NotFound, Store, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .manifest import Manifest
+    from .sync import SyncReport
+
+_SUBFOLDERS = ("events", "launch", "ranks", "metrics", "logs/std", "logs/stacks", "outputs")
+# Written every second or so; the next one repairs what a power cut took.
+_FLEETING = frozenset(("progress", "metrics", "queue_position", "cost"))
+
+
+class Attempt:
+    """Attempt `number` of `run_id` in `store`. Making the object touches nothing."""
+
+    def __init__(self, store: Store, run_id: str, number: int, secrets: tuple[str, ...] = ()) -> None:
+        self.store = store
+        self.run_id = run_id
+        self.number = number
+        self.prefix = f"runs/{run_id}/attempts/{number}"
+        self._secrets = secrets
+        self._events = EventLog(store, f"{self.prefix}/events", secrets)
+
+    @property
+    def location(self) -> str:
+        """Where the attempt is kept: a folder or a URL, without credentials."""
+        return f"{self.store.display.rstrip('/')}/{self.prefix}"
+
+    @property
+    def folder(self) -> Path:
+        """The attempt as a folder of this machine: the record itself, or a staging folder for a remote store."""
+        local = self.store.local_path(self.prefix)
+        if local is not None:
+            return local
+        from .staging import staging_folder
+
+        return staging_folder(self.store.url, self.run_id, self.number)
+
+    def create(self, document: AttemptDocument) -> bool:
+        """Writes the intent, if nobody did yet, and makes the folder: whether this caller was the first."""
+        stamped = document if document.created_at else replace(document, created_at=time.time())
+        if not self.store.create(self._key, encode(stamped.to_json(), self._secrets)):
+            return False
+        self.prepare_folder()
+        return True
+
+    def prepare_folder(self) -> Path:
+        """Makes the folder and its subfolders where they are missing, as on a second machine, and names it."""
+        folder = self.folder
+        try:
+            for name in _SUBFOLDERS:
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{folder} cannot be made: {error.strerror or error}; free or permit it, or set "
+                "TRAINING_STATE_DIR to another folder"
+            ) from error
+        return folder
+
+    def exists(self) -> bool:
+        """Whether the intent was written."""
+        return self.store.exists(self._key)
+
+    def document(self) -> AttemptDocument:
+        """Where the attempt stands now. Raises `NotFound` before the intent."""
+        return AttemptDocument.from_json(decode(self.store.read(self._key), f"{self.location}/attempt.json"))
+
+    def update(self, **changes: Any) -> AttemptDocument:
+        """Changes fields of the document, under a lock of this machine, and returns it.
+
+        An `outcome` alone brings its status along. Fields that did not change cost no write. In a remote
+        store, two machines that update at once leave the later one's document: the driver's lock keeps that
+        away.
+        Raises `AlreadyEnded`, `NotFound`, `TransientError` when another process keeps the lock for 10 s.
+        """
+        if not self.folder.is_dir():
+            if not self.exists():
+                raise NotFound(self._key, self.store.display)
+            self.prepare_folder()
+        try:
+            with locked(self.folder / f"{OURS}attempt.lock"):
+                old = self.document()
+                new = old.changed(**changes)
+                if new != old:
+                    fleeting = _FLEETING.issuperset(changes)
+                    self.store.write(self._key, encode(new.to_json(), self._secrets), durable=not fleeting)
+                return new
+        except TimeoutError as error:
+            raise TransientError(str(error)) from error
+        except OSError as error:
+            raise StoreError(f"{self.folder} cannot be written: {error.strerror or error}") from error
+
+    def event(self, kind: str, message: str = "", **data: Any) -> None:
+        """Adds an event: a kind, words for a person, data for a program."""
+        self._events.append(kind, message, **data)
+
+    def events(self, after: str | None = None) -> Iterator[Event]:
+        """The events after a cursor, oldest first."""
+        return self._events.read(after)
+
+    def sync_logs(self) -> SyncReport:
+        """Brings logs, metrics and rank facts that changed to a remote store; see `sync.sync`."""
+        from .sync import sync
+
+        return sync(self, outputs=False)
+
+    def sync_all(self, progress: Callable[[str], None] | None = None) -> SyncReport:
+        """Brings everything that changed to a remote store, outputs included; see `sync.sync`."""
+        from .sync import sync
+
+        return sync(self, outputs=True, progress=progress)
+
+    def write_manifest(self, progress: Callable[[str], None] | None = None) -> Manifest:
+        """Digests `outputs/` and keeps `manifest.json`; unchanged files are not read again."""
+        from .manifest import build
+
+        manifest = build(
+            self.folder / "outputs", cache=self.folder / f"{OURS}digests.json", progress=progress
+        )
+        self.store.write(f"{self.prefix}/manifest.json", encode(manifest.to_json()))
+        return manifest
+
+    def manifest(self) -> Manifest | None:
+        """What `write_manifest` kept, or None before."""
+        from .manifest import Manifest
+
+        try:
+            data = self.store.read(f"{self.prefix}/manifest.json")
+        except NotFound:
+            return None
+        return Manifest.from_json(decode(data, f"{self.location}/manifest.json"))
+
+    @property
+    def _key(self) -> str:
+        return f"{self.prefix}/attempt.json"
+
+    def __repr__(self) -> str:
+        return f"Attempt({self.location!r})"
