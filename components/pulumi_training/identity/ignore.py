@@ -1,0 +1,133 @@
+"""Which files of a source directory belong to the run, and which are left out.
+
+- `.amlignore` in the root wins over `.gitignore` in the root; they are never merged (Azure ML's rule: see
+  "Storage limits of experiment snapshots" in its documentation). Ignore files in deeper folders and above the
+  source directory are not read, again as Azure ML does; a deeper one is an ordinary file of the tree.
+- Patterns are git's. As in git a folder that is out is not entered, so `!data/keep.csv` cannot bring back a
+  file from a folder left out by `data/`; write `data/*` and `!data/keep.csv`.
+- Always out, whatever the patterns say: `OUT_ANYWHERE`, `OUT_AT_ROOT`, and every folder with a `pyvenv.cfg`.
+- The ignore file in the root is itself left out: a comment added to it must not train anything again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..spec.errors import Problem, SpecError
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+IGNORE_FILES = (".amlignore", ".gitignore")
+"""The first of these in the root is read, the other is not."""
+
+OUT_ANYWHERE = frozenset(
+    (
+        # version control
+        ".git", ".hg", ".svn",
+        # environments, and packages that are installed rather than written
+        ".venv", "venv", "node_modules", ".tox", ".nox",
+        # what tools leave behind
+        "__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store",
+        # this package's and Pulumi's own state
+        ".training", ".pulumi",
+    )
+)  # fmt: skip
+"""Names that are out at any depth, folders and files alike (`.git` is a file in a worktree or submodule)."""
+
+OUT_AT_ROOT = frozenset(("outputs", "logs", *IGNORE_FILES))
+"""Names that are out in the root only: what a run writes there, and the ignore files."""
+
+VENV_MARK = "pyvenv.cfg"
+"""A folder below the root that holds this file is a virtual environment, whatever its name."""
+
+
+@dataclass(frozen=True)
+class IgnoreRules:
+    """The rules of one source directory.
+
+    `source` is the name of the file they came from, or empty; `digest` changes with any change of the rules
+    and tells whether remembered decisions still hold.
+    """
+
+    source: str
+    digest: str
+    spec: GitIgnoreSpec | None
+    quick: re.Pattern[str] | None
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether the patterns leave out `path`: relative, posix, with a trailing `/` for a folder.
+
+        Only asked for paths whose parent folders are in.
+        """
+        if self.spec is None or (self.quick is not None and self.quick.match(path) is None):
+            return False
+        return self.spec.match_file(path)
+
+
+def load_rules(root: str) -> IgnoreRules:
+    """Reads the rules of the source directory `root`. Raises SpecError for a file that cannot be understood."""
+    for name in IGNORE_FILES:
+        try:
+            with open(os.path.join(root, name), "rb") as file:
+                content = file.read()
+        except (FileNotFoundError, IsADirectoryError):
+            continue
+        except OSError as error:
+            raise _refuse(f"{name} cannot be read: {error.strerror}") from error
+        return _parse(name, content)
+    return IgnoreRules(source="", digest=_digest("", b""), spec=None, quick=None)
+
+
+def built_in_rule(path: str) -> str:
+    """The name in `path` (relative, posix) that is always out, or an empty string."""
+    parts = path.split("/")
+    if parts[0] in OUT_AT_ROOT:
+        return parts[0]
+    return next((part for part in parts if part in OUT_ANYWHERE), "")
+
+
+def _parse(name: str, content: bytes) -> IgnoreRules:
+    lines = content.decode("utf-8-sig", "surrogateescape").splitlines()
+    written = [line for line in lines if line.strip() and not line.startswith("#")]
+    digest = _digest(name, content)
+    if not written:
+        return IgnoreRules(name, digest, None, None)
+    # Imported here: 20 ms that a tree without patterns need not pay.
+    from pathspec import GitIgnoreSpec
+    from pathspec.patterns.gitwildmatch import GitWildMatchPatternError
+
+    try:
+        spec = GitIgnoreSpec.from_lines(written)
+    except GitWildMatchPatternError as error:
+        raise _refuse(f"{name} has a pattern that git does not know: {error}") from error
+    return IgnoreRules(name, digest, spec, _quick(spec))
+
+
+def _quick(spec: GitIgnoreSpec) -> re.Pattern[str] | None:
+    """One expression that matches whatever any excluding pattern may match; most paths need no more."""
+    sources = []
+    for pattern in spec.patterns:
+        if pattern.include:
+            expression = getattr(pattern, "regex", None)
+            if not isinstance(expression, re.Pattern) or not isinstance(expression.pattern, str):
+                return None
+            # Two groups of one name may not stand in one expression.
+            sources.append(re.sub(r"\(\?P<\w+>", "(?:", expression.pattern))
+    try:
+        return re.compile("|".join(f"(?:{source})" for source in sources) or r"(?!)")
+    except re.error:
+        return None
+
+
+def _digest(name: str, content: bytes) -> str:
+    built_in = " ".join(sorted(OUT_ANYWHERE | OUT_AT_ROOT))
+    return hashlib.sha256(f"{name}\0{built_in}\0".encode() + content).hexdigest()
+
+
+def _refuse(message: str) -> SpecError:
+    return SpecError(Problem("sourceDirectory", message))
