@@ -24,7 +24,9 @@ def find_entry(tree_root: Path | str, entry_script: str, tree: Tree) -> str:
         raise _refuse("is empty; give the script's path inside the source directory")
     path = _relative(root, entry_script)
     if path is None:
-        raise _refuse(f"{shown} is outside the source directory {printable(root)}; only what is in it reaches the run")
+        raise _refuse(
+            f"{shown} is outside the source directory {printable(root)}; only what is in it reaches the run"
+        )
     paths = {entry.path for entry in tree.entries}
     if path in paths:
         return path

@@ -70,7 +70,9 @@ class Flights(Generic[T]):
         with self._lock:
             slot = self._slots.pop(key, None) or _Slot()
             self._slots[key] = slot  # the newest last
-            for old in [k for k, s in self._slots.items() if not s.is_running and s is not slot][: -self.KEPT]:
+            for old in [k for k, s in self._slots.items() if not s.is_running and s is not slot][
+                : -self.KEPT
+            ]:
                 del self._slots[old]
             return slot
 

@@ -92,20 +92,28 @@ def built_in_rule(path: str) -> str:
 
 
 def _parse(name: str, content: bytes) -> IgnoreRules:
-    lines = content.decode("utf-8-sig", "surrogateescape").splitlines()
+    # As git reads it: lines end at a newline only, with a carriage return before it or without.
+    lines = [line.removesuffix("\r") for line in content.decode("utf-8-sig", "surrogateescape").split("\n")]
     written = [line for line in lines if line.strip() and not line.startswith("#")]
     digest = _digest(name, content)
     if not written:
         return IgnoreRules(name, digest, None, None)
-    # Imported here: 20 ms that a tree without patterns need not pay.
+    # Imported here: a tree without patterns need not pay for it.
     from pathspec import GitIgnoreSpec
-    from pathspec.patterns.gitwildmatch import GitWildMatchPatternError
+
+    spec = GitIgnoreSpec.from_lines([line for line in written if _is_valid(line)])
+    return IgnoreRules(name, digest, spec, _quick(spec))
+
+
+def _is_valid(line: str) -> bool:
+    """Whether the pattern means something; git passes over one that does not (`!`, a backslash at the end)."""
+    from pathspec import GitIgnoreSpec
 
     try:
-        spec = GitIgnoreSpec.from_lines(written)
-    except GitWildMatchPatternError as error:
-        raise _refuse(f"{name} has a pattern that git does not know: {error}") from error
-    return IgnoreRules(name, digest, spec, _quick(spec))
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True
 
 
 def _quick(spec: GitIgnoreSpec) -> re.Pattern[str] | None:

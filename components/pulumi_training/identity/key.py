@@ -22,7 +22,9 @@ def canonical_json(value: Any) -> bytes:
     Pulumi's wire has only doubles, so that whole floats and integers must be the same. Raises TypeError for
     what JSON cannot say (sets, bytes, keys that are not strings), ValueError for NaN and infinities.
     """
-    text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return text.encode("utf-8", "surrogatepass")
 
 

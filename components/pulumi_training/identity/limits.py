@@ -62,7 +62,9 @@ class _Item:
     below: dict[str, _Item] = field(default_factory=dict)
 
     def describe(self) -> str:
-        return f"{readable(self.size)} in {self.count} files" if self.path.endswith("/") else readable(self.size)
+        return (
+            f"{readable(self.size)} in {self.count} files" if self.path.endswith("/") else readable(self.size)
+        )
 
 
 def _total(files: Sequence[tuple[str, os.stat_result]]) -> _Item:

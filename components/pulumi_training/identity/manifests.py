@@ -50,7 +50,11 @@ def _path(folder: Path, digest: str) -> Path:
 def _prune(folder: Path) -> None:
     with os.scandir(folder) as listing:
         found = sorted(
-            ((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path) for entry in listing if entry.name.endswith(".json")),
+            (
+                (entry.stat().st_mtime_ns, entry.stat().st_size, entry.path)
+                for entry in listing
+                if entry.name.endswith(".json")
+            ),
             reverse=True,
         )
     total = 0

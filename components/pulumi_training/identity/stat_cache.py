@@ -111,7 +111,10 @@ def _encode(snapshot: Snapshot) -> bytes:
 def _decode(content: bytes) -> Snapshot | None:
     start = len(_MAGIC) + 4
     body = memoryview(content)[start:]
-    if not content.startswith(_MAGIC) or zlib.crc32(body).to_bytes(4, "little") != content[len(_MAGIC) : start]:
+    if (
+        not content.startswith(_MAGIC)
+        or zlib.crc32(body).to_bytes(4, "little") != content[len(_MAGIC) : start]
+    ):
         return None
     try:
         count, outs, folders, rules = _HEAD.unpack_from(body)
@@ -123,7 +126,7 @@ def _decode(content: bytes) -> Snapshot | None:
             return None
         return Snapshot(
             rules_digest=rules.hex(),
-            files=dict(zip(names, records, strict=False)),  # type: ignore[arg-type]
+            files=dict(zip(names, records, strict=False)),
             left_out=set(names[count : count + outs]),
             folders=set(names[count + outs :]),
         )

@@ -66,7 +66,11 @@ _flights: Flights[Tree] = Flights()
 
 
 def read_tree(
-    root: Path | str, *, limits: TreeLimits | None = None, cache: StatCache | None = None, max_age: float = 0.0
+    root: Path | str,
+    *,
+    limits: TreeLimits | None = None,
+    cache: StatCache | None = None,
+    max_age: float = 0.0,
 ) -> Tree:
     """Reads the source directory `root`; files that `cache` knows unchanged are not opened.
 
@@ -95,7 +99,9 @@ def existing_folder(root: Path | str) -> str:
         return os.path.realpath(place)
     shown = printable(str(root))
     if os.path.lexists(place):
-        what = "is a link that leads nowhere" if os.path.islink(place) else "is a file; give the folder it is in"
+        what = (
+            "is a link that leads nowhere" if os.path.islink(place) else "is a file; give the folder it is in"
+        )
         raise SpecError(Problem("sourceDirectory", f"{shown} {what}"))
     parent, missing = os.path.split(place)
     while parent != os.path.dirname(parent) and not os.path.isdir(parent):
@@ -128,7 +134,9 @@ def _read(root: str, limits: TreeLimits, cache: StatCache | None) -> Tree:
     scanned_at = time.time_ns()
     rules, found = scan(root, limits, remembered)
     snapshot = Snapshot(rules.digest, {}, found.left_out, found.folders)
-    entries, was_read = _entries(root, found.files, remembered.files if remembered else {}, snapshot.files, scanned_at)
+    entries, was_read = _entries(
+        root, found.files, remembered.files if remembered else {}, snapshot.files, scanned_at
+    )
     if cache and (was_read or remembered is None or _differ(remembered, snapshot)):
         cache.save(root, snapshot)
     return Tree(Path(root), entries, tree_digest(entries))
@@ -155,12 +163,18 @@ def _entries(
     entries = []
     for index, (path, stat) in enumerate(files):
         if index not in gone:
-            entries.append(FileEntry(path, stat.st_size, bool(stat.st_mode & _EXECUTABLE), after[path][4].hex()))
+            entries.append(
+                FileEntry(path, stat.st_size, bool(stat.st_mode & _EXECUTABLE), after[path][4].hex())
+            )
     return tuple(entries), bool(changed)
 
 
 def _read_changed(
-    root: str, files: list[tuple[str, os.stat_result]], changed: list[int], after: dict[str, Known], scanned_at: int
+    root: str,
+    files: list[tuple[str, os.stat_result]],
+    changed: list[int],
+    after: dict[str, Known],
+    scanned_at: int,
 ) -> set[int]:
     """Reads the files at `changed` until each holds still; gives the places of those that vanished."""
     gone: set[int] = set()
@@ -175,7 +189,9 @@ def _read_changed(
                     gone.add(index)
                 else:
                     problems.append(
-                        Problem("sourceDirectory", f"{printable(path)} cannot be read: {digested.error.strerror}")
+                        Problem(
+                            "sourceDirectory", f"{printable(path)} cannot be read: {digested.error.strerror}"
+                        )
                     )
                 continue
             now = digested.stat or stat
@@ -189,7 +205,9 @@ def _read_changed(
         if not changed:
             break
     problems += [
-        Problem("sourceDirectory", f"{printable(files[index][0])} is being written to; let it rest, {_WAY_OUT}")
+        Problem(
+            "sourceDirectory", f"{printable(files[index][0])} is being written to; let it rest, {_WAY_OUT}"
+        )
         for index in changed
     ]
     if problems:

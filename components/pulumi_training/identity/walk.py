@@ -78,7 +78,9 @@ class _Walk:
             self._folder(entries, prefix, folder, chain)
         return self.found
 
-    def _folder(self, entries: list[os.DirEntry[str]], prefix: str, folder: str, chain: tuple[str, ...]) -> None:
+    def _folder(
+        self, entries: list[os.DirEntry[str]], prefix: str, folder: str, chain: tuple[str, ...]
+    ) -> None:
         files, has_rules, at_root = self.found.files, self.rules.spec is not None, not prefix
         for entry in entries:
             name = entry.name
@@ -105,7 +107,9 @@ class _Walk:
 
     def _link(self, path: str, place: str, folder: str, chain: tuple[str, ...]) -> None:
         # git takes a link for a file; a pattern for folders only is tried as well, since the link stands for one.
-        if self.rules.spec is not None and (self._is_out(path) or (os.path.isdir(place) and self._is_out(path + "/"))):
+        if self.rules.spec is not None and (
+            self._is_out(path) or (os.path.isdir(place) and self._is_out(path + "/"))
+        ):
             return
         try:
             real = os.path.realpath(place, strict=True)
@@ -123,11 +127,15 @@ class _Walk:
         if modes.S_ISREG(stat.st_mode):
             self.found.files.append((path, stat))
         elif not modes.S_ISDIR(stat.st_mode):
-            self._refuse(path, f"is a link to {_KINDS.get(modes.S_IFMT(stat.st_mode), 'no file')}: {_WAY_OUT}")
+            self._refuse(
+                path, f"is a link to {_KINDS.get(modes.S_IFMT(stat.st_mode), 'no file')}: {_WAY_OUT}"
+            )
         else:
             here = (*chain, os.path.realpath(folder))
             if any(_holds(real, place) for place in here):
-                self._refuse(path, f"is a link to {printable(real)}, a folder above itself, without end: {_WAY_OUT}")
+                self._refuse(
+                    path, f"is a link to {printable(real)}, a folder above itself, without end: {_WAY_OUT}"
+                )
             else:
                 self.todo.append((path + "/", real, here))
 
