@@ -61,9 +61,14 @@ class _Build:
     """One build: its inputs, and the warnings it gathers."""
 
     def __init__(
-        self, request: Request, prefix: Path, scratch: Path, log: IO[str], progress: Callable[[str], None],
+        self,
+        request: Request,
+        prefix: Path,
+        scratch: Path,
+        log: IO[str],
+        progress: Callable[[str], None],
         descriptor: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.request = request
         self.prefix = prefix
         self.scratch = scratch
@@ -90,7 +95,7 @@ class _Build:
             digest=self.request.digest,
             created=time.time(),
             python_version=self._version(),
-            packages=tuple(sorted([*(conda_packages or ()), *self._freeze()], key=str.lower)),
+            packages=self._packages(conda_packages or ()),
             warnings=tuple(self.warnings),
             mpirun=str(found.mpirun.relative_to(self.prefix)) if found else None,
             mpi=found.flavour if found else None,
@@ -106,14 +111,20 @@ class _Build:
         assert self.request.conda is not None
         try:
             return conda.install(
-                self.request.conda, self.python_version, self.prefix, source=self.request.source,
-                progress=self.progress, log=self.log,
-            )  # fmt: skip
+                self.request.conda,
+                self.python_version,
+                self.prefix,
+                source=self.request.source,
+                progress=self.progress,
+                log=self.log,
+            )
         except conda.ChannelsUnavailable as error:
             cache.clear(self.prefix)
             self.warnings.append(conda_names.explain(error))
             self.progress(self.warnings[-1])
-            translated = conda_names.translate(self.request.conda, error, self.request.spec.conda_fallback.value)
+            translated = conda_names.translate(
+                self.request.conda, error, self.request.spec.conda_fallback.value
+            )
             self.warnings += translated.warnings
             self.lines += translated.lines
             self.python_version = self.python_version or translated.python_version
@@ -157,7 +168,7 @@ class _Build:
 
     def _additions(self, conda_packages: tuple[str, ...]) -> list[str]:
         """What MPI needs, unless conda's solver already brought it along."""
-        have = {line.split("==")[0].lower() for line in conda_packages}
+        have = {_canonical(line) for line in conda_packages}
         mapped = {name for line in self.lines if (name := _name(line))}
         result = []
         for line in self.request.additions:
@@ -172,10 +183,18 @@ class _Build:
             if project.is_dir() and (line == str(project) or line.startswith(f"{project}[")):
                 copy = self.scratch / str(index) / project.name
                 if not copy.exists():
-                    ignore = shutil.ignore_patterns(".git", "__pycache__", ".venv", "build", "dist", "*.egg-info")
+                    ignore = shutil.ignore_patterns(
+                        ".git", "__pycache__", ".venv", "build", "dist", "*.egg-info"
+                    )
                     shutil.copytree(project, copy, ignore=ignore, symlinks=True)
-                return f"{copy}{line[len(str(project)):]}"
+                return f"{copy}{line[len(str(project)) :]}"
         return line
+
+    def _packages(self, conda_packages: tuple[str, ...]) -> tuple[str, ...]:
+        """All packages with their versions; uv sees conda's Python packages too, and those are named once."""
+        known = {_canonical(line) for line in conda_packages}
+        rest = [line for line in self._freeze() if _canonical(line) not in known]
+        return tuple(sorted([*conda_packages, *rest], key=str.lower))
 
     def _freeze(self) -> list[str]:
         text = uv.ask(["pip", "freeze", "--python", str(self.python)], environ=self.environ) or ""
@@ -183,7 +202,9 @@ class _Build:
         return [line.replace(f"file://{self.scratch}/", "file:") for line in lines]
 
     def _version(self) -> str:
-        text = uv.ask(["python", "find", "--no-project", "--show-version", str(self.python)], environ=self.environ)
+        text = uv.ask(
+            ["python", "find", "--no-project", "--show-version", str(self.python)], environ=self.environ
+        )
         return (text or "").strip() or self.python_version or ""
 
     def _running(self) -> str:
@@ -193,9 +214,19 @@ class _Build:
 
     def _uv(self, *arguments: str) -> None:
         uv.run(
-            arguments, environ=self.environ, folder=self.scratch, log=self.log, progress=self.progress,
+            arguments,
+            environ=self.environ,
+            folder=self.scratch,
+            log=self.log,
+            progress=self.progress,
             descriptors=(self.descriptor,),
-        )  # fmt: skip
+        )
+
+
+def _canonical(line: str) -> str:
+    from .requirements import canonical
+
+    return canonical(line.split("==")[0].split(" @ ")[0])
 
 
 def _name(line: str) -> str | None:

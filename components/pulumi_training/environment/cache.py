@@ -1,13 +1,13 @@
 """The folder that holds built environments: where one lies, who may touch it, which ones go.
 
     <cache>/environments/<first 20 hex of the digest>/     a prefix; complete once `MARKER` is in it
-    <cache>/environments/locks/<name>.lock                 exclusive: a build or a removal; shared: a run uses it
+    <cache>/environments/locks/<name>.lock                 exclusive: built or removed; shared: a run is in it
     <cache>/environments/logs/<name>.log                   the whole output of the newest build
 
 An environment is built in its final place and is complete when its marker is written, last and atomically.
-Building elsewhere and renaming does not do: a virtual environment, a conda prefix and the scripts in them hold
-their own absolute path (uv's `--relocatable` mends uv's scripts, not conda's files). Whoever holds the lock and
-finds no marker clears the folder first, so a half-made one is never used.
+Building elsewhere and renaming does not do: a virtual environment, a conda prefix and the scripts in them
+hold their own absolute path (uv's `--relocatable` mends uv's scripts, not conda's files). Whoever holds the
+lock and finds no marker clears the folder first, so a half-made one is never used.
 
 The locks are `flock`s and not filelock's because the installer inherits the descriptor: when a builder is
 killed with -9, the lock lives on until its installer has stopped writing too. The kernel drops it then.
@@ -71,7 +71,7 @@ class Entry:
 
 
 def root(cache: Path | None = None) -> Path:
-    """The folder of all environments: below `cache`, else TRAINING_CACHE_DIR, else the user's cache folder."""
+    """The folder of all environments: in `cache`, else TRAINING_CACHE_DIR, else the user's cache folder."""
     if cache is None:
         told = os.environ.get("TRAINING_CACHE_DIR")
         if told:
@@ -134,7 +134,7 @@ def touch(prefix: Path) -> None:
 
 @contextmanager
 def building(prefix: Path, on_wait: Callable[[], None] | None = None) -> Iterator[int]:
-    """Holds the environment alone; calls `on_wait` once if another process holds it. Yields the descriptor."""
+    """Holds the environment alone and yields the lock's descriptor; calls `on_wait` if it must wait."""
     descriptor = _open_lock(prefix)
     try:
         if not _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -209,7 +209,11 @@ def _remove_if_free(entry: Entry, now: float, min_age: float) -> bool:
         if not _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
             return False
         marker = entry.prefix / MARKER
-        if entry.is_complete and marker.exists() and marker.stat().st_mtime > max(entry.last_used, now - min_age):
+        if (
+            entry.is_complete
+            and marker.exists()
+            and marker.stat().st_mtime > max(entry.last_used, now - min_age)
+        ):
             return False  # used between the listing and the lock
         clear(entry.prefix)
         return True

@@ -16,8 +16,10 @@ def problems(spec: EnvironmentSpec, source: Path) -> list[Problem]:
     """All problems of the Python version, the pip and the conda requirements; empty if it may be built."""
     if spec.user_managed:
         return user_managed.problems(spec, source)
+    of_conda = conda_file.problems(spec, source)
+    conda = None if of_conda else conda_file.read(spec, source)
     return [
         *interpreters.problems(spec.python_version),
-        *requirements.problems(spec, source),
-        *conda_file.problems(spec, source),
+        *requirements.problems(spec, source, more=conda.pip if conda else ()),
+        *of_conda,
     ]

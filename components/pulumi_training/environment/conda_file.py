@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 DEFAULT_CHANNELS = ("conda-forge",)
 _PATH = "environment.condaDependenciesFile"
-_SPEC = re.compile(r"^(?:(?P<channel>[^\s:\[]+(?:/[^\s:]+)?)::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9._-]*)(?P<rest>.*)$")
+_SPEC = re.compile(
+    r"^(?:(?P<channel>[^\s:\[]+(?:/[^\s:]+)?)::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9._-]*)(?P<rest>.*)$"
+)
 
 
 @dataclass(frozen=True)
 class CondaRequest:
     """What conda is asked for.
 
-    `dependencies` are match specs as written; `pip` the lines of the file's nested pip list; `names` the lower
-    case package names; `text` the file's text, for the digest; `python_version` is what `python` was pinned to,
-    such as `3.11`, or None.
+    `dependencies` are match specs as written; `pip` the lines of the file's nested pip list; `text` the
+    file's text, for the digest.
     """
 
     channels: tuple[str, ...]
@@ -42,7 +43,11 @@ class CondaRequest:
         """The version that `python` was pinned to, if it was pinned to one."""
         for line in self.dependencies:
             if name_of(line) == "python":
-                match = re.match(r"(?:.*::)?python\s*={1,2}\s*(\d+(?:\.\d+){0,2})(?:\.\*|\*)?\s*(=\S+)?$", line.strip(), re.I)
+                match = re.match(
+                    r"(?:.*::)?python\s*={1,2}\s*(\d+(?:\.\d+){0,2})(?:\.\*|\*)?\s*(=\S+)?$",
+                    line.strip(),
+                    re.I,
+                )
                 return match.group(1) if match else None
         return None
 
@@ -61,7 +66,11 @@ def problems(spec: EnvironmentSpec, source: Path) -> list[Problem]:
         if not line.strip():
             found.append(Problem(path, "is empty; write a package such as `scikit-learn` or `numpy=1.26`"))
         elif not _SPEC.match(line.strip()):
-            found.append(Problem(path, f"`{line}` is not a conda package; write it as `name`, `name=1.2` or `name>=1.2`"))
+            found.append(
+                Problem(
+                    path, f"`{line}` is not a conda package; write it as `name`, `name=1.2` or `name>=1.2`"
+                )
+            )
     if spec.conda_dependencies_file:
         _file(spec.conda_dependencies_file, source, found)
     return found
@@ -106,10 +115,16 @@ def _file(name: str, source: Path, found: list[Problem]) -> tuple[str, dict[str,
         found.append(Problem(_PATH, f"`{name}` is not YAML: {' '.join(str(error).split())}"))
         return "", {}
     if not isinstance(document, dict) or not isinstance(document.get("dependencies") or [], list):
-        found.append(Problem(_PATH, f"`{name}` is not a conda environment file: it needs a list `dependencies`"))
+        found.append(
+            Problem(_PATH, f"`{name}` is not a conda environment file: it needs a list `dependencies`")
+        )
         return text, {}
     for index, item in enumerate(document.get("dependencies") or []):
         is_pip = isinstance(item, dict) and set(item) == {"pip"} and isinstance(item["pip"], list)
         if not is_pip and not (isinstance(item, str) and _SPEC.match(item.strip())):
-            found.append(Problem(_PATH, f"`{name}`: dependency {index + 1}, `{item}`, is neither a package nor a pip list"))
+            found.append(
+                Problem(
+                    _PATH, f"`{name}`: dependency {index + 1}, `{item}`, is neither a package nor a pip list"
+                )
+            )
     return text, document

@@ -17,12 +17,21 @@ from . import conda_file, mpi, requirements
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
 
-_ELSEWHERE = frozenset((
-    "image", "dockerfile", "build_context", "build_arguments", "platform",  # for targets that run containers
-    "pip_requirements_file", "conda_dependencies_file",  # their content counts, not their names
-    "pip_packages", "python_version",  # put in below, in a normal form
-    "user_managed", "interpreter",
-))  # fmt: skip
+_ELSEWHERE = frozenset(
+    (
+        "image",
+        "dockerfile",
+        "build_context",
+        "build_arguments",
+        "platform",  # for targets that run containers
+        "pip_requirements_file",
+        "conda_dependencies_file",  # their content counts, not their names
+        "pip_packages",
+        "python_version",  # put in below, in a normal form
+        "user_managed",
+        "interpreter",
+    )
+)
 _SKIPPED_FOLDERS = frozenset((".git", "__pycache__", ".venv", "build", "dist", ".mypy_cache", ".ruff_cache"))
 
 

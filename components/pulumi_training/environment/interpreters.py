@@ -12,7 +12,9 @@ from pathlib import Path
 from ..spec.errors import Problem
 from . import uv
 
-_VERSION = re.compile(r"^(?:[<>=!~]=?\s*)?\d+(?:\.\d+){0,2}(?:\.\*)?(?:\s*,\s*[<>=!~]=?\s*\d+(?:\.\d+){0,2})*$")
+_VERSION = re.compile(
+    r"^(?:[<>=!~]=?\s*)?\d+(?:\.\d+){0,2}(?:\.\*)?(?:\s*,\s*[<>=!~]=?\s*\d+(?:\.\d+){0,2})*$"
+)
 
 
 def problems(python_version: str | None) -> list[Problem]:
@@ -37,7 +39,9 @@ def choose(python_version: str | None, environ: Mapping[str, str]) -> str:
     """
     if python_version is None or _is_running(python_version):
         return base()
-    found = uv.ask(["python", "find", "--no-project", "--no-python-downloads", python_version], environ=environ)
+    found = uv.ask(
+        ["python", "find", "--no-project", "--no-python-downloads", python_version], environ=environ
+    )
     if found and found.strip():
         return found.strip()
     for version, path in sorted(_pyenv(environ), reverse=True):
@@ -74,7 +78,9 @@ def _matches(python_version: str, version: tuple[int, ...]) -> bool:
 
 
 def _pyenv(environ: Mapping[str, str]) -> list[tuple[tuple[int, ...], str]]:
-    folder = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME") or Path.home()) / ".pyenv") / "versions"
+    folder = (
+        Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME") or Path.home()) / ".pyenv") / "versions"
+    )
     found = []
     for place in folder.iterdir() if folder.is_dir() else ():
         python = place / "bin" / "python"

@@ -59,7 +59,9 @@ def ensure(
     if spec.user_managed:
         from . import user_managed
 
-        return user_managed.ensure(spec, source=source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py, cache=cache)
+        return user_managed.ensure(
+            spec, source=source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py, cache=cache
+        )
     request = Request(spec, source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py)
     prefix = caches.prefix_of(request.digest, cache)
     found = _cached(prefix, request.digest)
@@ -84,7 +86,9 @@ def find(
     if spec.user_managed:
         from . import user_managed
 
-        return user_managed.ensure(spec, source=source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py, cache=cache)
+        return user_managed.ensure(
+            spec, source=source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py, cache=cache
+        )
     request = Request(spec, source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py)
     return _cached(caches.prefix_of(request.digest, cache), request.digest)
 

