@@ -43,7 +43,7 @@ class Attempt:
 
     @property
     def folder(self) -> Path:
-        """The attempt as a folder of this machine: the record itself, or a staging folder for a remote store."""
+        """The attempt as a folder here: the record itself, or a staging folder for a remote store."""
         local = self.store.local_path(self.prefix)
         if local is not None:
             return local
@@ -60,7 +60,7 @@ class Attempt:
         return True
 
     def prepare_folder(self) -> Path:
-        """Makes the folder and its subfolders where they are missing, as on a second machine, and names it."""
+        """Makes the folder and its subfolders where they are missing, as on a second machine; names it."""
         folder = self.folder
         try:
             for name in _SUBFOLDERS:
@@ -129,9 +129,7 @@ class Attempt:
         """Digests `outputs/` and keeps `manifest.json`; unchanged files are not read again."""
         from .manifest import build
 
-        manifest = build(
-            self.folder / "outputs", cache=self.folder / f"{OURS}digests.json", progress=progress
-        )
+        manifest = build(self.folder / "outputs", cache=self.folder / f"{OURS}digests", progress=progress)
         self.store.write(f"{self.prefix}/manifest.json", encode(manifest.to_json()))
         return manifest
 

@@ -85,7 +85,7 @@ class Record:
         if not attempt.create(document):
             return None
         if self.exists() and self.run_document().newest_attempt < document.attempt:
-            self.update_run(newest_attempt=document.attempt)
+            self.update_run(newest_attempt=document.attempt, tombstone=None)
         return attempt
 
     def _change_run(self, changes: dict[str, Any]) -> RunDocument:
@@ -108,7 +108,8 @@ class Record:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A line of a list of runs: the run, and its newest attempt (None before the first, or after pruning)."""
+    """A line of a list of runs: the run, and its newest attempt (None before the first; what is
+    left of it after pruning)."""
 
     run: RunDocument
     attempt: AttemptDocument | None
@@ -136,7 +137,10 @@ def _summary(record: Record) -> RunSummary | None:
     try:
         run = record.run_document()
         attempt = record.newest()
-        return RunSummary(run, attempt.document() if attempt else None)
+        if attempt:
+            return RunSummary(run, attempt.document())
+        left = (run.tombstone or {}).get("attempt")
+        return RunSummary(run, AttemptDocument.from_json(left) if left else None)
     except TransientError:
         raise
     except TrainingError:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..spec.errors import TrainingError
-from .location import display, local_folder
+from ..spec.urls import display
+from .location import local_folder
 
 
 class StoreError(TrainingError):

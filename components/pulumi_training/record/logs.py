@@ -1,0 +1,127 @@
+"""What ranks wrote to their standard output and error: read by byte cursors, from the folder or the store."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from .attempt import Attempt
+from .store import NotFound
+
+CHUNK = 256 * 1024
+_RANK = re.compile(r"^rank-(\d+)\.log$")
+
+
+class LogLine(NamedTuple):
+    """A line of a rank, without its end; `next_byte` is the place in its log after it."""
+
+    rank: int
+    text: str
+    next_byte: int
+
+
+def ranks(attempt: Attempt) -> list[int]:
+    """The ranks that have a log, ascending."""
+    names = set(attempt.store.children(f"{attempt.prefix}/logs/std"))
+    staged = attempt.folder / "logs" / "std"
+    if staged.is_dir():
+        names.update(path.name for path in staged.iterdir())
+    return sorted(int(match.group(1)) for match in map(_RANK.match, names) if match)
+
+
+def read_log(attempt: Attempt, rank: int, start_byte: int = 0, *, limit: int = CHUNK) -> tuple[bytes, int]:
+    """At most `limit` bytes of a rank's log from `start_byte`, and the byte to go on from.
+
+    Empty at the end, and while there is no log yet.
+    """
+    path = attempt.folder / _name(rank)
+    try:
+        if path.is_file():
+            with path.open("rb") as stream:
+                stream.seek(start_byte)
+                data = stream.read(limit)
+        else:
+            data = attempt.store.read(f"{attempt.prefix}/{_name(rank)}", start_byte, limit)
+    except (NotFound, FileNotFoundError):
+        return b"", start_byte
+    return data, start_byte + len(data)
+
+
+def size(attempt: Attempt, rank: int) -> int:
+    """Bytes in a rank's log; 0 while there is none."""
+    path = attempt.folder / _name(rank)
+    try:
+        return (
+            path.stat().st_size if path.is_file() else attempt.store.size(f"{attempt.prefix}/{_name(rank)}")
+        )
+    except (NotFound, FileNotFoundError):
+        return 0
+
+
+def tail(attempt: Attempt, rank: int, lines: int = 20, *, max_bytes: int = 4096) -> str:
+    """The last `lines` lines of a rank's log, at most `max_bytes` of them, read from its end."""
+    start, data = size(attempt, rank), b""
+    first = max(0, start - max_bytes)
+    while start > first and data.count(b"\n") <= lines:
+        step = min(CHUNK, start - first)
+        start -= step
+        data = read_log(attempt, rank, start, limit=step)[0] + data
+    kept = data.splitlines(keepends=True)[-lines:] if lines > 0 else []
+    return b"".join(kept).decode("utf-8", "replace")
+
+
+def new_lines(attempt: Attempt, cursors: dict[int, int], *, ended: bool = False) -> Iterator[LogLine]:
+    """The lines that ranks wrote since `cursors` (rank -> byte), which is brought up to date in place.
+
+    Ranks take turns by chunk, so a chatty one does not hold the others up. A line still being written stays
+    for the next call, unless the attempt has `ended` or the line is longer than a chunk.
+    """
+    open_ranks = ranks(attempt)
+    while open_ranks:
+        for rank in list(open_ranks):
+            data, _ = read_log(attempt, rank, cursors.get(rank, 0))
+            end = data.rfind(b"\n") + 1
+            if not end and data and (ended or len(data) >= CHUNK):
+                end = len(data)
+            if not end:
+                open_ranks.remove(rank)
+                continue
+            yield from _lines(rank, data[:end], cursors)
+
+
+def follow(
+    attempt: Attempt,
+    *,
+    cursors: dict[int, int] | None = None,
+    every: float = 0.5,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[LogLine]:
+    """Lines of all ranks as they come, until the attempt has ended; looks every `every` seconds."""
+    places = {} if cursors is None else cursors
+    while True:
+        has_ended = not attempt.document().is_live  # asked before the logs are read: nothing comes after
+        yield from new_lines(attempt, places, ended=has_ended)
+        if has_ended:
+            return
+        sleep(every)
+
+
+def interleave(lines: Iterable[LogLine], *, world_size: int) -> Iterator[str]:
+    """Lines for display, each with its rank in front where there is more than one."""
+    width = len(str(max(world_size - 1, 0)))
+    for line in lines:
+        yield line.text if world_size <= 1 else f"[{line.rank:>{width}}] {line.text}"
+
+
+def _lines(rank: int, data: bytes, cursors: dict[int, int]) -> Iterator[LogLine]:
+    place = cursors.get(rank, 0)
+    for line in re.findall(rb"[^\n]*\n|[^\n]+", data):
+        place += len(line)
+        cursors[rank] = place
+        yield LogLine(rank, line.rstrip(b"\r\n").decode("utf-8", "replace"), place)
+
+
+def _name(rank: int) -> str:
+    return f"logs/std/rank-{rank}.log"

@@ -1,0 +1,163 @@
+"""The manifest of a run's outputs: every file with its size and sha256, and one digest over all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .files import OURS
+
+_PART = 256
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class ManifestEntry:
+    """A file: POSIX path relative to `outputs/`, size in bytes, sha256 in hex."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run put out. `skipped` maps what is no plain file, or could not be read, to the reason.
+
+    `digest` depends on paths, sizes and contents only; it is the same on every machine.
+    """
+
+    entries: tuple[ManifestEntry, ...]
+    skipped: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """`sha256:<hex>` over the entries, which are sorted by path."""
+        lines = "".join(f"{e.path}\0{e.size}\0{e.sha256}\n" for e in self.entries)
+        return "sha256:" + hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all entries."""
+        return sum(entry.size for entry in self.entries)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` reads it back."""
+        files = [{"path": e.path, "size": e.size, "sha256": e.sha256} for e in self.entries]
+        return {
+            "version": 1,
+            "digest": self.digest,
+            "size": self.size,
+            "files": files,
+            "skipped": self.skipped,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Manifest:
+        """Reads what `to_json` wrote."""
+        files = document.get("files", [])
+        entries = tuple(ManifestEntry(f["path"], int(f["size"]), f["sha256"]) for f in files)
+        return cls(entries, dict(document.get("skipped", {})))
+
+
+def build(outputs: Path, *, cache: Path, progress: Callable[[str], None] | None = None) -> Manifest:
+    """Digests every file below `outputs`; those unchanged since `cache` (a folder) was written are not read.
+
+    A link to a file counts as that file; links to folders, broken links, pipes, sockets and devices are
+    skipped by name. A file that keeps changing is digested as it was read last, and named in `skipped`.
+    """
+    from ..identity.stat_cache import Snapshot, StatCache, known
+
+    root = str(outputs)
+    remembered = StatCache(cache).load(root)
+    old = remembered.files if remembered else {}
+    scanned_at = time.time_ns()
+    found, skipped = _walk(root)
+    entries: dict[str, ManifestEntry] = {}
+    snapshot = Snapshot("00" * 32)
+    fresh = []
+    for path, at in found:
+        entry = old.get(path)
+        if entry and entry[:4] == (at.st_size, at.st_mtime_ns, at.st_ctime_ns, at.st_ino):
+            entries[path] = ManifestEntry(path, at.st_size, entry[4].hex())
+            snapshot.files[path] = entry
+        else:
+            fresh.append((path, at))
+    for path, at, sha256 in _digest(root, fresh, skipped, progress):
+        entries[path] = ManifestEntry(path, at.st_size, sha256.hex())
+        snapshot.files[path] = known(at, sha256, scanned_at)
+    if fresh or len(old) != len(entries):
+        StatCache(cache).save(root, snapshot)
+    return Manifest(tuple(entries[path] for path in sorted(entries)), dict(sorted(skipped.items())))
+
+
+def _digest(
+    root: str,
+    files: list[tuple[str, os.stat_result]],
+    skipped: dict[str, str],
+    progress: Callable[[str], None] | None,
+) -> list[tuple[str, os.stat_result, bytes]]:
+    from ..identity.hashing import digest_files
+    from ..identity.limits import readable
+
+    done: list[tuple[str, os.stat_result, bytes]] = []
+    total, read = sum(at.st_size for _, at in files), 0
+    for first in range(0, len(files), _PART):
+        part = files[first : first + _PART]
+        for (path, at), digested in zip(part, digest_files([f"{root}/{p}" for p, _ in part]), strict=True):
+            for _ in range(_TRIES):
+                if digested.stat is None or _stamps(digested.stat) == _stamps(at):
+                    break
+                at, digested = digested.stat, digest_files([f"{root}/{path}"])[0]
+            if digested.stat is None:
+                skipped[path] = f"cannot be read: {digested.error.strerror if digested.error else 'gone'}"
+                continue
+            if _stamps(digested.stat) != _stamps(at):
+                skipped[path] = "is still being written"
+            done.append((path, digested.stat, digested.sha256))
+        read += sum(at.st_size for _, at in part)
+        if progress:
+            count = min(first + _PART, len(files))
+            progress(f"digested {count} of {len(files)} outputs, {readable(read)} of {readable(total)}")
+    return done
+
+
+def _stamps(at: os.stat_result) -> tuple[int, int]:
+    return at.st_size, at.st_mtime_ns
+
+
+def _walk(root: str) -> tuple[list[tuple[str, os.stat_result]], dict[str, str]]:
+    found: list[tuple[str, os.stat_result]] = []
+    skipped: dict[str, str] = {}
+
+    def unreadable(error: OSError) -> None:
+        if error.filename != root:
+            skipped[os.path.relpath(error.filename, root)] = f"cannot be read: {error.strerror}"
+
+    for folder, folders, names in os.walk(root, onerror=unreadable):
+        prefix = os.path.relpath(folder, root)
+        for name in folders + names:
+            if name.startswith(OURS):
+                continue
+            path = name if prefix == "." else f"{prefix}/{name}"
+            place = os.path.join(folder, name)
+            try:
+                at = os.stat(place)
+            except OSError as error:
+                skipped[path] = (
+                    "is a link that leads nowhere" if os.path.islink(place) else str(error.strerror)
+                )
+                continue
+            if stat.S_ISREG(at.st_mode):
+                found.append((path, at))
+            elif not stat.S_ISDIR(at.st_mode):
+                skipped[path] = "is not a plain file"
+            elif os.path.islink(place):
+                skipped[path] = "is a link to a folder"
+    return sorted(found, key=lambda item: item[0]), skipped

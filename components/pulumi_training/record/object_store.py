@@ -1,0 +1,217 @@
+"""A store behind any fsspec file system: S3, GCS, Azure Blob, memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..spec.errors import Problem, SpecError, TransientError, mask
+from ..spec.urls import scheme_of, secrets_of
+from .files import OURS, temporary_beside
+from .store import NotFound, Store, Stored, StoreError
+
+_EXCLUSIVE = frozenset(("gs", "gcs", "abfs", "abfss", "az", "memory"))
+"""Services whose create-if-absent is one request, for every account of theirs."""
+_PROBED = frozenset(("s3", "s3a"))
+"""S3 itself has it; servers that only speak its protocol may ignore it, so it is tried once."""
+_PACKAGES = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_PACKAGES |= {"abfs": "azure-storage", "abfss": "azure-storage", "az": "azure-storage"}
+
+_memory_lock = threading.Lock()
+
+
+class ObjectStore(Store):
+    """Keys are objects under `url`. Puts are whole objects; listings are never cached."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._scheme = scheme_of(url)
+        self._fs, self._root = _connect(url, self._scheme)
+        self._create_proven = self._scheme in _EXCLUSIVE
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        """See `Store.read`."""
+        if start and start >= self.size(key):
+            return b""
+        with self._explained(key):
+            end = None if length is None else start + length
+            data: bytes = self._fs.cat_file(self._path(key), start=start or None, end=end)
+            return data
+
+    def size(self, key: str) -> int:
+        """See `Store.size`."""
+        with self._explained(key):
+            self._fs.invalidate_cache()
+            return int(self._fs.info(self._path(key))["size"] or 0)
+
+    def write(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        """See `Store.write`; a put is durable when it returns."""
+        with self._explained(key):
+            self._fs.pipe_file(self._path(key), data)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See `Store.create`. Raises `StoreError` where the store has no create-if-absent."""
+        if not self._create_proven:
+            self._prove_create()
+        return self._create(key, data)
+
+    def exists(self, key: str) -> bool:
+        """See `Store.exists`."""
+        with self._explained(key):
+            self._fs.invalidate_cache()
+            try:
+                return bool(self._fs.info(self._path(key))["type"] == "file")
+            except FileNotFoundError:
+                return False
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """See `Store.list`."""
+        with self._explained(prefix):
+            self._fs.invalidate_cache()
+            found = self._fs.find(self._path(prefix), detail=True)
+        skip = len(self._root) + 1
+        entries = (
+            Stored(_absolute(path, self._root)[skip:], int(info["size"] or 0)) for path, info in found.items()
+        )
+        return iter(sorted(e for e in entries if e.key and not e.key.rpartition("/")[2].startswith(OURS)))
+
+    def children(self, prefix: str = "") -> tuple[str, ...]:
+        """See `Store.children`."""
+        with self._explained(prefix):
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.ls(self._path(prefix), detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return ()
+        names = {path.rstrip("/").rpartition("/")[2] for path in found}
+        names.discard(self._path(prefix).rpartition("/")[2] if prefix else "")
+        return tuple(sorted(name for name in names if name and not name.startswith(OURS)))
+
+    def delete(self, prefix: str) -> None:
+        """See `Store.delete`."""
+        with self._explained(prefix):
+            self._fs.invalidate_cache()
+            try:
+                self._fs.rm(self._path(prefix), recursive=True)
+            except FileNotFoundError:
+                return
+
+    def upload(self, path: Path, key: str) -> None:
+        """See `Store.upload`."""
+        if not path.is_file():
+            raise StoreError(f"{path} is not a file; it cannot be brought to {self.display}")
+        with self._explained(key):
+            self._fs.put_file(str(path), self._path(key))
+
+    def download(self, key: str, path: Path) -> None:
+        """See `Store.download`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_beside(path)
+        try:
+            with self._explained(key):
+                self._fs.get_file(self._path(key), str(temporary))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> str:
+        if key.startswith("/") or ".." in key.split("/"):
+            raise StoreError(f"{key!r} leads out of the store {self.display}")
+        return f"{self._root}/{key}" if key else self._root
+
+    def _create(self, key: str, data: bytes) -> bool:
+        try:
+            with self._explained(key):
+                if self._scheme != "memory":
+                    self._fs.pipe_file(self._path(key), data, mode="create")
+                    return True
+                with _memory_lock:
+                    self._fs.pipe_file(self._path(key), data, mode="create")
+                    return True
+        except _Taken:
+            return False
+
+    def _prove_create(self) -> None:
+        """Creates one object twice: a store that takes both would let two drivers start the same run."""
+        if self._scheme not in _PROBED:
+            raise StoreError(
+                f"{self.display} cannot keep runs: {self._scheme}:// has no create-if-absent, so two runs "
+                "could start at once. Use a folder, s3://, gs:// or abfs://."
+            )
+        probe = f"runs/{OURS}probe-{os.getpid()}-{time.time_ns()}"
+        try:
+            if not self._create(probe, b"1") or self._create(probe, b"2"):
+                raise StoreError(
+                    f"{self.display} cannot keep runs: its server ignores create-if-absent (If-None-Match), so "
+                    "two runs could start at once. Use a newer server, or a folder."
+                )
+        finally:
+            self.delete(probe)
+        self._create_proven = True
+
+    @contextmanager
+    def _explained(self, key: str) -> Iterator[None]:
+        """Turns whatever a driver raises into our errors, with the URL's secrets masked."""
+        try:
+            yield
+        except (NotFound, StoreError, TransientError):
+            raise
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise NotFound(key, self.display) from error
+        except (
+            Exception
+        ) as error:  # each driver has its own family of errors: OSError, ClientError, HttpError, ...
+            words = mask(f"{type(error).__name__}: {error}", secrets_of(self.url))
+            lower = words.lower()
+            if isinstance(error, FileExistsError) or (
+                "precondition" in lower.replace("-", "") and "hold" in lower
+            ):
+                raise _Taken(f"{self.display} has something in the way of {key}: {words}") from error
+            if isinstance(error, PermissionError) or any(sign in lower for sign in _REFUSALS):
+                raise StoreError(
+                    f"{self.display} refused {key}: {words}. Check the credentials and rights."
+                ) from error
+            raise TransientError(f"{self.display} did not answer for {key}: {words}") from error
+
+
+_REFUSALS = (
+    "credential",
+    "forbidden",
+    "accessdenied",
+    "access denied",
+    "authenticat",
+    "unauthorized",
+    "nosuchbucket",
+    "invalidaccesskey",
+    "signature",
+    "bucket does not exist",
+    "containernotfound",
+)
+
+
+class _Taken(StoreError):
+    """Create-if-absent found something there."""
+
+
+def _absolute(path: str, root: str) -> str:
+    return path if path.startswith(root) or not root.startswith("/") else f"/{path}"
+
+
+def _connect(url: str, scheme: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        extra = _PACKAGES.get(scheme)
+        way = f"`pip install 'pulumi-training[{extra}]'`" if extra else "the fsspec driver for it"
+        raise SpecError(Problem("store", f"{scheme}:// needs {way} ({error})")) from error
+    except (ValueError, TypeError) as error:
+        words = mask(str(error), secrets_of(url))
+        raise SpecError(Problem("store", f"{scheme}:// is not a place this can use: {words}")) from error
+    return fs, str(root).rstrip("/")

@@ -1,0 +1,51 @@
+"""What is forgotten of a run: all but a tombstone that still answers, or all."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+from ..spec.errors import TrainingError
+from .record import Record
+
+
+def prune(record: Record) -> dict[str, Any]:
+    """Removes every attempt of a finished run and leaves a tombstone in `run.json`; returns it.
+
+    The tombstone keeps `pruned_at` (seconds since 1970), the newest attempt's document without its plan,
+    and the manifest's digest and size. Raises `TrainingError` while an attempt is live. Twice is no error.
+    """
+    run = record.run_document()
+    attempts = [record.attempt(number) for number in record.attempts()]
+    for attempt in attempts:
+        document = attempt.document()
+        if document.is_live:
+            raise TrainingError(
+                f"{record.run_id} is {document.status.value}; only a finished run can be pruned"
+            )
+    tombstone = run.tombstone
+    if tombstone is None:
+        tombstone = {"pruned_at": time.time(), "attempt": None, "outputs": None}
+        if attempts:
+            manifest = attempts[-1].manifest()
+            tombstone["attempt"] = {**attempts[-1].document().to_json(), "plan": None}
+            tombstone["outputs"] = manifest and {
+                "digest": manifest.digest,
+                "files": len(manifest.entries),
+                "size": manifest.size,
+            }
+        # First the tombstone, then the files: a kill in between leaves a run that can be pruned again.
+        record.update_run(tombstone=tombstone)
+    record.store.delete(f"{record.prefix}/attempts")
+    if not record.store.is_local:
+        for attempt in attempts:
+            shutil.rmtree(attempt.folder, ignore_errors=True)
+    return tombstone
+
+
+def purge(record: Record) -> None:
+    """Removes all that is kept of a run, tombstone too. Raises `TrainingError` while an attempt is live."""
+    if record.exists():
+        prune(record)
+    record.store.delete(record.prefix)

@@ -1,0 +1,52 @@
+"""The source trees of runs: one archive per digest, however many runs used it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from ..spec.errors import Problem, SpecError
+from .store import Store
+
+_DIGEST = re.compile(r"^(?:sha256:)?([0-9a-f]{8,128})$")
+
+
+def key_of(digest: str) -> str:
+    """The key of the archive of the tree `digest` (`sha256:<hex>` or the hex alone). Raises `SpecError`."""
+    match = _DIGEST.match(digest)
+    if not match:
+        raise SpecError(Problem("sourceDigest", f"{digest!r} is not a digest (sha256:<hex>)"))
+    return f"sources/{match.group(1)}.tar.zst"
+
+
+def keep(store: Store, tree_folder: Path, digest: str) -> bool:
+    """Archives `tree_folder` under `digest` unless it is kept already: whether it was archived now.
+
+    Raises `StoreError`, `TransientError`.
+    """
+    key = key_of(digest)
+    if store.exists(key):
+        return False
+    from ..identity.archive import archive
+
+    with tempfile.TemporaryDirectory(prefix="training-source-") as scratch:
+        packed = Path(scratch) / "source.tar.zst"
+        archive(tree_folder, packed)
+        store.upload(packed, key)
+    return True
+
+
+def fetch(store: Store, digest: str, destination: Path) -> None:
+    """Unpacks the tree `digest` into `destination`. Raises `NotFound`, `PermanentError` if damaged."""
+    from ..identity.archive import extract
+
+    key = key_of(digest)
+    local = store.local_path(key)
+    if local is not None and local.is_file():
+        extract(local, destination)
+        return
+    with tempfile.TemporaryDirectory(prefix="training-source-") as scratch:
+        packed = Path(scratch) / "source.tar.zst"
+        store.download(key, packed)
+        extract(packed, destination)
