@@ -1,6 +1,6 @@
 """The signatures and sentinels of Pulumi's wire format.
 
-Source: `pulumi.runtime.rpc` (its private names) and the engine's marshaller; a test compares what the SDK has.
+Source: `pulumi.runtime.rpc` (its private names; a test compares them) and the engine's marshaller.
 """
 
 from __future__ import annotations

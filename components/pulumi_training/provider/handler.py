@@ -130,7 +130,10 @@ class ChangeKind(str, Enum):
 
 @dataclass(frozen=True)
 class PropertyChange:
-    """One property that differs, by its path (`environment.pipPackages[0]`), and whether it forces a replacement."""
+    """One property that differs, by its path (`environment.pipPackages[0]`).
+
+    `replace`: it cannot change in place.
+    """
 
     path: str
     kind: ChangeKind = ChangeKind.UPDATE
@@ -215,8 +218,8 @@ class DeleteCall(Operation):
 class InitFailed(TrainingError):
     """The resource exists and is in state, and the operation failed nevertheless.
 
-    The engine keeps `id` and `outputs`, prints `reasons` under the resource, fails the update, and calls Update
-    on the next `up` even when nothing changed. `inputs` None: those of the call.
+    The engine keeps `id` and `outputs`, prints `reasons` under the resource, fails the update, and calls
+    Update on the next `up` even when nothing changed. `inputs` None: those of the call.
     """
 
     def __init__(
@@ -242,8 +245,8 @@ class ResourceHandler(ABC):
     async def closing(self) -> None:  # noqa: B027 - most types have no use for it
         """The engine said Cancel while no call ran: it has read every answer, and will end the plugin.
 
-        Must be quick (the engine allows 5 s) and may be called more than once. It does not come when the engine
-        was killed.
+        Must be quick (the engine allows 5 s) and may be called more than once. It does not come when the
+        engine was killed.
         """
 
     @abstractmethod

@@ -30,6 +30,7 @@ class Unknown:
     _instance: Unknown | None = None
 
     def __new__(cls) -> Unknown:
+        """The one instance."""
         if cls._instance is None:
             cls._instance = super().__new__(cls)
         return cls._instance
@@ -144,6 +145,24 @@ def contains_secret(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(contains_secret(element) for element in value.values())
     return isinstance(value, (list, tuple)) and any(contains_secret(element) for element in value)
+
+
+def keep_secrets(value: Any, original: Any) -> Any:
+    """`value` with the parts marked secret that `original` has marked at the same place.
+
+    For an answer that echoes inputs: what came as a secret must not go back in the clear.
+    """
+    if isinstance(value, Secret):
+        return value
+    if isinstance(original, Secret):
+        return Secret(value)
+    if isinstance(value, Mapping) and isinstance(original, Mapping):
+        return {key: keep_secrets(element, original.get(key)) for key, element in value.items()}
+    if isinstance(value, (list, tuple)) and isinstance(original, (list, tuple)):
+        rest = [None] * (len(value) - len(original))
+        pairs = zip(value, [*original, *rest], strict=False)
+        return [keep_secrets(element, first) for element, first in pairs]
+    return value
 
 
 def _number(number: float) -> int | float:
