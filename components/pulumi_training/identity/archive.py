@@ -17,8 +17,8 @@ _LEVEL = 3
 def archive(tree_folder: Path, destination: Path) -> int:
     """Writes the files below `tree_folder` to `destination` (a `.tar.zst`), atomically; gives its bytes.
 
-    Sorted, without times or owners. Links are left out: a run's copy of a tree has only those that lead to its
-    outputs and logs. Raises OSError.
+    Sorted, without times or owners. Links are left out: a run's copy of a tree has only those that lead to
+    its outputs and logs. Raises OSError.
     """
     import zstandard
 
@@ -49,7 +49,7 @@ def extract(archive_file: Path, destination: Path) -> None:
 
     destination.mkdir(parents=True, exist_ok=True)
     try:
-        with open(archive_file, "rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as plain:
+        with archive_file.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as plain:
             with tarfile.open(fileobj=plain, mode="r|", encoding="utf-8") as tar:
                 for member in tar:
                     _extract(tar, member, destination)
@@ -68,7 +68,7 @@ def _files(folder: str) -> list[str]:
 
 
 def _add(tar: tarfile.TarFile, place: str, path: str) -> None:
-    with open(place, "rb") as file:
+    with Path(place).open("rb") as file:
         stat = os.fstat(file.fileno())
         member = tarfile.TarInfo(path)
         member.size = stat.st_size

@@ -83,7 +83,7 @@ def _write(handle: int, content: bytes) -> None:
 
 
 def _came_and_went(tree: Tree, destination: Path) -> list[tuple[str, str]]:
-    """What appeared since `tree` was read; what vanished was noticed while it was copied, unless it went after."""
+    """What appeared since `tree` was read, and what vanished after it was copied."""
     try:
         # The limits were kept when the tree was read; here every file counts.
         _, found = scan(str(tree.root), TreeLimits(2**62, 2**62), None)

@@ -45,7 +45,7 @@ def _relative(root: str, script: str) -> str | None:
         folder, name = os.path.split(os.path.normpath(script))
         script = os.path.relpath(os.path.join(os.path.realpath(folder), name), root)
     path = posixpath.normpath(script)
-    return None if path == ".." or path.startswith("../") or path.startswith("/") else path
+    return None if path == ".." or path.startswith(("../", "/")) else path
 
 
 def _why_out(root: str, path: str) -> str:

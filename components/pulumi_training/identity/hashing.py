@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from .stat_cache import Stamps, stamps
+
 CHUNK = 1 << 20
-_THREADS = min(8, (os.cpu_count() or 1) + 1)
-_FEW = 64
+LARGE = 1 << 18
+"""Bytes from which a file is worth a thread. Below, threads only fight over the interpreter's lock: 20,000
+small files take twice as long with two threads as with one (measured on 2 cores, Python 3.11)."""
+_THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -18,18 +22,20 @@ class Digested:
     """The content's sha256 and the file's stamps after it was read, or why it could not be read."""
 
     sha256: bytes = b""
-    stat: os.stat_result | None = None
+    seen: Stamps | None = None
     error: OSError | None = None
 
 
-def digest_files(paths: Sequence[str]) -> list[Digested]:
-    """Digests the files at `paths`, in that order; a failure is in its result, not raised."""
-    if len(paths) < _FEW:
-        return [digest_file(path) for path in paths]
-    size = max(_FEW, -(-len(paths) // (_THREADS * 4)))
-    parts = [paths[start : start + size] for start in range(0, len(paths), size)]
+def digest_files(files: Sequence[tuple[str, int]]) -> list[Digested]:
+    """Digests the files, given by path and size, in that order; a failure is in its result, not raised."""
+    large = [path for path, size in files if size >= LARGE]
+    if len(large) < 2 or _THREADS < 2:
+        return [digest_file(path) for path, _ in files]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="digest") as pool:
-        return [digested for part in pool.map(_digest_part, parts) for digested in part]
+        ahead = pool.map(digest_file, large)
+        small = {path: digest_file(path) for path, size in files if size < LARGE}
+        done = {**small, **dict(zip(large, ahead, strict=True))}
+    return [done[path] for path, _ in files]
 
 
 def digest_file(path: str) -> Digested:
@@ -41,12 +47,8 @@ def digest_file(path: str) -> Digested:
             digest = hashlib.sha256(os.read(handle, CHUNK))
             while content := os.read(handle, CHUNK):
                 digest.update(content)
-            return Digested(digest.digest(), os.fstat(handle))
+            return Digested(digest.digest(), stamps(os.fstat(handle)))
         finally:
             os.close(handle)
     except OSError as error:
         return Digested(error=error)
-
-
-def _digest_part(paths: Sequence[str]) -> list[Digested]:
-    return [digest_file(path) for path in paths]

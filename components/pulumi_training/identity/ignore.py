@@ -12,9 +12,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..spec.errors import Problem, SpecError
@@ -70,11 +70,10 @@ class IgnoreRules:
 
 
 def load_rules(root: str) -> IgnoreRules:
-    """Reads the rules of the source directory `root`. Raises SpecError for a file that cannot be understood."""
+    """Reads the rules of the source directory `root`. Raises SpecError for a file that cannot be read."""
     for name in IGNORE_FILES:
         try:
-            with open(os.path.join(root, name), "rb") as file:
-                content = file.read()
+            content = Path(root, name).read_bytes()
         except (FileNotFoundError, IsADirectoryError):
             continue
         except OSError as error:
@@ -106,7 +105,7 @@ def _parse(name: str, content: bytes) -> IgnoreRules:
 
 
 def _is_valid(line: str) -> bool:
-    """Whether the pattern means something; git passes over one that does not (`!`, a backslash at the end)."""
+    """Whether the pattern means something; git passes over others (`!`, a backslash at the end)."""
     from pathspec import GitIgnoreSpec
 
     try:

@@ -29,7 +29,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def run_key(fields: Mapping[str, Any], *, version: str = "v1") -> str:
-    """`<version>:<hex sha256>` of the canonical JSON of `fields`: the non-default fields that decide the result."""
+    """`<version>:<hex sha256>` of the canonical JSON of `fields`: the non-default key fields."""
     return f"{version}:{hashlib.sha256(canonical_json(fields)).hexdigest()}"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..spec.errors import Problem
+from .stat_cache import Stamps
 from .walk import printable
 
 OFFENDERS = 5
@@ -22,10 +22,10 @@ class TreeLimits:
 
 
 def over_limits(
-    files: Sequence[tuple[str, os.stat_result]], limits: TreeLimits, *, is_whole: bool = True
+    files: Sequence[tuple[str, Stamps]], limits: TreeLimits, *, is_whole: bool = True
 ) -> Problem | None:
-    """What to say of a tree over `limits`, with its five largest files or folders; None for one within them."""
-    size, count = sum(stat.st_size for _, stat in files), len(files)
+    """What to say of a tree over `limits`, with its five largest files or folders; else None."""
+    size, count = sum([seen[0] for _, seen in files]), len(files)
     too_large, too_many = size > limits.max_bytes, count > limits.max_files
     if not (too_large or too_many):
         return None
@@ -67,21 +67,21 @@ class _Item:
         )
 
 
-def _total(files: Sequence[tuple[str, os.stat_result]]) -> _Item:
+def _total(files: Sequence[tuple[str, Stamps]]) -> _Item:
     root = _Item("")
-    for path, stat in files:
+    for path, (size, *_) in files:
         item, parts = root, path.split("/")
-        item.size, item.count = item.size + stat.st_size, item.count + 1
+        item.size, item.count = item.size + size, item.count + 1
         for depth, part in enumerate(parts):
             item = item.below.setdefault(
                 part, _Item("/".join(parts[: depth + 1]) + ("/" if depth < len(parts) - 1 else ""))
             )
-            item.size, item.count = item.size + stat.st_size, item.count + 1
+            item.size, item.count = item.size + size, item.count + 1
     return root
 
 
 def _largest(root: _Item, *, by_size: bool) -> list[_Item]:
-    """The largest of the root's items; one that is mostly a single item below it stands aside for that one."""
+    """The largest of the root's items; one that is mostly a single item below it gives way to that."""
 
     def weight(item: _Item) -> tuple[int, int, str]:
         return (-item.size, -item.count, item.path) if by_size else (-item.count, -item.size, item.path)

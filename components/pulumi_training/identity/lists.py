@@ -37,7 +37,7 @@ def package_changes(old: Sequence[str], new: Sequence[str]) -> list[str]:
 def argument_changes(old: Sequence[str], new: Sequence[str]) -> list[str]:
     """`--epochs 5 -> 7`, `+ --verbose`, `- --lr 0.1`; empty where only the order of options changed.
 
-    An option is a word that starts with `-` and is no number, with the words up to the next one as its values;
+    An option is a word that starts with `-` and is no number, with the words up to the next as its values;
     `--lr=0.1` is the same option as `--lr 0.1`. Options that come more than once are paired in their order.
     """
     before, after = _options(old), _options(new)

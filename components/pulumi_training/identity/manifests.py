@@ -1,6 +1,6 @@
 """The manifests of trees seen on this machine, so that a Diff can name the files that changed.
 
-A state holds only the digest of the old tree. What is not found here is no error: the message is shorter then.
+A state holds only the digest of the old tree. What is not found here only makes the message shorter.
 """
 
 from __future__ import annotations

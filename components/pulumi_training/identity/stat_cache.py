@@ -1,7 +1,7 @@
 """What is remembered of a source tree, so that an unchanged file costs one `stat` and no read.
 
-An entry is believed only while size, mtime, ctime and inode are what they were. As in git ("racy git") that is
-not enough for a file whose stamp is so young that another write may carry the same stamp: such an entry is
+An entry is believed only while size, mtime, ctime and inode are what they were. As in git ("racy git") that
+is not enough for a file whose stamp is so young that another write may carry the same stamp: such an entry is
 kept without its stamps and is read again the next time.
 
 One file per source root, named by the hash of its absolute path: fixed records by `struct`, then the names.
@@ -25,12 +25,15 @@ FINE_SLACK_NS = 50_000_000
 COARSE_SLACK_NS = 2_500_000_000
 """File systems that count whole seconds (FAT: two)."""
 
-_MAGIC = b"training tree cache 1\n"
+_MAGIC = b"training tree cache 2\n"
 _HEAD = struct.Struct("<III32s")
-_RECORD = struct.Struct("<qqqQ32s")
+_RECORD = struct.Struct("<qqqQI32s")
+_SECOND_NS = 1_000_000_000
 
-Known = tuple[int, int, int, int, bytes]
-"""size, mtime_ns, ctime_ns, inode, sha256 of the content."""
+Stamps = tuple[int, int, int, int, int]
+"""size, mtime_ns, ctime_ns, inode, mode: what tells a changed file without reading it."""
+Known = tuple[int, int, int, int, int, bytes]
+"""The stamps of a file, then the sha256 of its content. Plain tuples: there are tens of thousands."""
 
 
 @dataclass
@@ -76,17 +79,21 @@ class StatCache:
         return self.folder / hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
 
 
-def known(stat: os.stat_result, sha256: bytes, scanned_at_ns: int) -> Known:
-    """The entry for a file whose content was read after `scanned_at_ns` and had the stamps of `stat`.
+def stamps(stat: os.stat_result) -> Stamps:
+    """What of `stat` is compared."""
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_mode)
+
+
+def known(seen: Stamps, sha256: bytes, scanned_at_ns: int) -> Known:
+    """The entry for a file whose content was read after `scanned_at_ns` and had the stamps `seen`.
 
     Too young a file gets stamps that match nothing.
     """
-    newest = max(stat.st_mtime_ns, stat.st_ctime_ns)
-    coarse = stat.st_mtime_ns % 1_000_000_000 == 0 and stat.st_ctime_ns % 1_000_000_000 == 0
-    slack = COARSE_SLACK_NS if coarse else FINE_SLACK_NS
-    if newest > scanned_at_ns - slack:
-        return (-1, 0, 0, 0, sha256)
-    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, sha256)
+    _, mtime, ctime, _, mode = seen
+    coarse = mtime % _SECOND_NS == 0 and ctime % _SECOND_NS == 0
+    if max(mtime, ctime) > scanned_at_ns - (COARSE_SLACK_NS if coarse else FINE_SLACK_NS):
+        return (-1, 0, 0, 0, mode, sha256)
+    return (*seen, sha256)
 
 
 def _encode(snapshot: Snapshot) -> bytes:

@@ -10,8 +10,9 @@ import difflib
 import hashlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from .flight import Flights
 from .hashing import digest_files
 from .ignore import IgnoreRules, load_rules
 from .limits import TreeLimits, over_limits
-from .stat_cache import Known, Snapshot, StatCache, known
+from .stat_cache import Known, Snapshot, Stamps, StatCache, known
 from .walk import Walked, printable, walk
 
 __all__ = ["FileEntry", "Tree", "TreeLimits", "read_tree", "tree_digest"]
@@ -29,11 +30,12 @@ _HEADER = b"training tree 1\n"
 _EXECUTABLE = 0o100
 _NAMED = 5
 _TRIES = 3
-_WAY_OUT = "or name it in .amlignore"
 
 
 class FileEntry(NamedTuple):
-    """One file: relative posix path (surrogates for bytes that are not UTF-8), bytes, owner's x bit, hex sha256.
+    """One file: relative posix path, bytes, the owner's executable bit, sha256 in hex digits.
+
+    Bytes of a path that are not UTF-8 are surrogates in it.
 
     A named tuple: twenty thousand frozen dataclasses take four times as long to make.
     """
@@ -109,7 +111,8 @@ def existing_folder(root: Path | str) -> str:
     raise SpecError(
         Problem(
             "sourceDirectory",
-            f"{shown} does not exist: {printable(parent)} has no {printable(missing)}. {_near(parent, missing)}",
+            f"{shown} does not exist: {printable(parent)} has no {printable(missing)}. "
+            f"{_near(parent, missing)}",
         )
     )
 
@@ -118,14 +121,12 @@ def scan(root: str, limits: TreeLimits, remembered: Snapshot | None) -> tuple[Ig
     """Walks `root` and refuses what cannot be a source tree. Reads no content. Raises SpecError."""
     rules = load_rules(root)
     found = walk(root, rules, remembered, max_files=limits.max_files)
-    problems = found.problems[:_NAMED]
-    if len(found.problems) > _NAMED:
-        problems.append(Problem("sourceDirectory", f"and {len(found.problems) - _NAMED} more like these"))
+    problems = _few(found.problems)
     over = over_limits(found.files, limits, is_whole=found.is_whole)
     problems += [over] if over else []
     if problems:
         raise SpecError(problems)
-    found.files.sort(key=lambda file: file[0])
+    found.files.sort(key=itemgetter(0))
     return rules, found
 
 
@@ -133,86 +134,60 @@ def _read(root: str, limits: TreeLimits, cache: StatCache | None) -> Tree:
     remembered = cache.load(root) if cache else None
     scanned_at = time.time_ns()
     rules, found = scan(root, limits, remembered)
-    snapshot = Snapshot(rules.digest, {}, found.left_out, found.folders)
-    entries, was_read = _entries(
-        root, found.files, remembered.files if remembered else {}, snapshot.files, scanned_at
-    )
-    if cache and (was_read or remembered is None or _differ(remembered, snapshot)):
-        cache.save(root, snapshot)
-    return Tree(Path(root), entries, tree_digest(entries))
-
-
-def _entries(
-    root: str,
-    files: list[tuple[str, os.stat_result]],
-    before: dict[str, Known],
-    after: dict[str, Known],
-    scanned_at: int,
-) -> tuple[tuple[FileEntry, ...], bool]:
-    """An entry for each file, by `before` or by reading it; fills `after`. Tells whether any was read."""
-    changed: list[int] = []
-    for index, (path, stat) in enumerate(files):
+    before = remembered.files if remembered else {}
+    after: dict[str, Known] = {}
+    entries, changed = [], []
+    make = FileEntry._make
+    for path, seen in found.files:
         entry = before.get(path)
-        if entry is None or entry[:4] != (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino):
-            changed.append(index)
+        if entry is None or entry[:5] != seen:
+            changed.append((path, seen))
         else:
             after[path] = entry
-    gone: set[int] = set()
+            entries.append(make((path, seen[0], seen[4] & _EXECUTABLE != 0, entry[5].hex())))
     if changed:
-        gone = _read_changed(root, files, changed, after, scanned_at)
-    entries = []
-    for index, (path, stat) in enumerate(files):
-        if index not in gone:
-            entries.append(
-                FileEntry(path, stat.st_size, bool(stat.st_mode & _EXECUTABLE), after[path][4].hex())
-            )
-    return tuple(entries), bool(changed)
+        for path, seen, sha256 in _read_changed(root, changed):
+            after[path] = known(seen, sha256, scanned_at)
+            entries.append(FileEntry(path, seen[0], seen[4] & _EXECUTABLE != 0, sha256.hex()))
+        entries.sort(key=itemgetter(0))
+    snapshot = Snapshot(rules.digest, after, found.left_out, found.folders)
+    if cache and (changed or remembered is None or _differ(remembered, snapshot)):
+        cache.save(root, snapshot)
+    return Tree(Path(root), tuple(entries), tree_digest(entries))
 
 
-def _read_changed(
-    root: str,
-    files: list[tuple[str, os.stat_result]],
-    changed: list[int],
-    after: dict[str, Known],
-    scanned_at: int,
-) -> set[int]:
-    """Reads the files at `changed` until each holds still; gives the places of those that vanished."""
-    gone: set[int] = set()
+def _read_changed(root: str, changed: list[tuple[str, Stamps]]) -> Iterator[tuple[str, Stamps, bytes]]:
+    """Reads the files `changed` until each holds still; those that vanished are not in the answer."""
     problems: list[Problem] = []
     for _ in range(_TRIES):
         moving = []
-        digests = digest_files([f"{root}/{files[index][0]}" for index in changed])
-        for index, digested in zip(changed, digests, strict=True):
-            path, stat = files[index]
-            if digested.error is not None:
-                if isinstance(digested.error, FileNotFoundError):
-                    gone.add(index)
-                else:
-                    problems.append(
-                        Problem(
-                            "sourceDirectory", f"{printable(path)} cannot be read: {digested.error.strerror}"
-                        )
-                    )
-                continue
-            now = digested.stat or stat
-            if (now.st_mtime_ns, now.st_size, now.st_ctime_ns, now.st_ino) != (
-                stat.st_mtime_ns, stat.st_size, stat.st_ctime_ns, stat.st_ino
-            ):  # fmt: skip
-                moving.append(index)
-                files[index] = (path, now)
-            after[path] = known(now, digested.sha256, scanned_at)
+        digests = digest_files([(f"{root}/{path}", seen[0]) for path, seen in changed])
+        for (path, seen), digested in zip(changed, digests, strict=True):
+            if digested.seen == seen:
+                yield path, seen, digested.sha256
+            elif digested.seen is not None:
+                moving.append((path, digested.seen))
+            elif digested.error is not None and not isinstance(digested.error, FileNotFoundError):
+                problems.append(_problem(path, f"cannot be read: {digested.error.strerror}"))
         changed = moving
         if not changed:
             break
     problems += [
-        Problem(
-            "sourceDirectory", f"{printable(files[index][0])} is being written to; let it rest, {_WAY_OUT}"
-        )
-        for index in changed
+        _problem(path, "is being written to; let it rest, or name it in .amlignore") for path, _ in changed
     ]
     if problems:
-        raise SpecError(problems[:_NAMED])
-    return gone
+        raise SpecError(_few(problems))
+
+
+def _few(problems: list[Problem]) -> list[Problem]:
+    more = len(problems) - _NAMED
+    return problems[:_NAMED] + (
+        [Problem("sourceDirectory", f"and {more} more like these")] if more > 0 else []
+    )
+
+
+def _problem(path: str, message: str) -> Problem:
+    return Problem("sourceDirectory", f"{printable(path)} {message}")
 
 
 def _differ(old: Snapshot, new: Snapshot) -> bool:

@@ -26,7 +26,7 @@ def same(old: Any, new: Any) -> bool:
 
 
 def is_unknown(value: Any) -> bool:
-    """Whether `value` stands for one that is not known yet: the protocol's sentinel or a class named Unknown."""
+    """Whether `value` stands for one that is not known yet: the protocol's sentinel or an `Unknown`."""
     if isinstance(value, str):
         return value == UNKNOWN_SENTINEL
     return type(value).__name__.lstrip("_").startswith("Unknown")

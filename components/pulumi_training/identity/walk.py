@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..spec.errors import Problem
 from .ignore import OUT_ANYWHERE, OUT_AT_ROOT, VENV_MARK, IgnoreRules
-from .stat_cache import Snapshot
+from .stat_cache import Snapshot, Stamps, stamps
 
 _KINDS = {
     modes.S_IFIFO: "a named pipe",
@@ -29,12 +29,12 @@ PATIENCE_SECONDS = 10.0
 
 @dataclass
 class Walked:
-    """What a walk found: `files` as (relative posix path, stat), what was refused, and the rules' decisions.
+    """What a walk found: `files` as (relative posix path, stamps), what was refused, what the rules said.
 
     `is_whole` is false where the walk gave up because the tree is far over `max_files`.
     """
 
-    files: list[tuple[str, os.stat_result]] = field(default_factory=list)
+    files: list[tuple[str, Stamps]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
@@ -42,7 +42,7 @@ class Walked:
 
 
 def walk(root: str, rules: IgnoreRules, remembered: Snapshot | None, *, max_files: int) -> Walked:
-    """Walks `root` (absolute, real). `remembered` decisions are taken over where they are of the same rules."""
+    """Walks `root` (absolute, real). `remembered` decisions hold where they are of the same rules."""
     return _Walk(root, rules, remembered, max_files).run()
 
 
@@ -91,7 +91,9 @@ class _Walk:
                 if entry.is_file(follow_symlinks=False):
                     if has_rules and self._is_out(path):
                         continue
-                    files.append((path, entry.stat(follow_symlinks=False)))
+                    # stamps() without the call: this line runs for every file
+                    s = entry.stat(follow_symlinks=False)
+                    files.append((path, (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_mode)))
                 elif entry.is_dir(follow_symlinks=False):
                     if not (has_rules and self._is_out(path + "/")):
                         self.todo.append((path + "/", entry.path, chain))
@@ -106,7 +108,7 @@ class _Walk:
                 self._refuse(path, f"cannot be read: {error.strerror}")
 
     def _link(self, path: str, place: str, folder: str, chain: tuple[str, ...]) -> None:
-        # git takes a link for a file; a pattern for folders only is tried as well, since the link stands for one.
+        # git takes a link for a file; here it may stand for a folder, so patterns for folders are tried too.
         if self.rules.spec is not None and (
             self._is_out(path) or (os.path.isdir(place) and self._is_out(path + "/"))
         ):
@@ -119,13 +121,13 @@ class _Walk:
         if not _holds(self.root, real):
             self._refuse(
                 path,
-                f"is a link to {printable(real)}, outside the source directory: copy it in, declare data as a "
-                f"Datastore, {_WAY_OUT}",
+                f"is a link to {printable(real)}, outside the source directory: copy it in, "
+                f"declare data as a Datastore, {_WAY_OUT}",
             )
             return
         stat = os.stat(real)
         if modes.S_ISREG(stat.st_mode):
-            self.found.files.append((path, stat))
+            self.found.files.append((path, stamps(stat)))
         elif not modes.S_ISDIR(stat.st_mode):
             self._refuse(
                 path, f"is a link to {_KINDS.get(modes.S_IFMT(stat.st_mode), 'no file')}: {_WAY_OUT}"

@@ -25,7 +25,7 @@ _DERIVED = ("runKey",)
 
 @dataclass(frozen=True)
 class Change:
-    """One difference: the property's path as Pulumi writes it, what became of it, and the words for a person."""
+    """One difference: the property's path as Pulumi writes it, what became of it, and words."""
 
     path: str
     kind: Kind
@@ -62,7 +62,7 @@ def explain(
 
 
 def file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """What became of each file, in words: changed ones first, then renamed, added and removed ones, by path."""
+    """What became of each file, in words: changed, then renamed, added and removed ones, by path."""
     changed = sorted(path for path in old.keys() & new.keys() if old[path] != new[path])
     added = sorted(new.keys() - old.keys())
     removed = sorted(old.keys() - new.keys())
