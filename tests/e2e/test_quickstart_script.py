@@ -103,6 +103,9 @@ def test_an_attempt_with_nothing_left_to_train_still_gives_results(
     train(quickstart_python, tmp_path, "--epochs", "6", resume_from=finished / "outputs")
     assert metrics_of(tmp_path)[-1]["accuracy"] == metrics_of(finished)[-1]["accuracy"]
     assert (tmp_path / "outputs/confusion.png").exists()
+    # Handed on at once, so that a third attempt loses nothing when the second dies early.
+    handed_on = (tmp_path / "outputs/checkpoint.npz").read_bytes()
+    assert handed_on == (finished / "outputs/checkpoint.npz").read_bytes()
 
 
 def test_a_resume_folder_without_a_checkpoint_means_a_fresh_start(

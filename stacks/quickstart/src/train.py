@@ -120,8 +120,9 @@ def resume(network: Network, momentum: Momentum) -> int:
     checkpoint = WORLD.bcast(load_checkpoint() if RANK == 0 else None)
     if checkpoint is None:
         return 0
-    network.weights[:] = checkpoint["weights"]
-    momentum.velocity[:] = checkpoint["velocity"]
+    network.weights[:], momentum.velocity[:] = checkpoint["weights"], checkpoint["velocity"]
+    if RANK == 0:  # for the attempt after this one, should this one end before its first epoch does
+        save("checkpoint.npz", **checkpoint)
     return int(checkpoint["epoch"])
 
 
