@@ -1,0 +1,60 @@
+"""The agent's command line: one verb, then `--name value` options. Each verb imports only what it needs."""
+
+from __future__ import annotations
+
+import sys
+
+USAGE = """usage: agent run   --request launch.json
+       agent rank  --request launch.json
+       agent node  [--bind ADDRESS] [--port PORT] [--request launch.json]
+       agent exec  [-OPTION]... HOST COMMAND...
+       agent sweep --run-id ID --attempt N"""
+
+
+def main(argv: list[str]) -> int:
+    """Runs one verb and returns its exit code; 2 means that the command line was wrong."""
+    if not argv:
+        return _usage("no verb given")
+    verb, words = argv[0], argv[1:]
+    if verb == "exec":
+        from .exec_client import run_remote
+
+        return run_remote(words)
+    try:
+        options = _options(words)
+        if verb == "rank":
+            from .rank import run_rank
+
+            return run_rank(options["request"])
+        if verb == "run":
+            from .run import run_launch
+
+            return run_launch(options["request"])
+        if verb == "sweep":
+            from .sweep import sweep
+
+            return 1 if sweep(options["run-id"], options["attempt"]) else 0
+        if verb == "node":
+            from .node import serve
+
+            return serve(options.get("bind", ""), int(options.get("port", "0")), options.get("request"))
+    except KeyError as missing:
+        return _usage(f"{verb} needs --{missing.args[0]}")
+    except ValueError as problem:
+        return _usage(str(problem))
+    return _usage(f"unknown verb {verb!r}")
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    if len(words) % 2 or not all(name.startswith("--") for name in words[::2]):
+        raise ValueError("options are written as --name value")
+    return {name[2:]: value for name, value in zip(words[::2], words[1::2])}
+
+
+def _usage(problem: str) -> int:
+    sys.stderr.write(f"agent: {problem}\n{USAGE}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

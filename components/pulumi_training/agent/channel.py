@@ -1,0 +1,139 @@
+"""The line between `agent run` and its ranks, and the proof that both know the run's secret.
+
+TCP, one JSON object a line. The server speaks first: a nonce. The client's first line carries the HMAC-SHA256
+of nonce and message under the secret, so a recorded line is worth nothing on another connection.
+"""
+
+from __future__ import annotations
+
+import _socket  # the plain module: `socket` builds enums and selectors, which every rank would pay for
+import json
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+ADDRESS_VARIABLE = "TRAINING_AGENT_ADDRESS"
+SECRET_VARIABLE = "TRAINING_AGENT_SECRET"  # noqa: S105 - a name, not a secret
+LINE_LIMIT = 1 << 20
+SEND_SECONDS = 2.0
+
+
+class ChannelClosed(Exception):
+    """The other side is gone, or is not who it must be."""
+
+
+class Channel:
+    """One connection; lines that have not fully come stay in its buffer."""
+
+    def __init__(self, sock: _socket.socket) -> None:
+        self._socket = sock
+        self._buffer = b""
+
+    def fileno(self) -> int:
+        """For poll."""
+        return self._socket.fileno()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Sends one message. Raises ChannelClosed."""
+        self.send_line(json.dumps(message).encode("ascii"))
+
+    def send_line(self, line: bytes) -> None:
+        """Sends one raw line. Raises ChannelClosed."""
+        try:
+            self._socket.sendall(line + b"\n")
+        except OSError as problem:
+            raise ChannelClosed(str(problem)) from problem
+
+    def receive(self) -> list[bytes]:
+        """Reads what is there (call it when poll says so) and answers the whole lines. Raises ChannelClosed."""
+        try:
+            piece = self._socket.recv(65536)
+        except OSError as problem:
+            raise ChannelClosed(str(problem)) from problem
+        if not piece or len(self._buffer) + len(piece) > LINE_LIMIT:
+            raise ChannelClosed("closed" if not piece else "a line without end")
+        *lines, self._buffer = (self._buffer + piece).split(b"\n")
+        return lines
+
+    def read_line(self) -> bytes:
+        """Waits for one line; only for the handshake, where nothing else can come. Raises ChannelClosed."""
+        while True:
+            lines = self.receive()
+            if lines:
+                return lines[0]
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._socket.close()
+
+
+def listen(address: str, port: int = 0) -> _socket.socket:
+    """A listening TCP socket on `address` (IPv4; "" for all). Raises OSError."""
+    server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+    server.bind((address, port))
+    server.listen(1024)
+    return server
+
+
+def accept(server: _socket.socket) -> _socket.socket:
+    """The next connection, with a send that cannot block for ever."""
+    fd, _ = server._accept()  # type: ignore[attr-defined]
+    sock = _socket.socket(fileno=fd)
+    return tune(sock, SEND_SECONDS)
+
+
+def connect(address: str, seconds: float) -> Channel:
+    """Connects to "host:port". Raises ChannelClosed when nobody answers within `seconds`."""
+    host, _, port = address.rpartition(":")
+    try:
+        family, kind, number, _, target = _socket.getaddrinfo(host, int(port), 0, _socket.SOCK_STREAM)[0]
+        sock = _socket.socket(family, kind, number)
+        sock.settimeout(seconds)
+        sock.connect(target)
+    except OSError as problem:
+        raise ChannelClosed(f"{address}: {problem}") from problem
+    return Channel(tune(sock, seconds))
+
+
+def tune(sock: _socket.socket, seconds: float) -> _socket.socket:
+    """Small messages go at once, a silent death of the other machine is noticed, nothing blocks for ever."""
+    sock.settimeout(seconds)
+    sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def new_nonce() -> bytes:
+    """A fresh challenge, printable."""
+    return os.urandom(16).hex().encode("ascii")
+
+
+def prove(secret: str, nonce: bytes, message: dict[str, Any]) -> bytes:
+    """The first line of a client: its message and the proof."""
+    body = json.dumps(message)
+    return json.dumps({"body": body, "proof": _mac(secret, nonce, body)}).encode("ascii")
+
+
+def check_proof(secret: str, nonce: bytes, line: bytes) -> dict[str, Any]:
+    """The message in a client's first line. Raises ChannelClosed where the proof is wrong."""
+    import hmac
+
+    try:
+        envelope = json.loads(line)
+        body, proof = str(envelope["body"]), str(envelope["proof"])
+        if hmac.compare_digest(_mac(secret, nonce, body).encode(), proof.encode("utf-8", "replace")):
+            message = json.loads(body)
+            if isinstance(message, dict):
+                return message
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise ChannelClosed("not a proof") from problem
+    raise ChannelClosed("wrong proof")
+
+
+def _mac(secret: str, nonce: bytes, body: str) -> str:
+    import hmac
+
+    return hmac.new(secret.encode(), nonce + b"\n" + body.encode(), "sha256").hexdigest()

@@ -1,0 +1,99 @@
+"""The facts of a launch's end: ranks that could not write theirs, what is left of processes, `end.json`."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+from .ending import exception_line, signal_name
+from .facts import read_json_or_empty, read_tail, write_json
+from .sweep import sweep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .launcher import Launcher
+    from .members import Members
+    from .request import Request
+    from .stopping import Stopping
+
+TAIL_BYTES = 4096
+_ABORT = re.compile(rb"MPI_ABORT was invoked on rank (\d+)|application called MPI_Abort\([^\n]*process (\d+)")
+
+
+def close(
+    request: Request, launcher: Launcher | None, members: Members, stopping: Stopping, trouble: str
+) -> int:
+    """Ends what is left, completes the ranks' facts and writes `end.json`; the answer is the exit code."""
+    survivors = sweep(request.run_id, request.attempt, descendants_of=os.getpid())
+    _complete_members(request, members)
+    ranks = {rank: _complete(request, rank, members) for rank in range(request.world_size)}
+    succeeded = [rank for rank, facts in ranks.items() if facts.get("success")]
+    log = f"{request.folder}/launch/launcher.log"
+    process = launcher.process if launcher is not None else None
+    stopped = stopping.stopped
+    tail = read_tail(log, TAIL_BYTES).decode("utf-8", "replace")
+    document: dict[str, Any] = {
+        "ended_at": time.time(),
+        "exit_code": process.exit_code if process is not None else None,
+        "signal": signal_name(process.signal) if process is not None and process.signal else None,
+        "stopped": stopped,
+        "ranks_expected": request.world_size,
+        "ranks_started": sorted(members.by_rank),
+        "ranks_succeeded": succeeded,
+        "first_failed": first_failed(ranks, members, log),
+        "lost_nodes": stopping.watch.lost_nodes() or stopping.watch.silent_nodes(time.monotonic()),
+        "launcher_tail": "\n".join(part for part in (tail, trouble) if part),
+        "survivors": survivors,
+    }
+    write_json(f"{request.folder}/launch/end.json", document, is_final=True)
+    return 0 if len(succeeded) == request.world_size and stopped is None else 1
+
+
+def first_failed(ranks: dict[int, dict[str, Any]], members: Members, log: str) -> int | None:
+    """The rank that failed first and took the others along; None where none failed of its own accord."""
+    failed = members.failed()
+    aborted = _ABORT.search(read_tail(log, 1 << 20))
+    if aborted:
+        rank = int(aborted.group(1) or aborted.group(2))
+        earlier = [member for member in failed if member.rank != rank]
+        if not earlier or ranks.get(rank, {}).get("exception"):
+            return rank
+    if failed:
+        return failed[0].rank
+    others = members.lost() or members.terminated()
+    return others[0].rank if others else None
+
+
+def _complete_members(request: Request, members: Members) -> None:
+    """Writes the facts of ranks whose disk is not this one."""
+    os.makedirs(f"{request.folder}/ranks", exist_ok=True)
+    for rank, member in members.by_rank.items():
+        if (
+            member.exited_at is not None
+            and read_json_or_empty(request.rank_file(rank)).get("state") != "exited"
+        ):
+            write_json(request.rank_file(rank), member.facts, is_final=True)
+
+
+def _complete(request: Request, rank: int, members: Members) -> dict[str, Any]:
+    """The final facts of a rank; a wrapper that was killed could not write them itself."""
+    facts = read_json_or_empty(request.rank_file(rank))
+    member = members.by_rank.get(rank)
+    if facts.get("state") == "exited" or (not facts and member is None):
+        return facts
+    facts = {**(member.facts if member is not None else {}), **facts}
+    facts.update(
+        state="exited",
+        ended_at=time.time(),
+        exit_code=None,
+        signal=None,
+        success=False,
+        lost=True,
+        ended_by_launcher=bool(member is not None and member.terminated_at),
+        exception=exception_line(request.log_file(rank)),
+    )
+    write_json(request.rank_file(rank), facts, is_final=True)
+    return facts

@@ -1,0 +1,59 @@
+"""Facts on disk: small JSON documents that are replaced whole, so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+
+TYPE_CHECKING = False  # `typing` costs milliseconds that every rank would pay
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """Reads one document. Raises OSError where there is none, ValueError where it is not a JSON object."""
+    with open(path, "rb") as stream:  # noqa: PTH123
+        document = json.loads(stream.read().decode("utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} is not a JSON object")
+    return document
+
+
+def read_json_or_empty(path: str) -> dict[str, Any]:
+    """Reads one document, or answers {} where there is none that can be read."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return {}
+
+
+def write_json(path: str, document: dict[str, Any], *, is_final: bool = False) -> None:
+    """Replaces the document at `path`; a final one is on the disk before this returns.
+
+    Raises OSError when the folder is gone or full.
+    """
+    temporary = f"{path}.{os.getpid()}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, json.dumps(document).encode("ascii"))
+        if is_final:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(temporary, path)
+
+
+def read_tail(path: str, limit: int) -> bytes:
+    """The last `limit` bytes of a file, or nothing where it cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        size = os.fstat(fd).st_size
+        os.lseek(fd, max(0, size - limit), os.SEEK_SET)
+        return os.read(fd, limit)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

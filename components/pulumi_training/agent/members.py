@@ -1,0 +1,156 @@
+"""The ranks as `agent run` knows them: who has come, what they said last, who is gone without a word."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from . import channel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Iterable
+    from typing import Any
+
+    from .request import Request
+
+
+class Member:
+    """One rank's connection. Times are monotonic seconds."""
+
+    def __init__(self, rank: int, line: channel.Channel | None, facts: dict[str, Any]) -> None:
+        self.rank = rank
+        self.line = line
+        self.facts = facts
+        self.beat_at = self.active_at = time.monotonic()
+        self.exited_at: float | None = None
+        self.lost_at: float | None = None
+        self.terminated_at: float | None = None
+        self.stacks_saved: bool | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its script has ended, as told or as must be assumed."""
+        return self.exited_at is not None or self.lost_at is not None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has said that its script exited 0."""
+        return self.exited_at is not None and bool(self.facts.get("success"))
+
+
+class Members:
+    """All ranks that proved themselves, by rank."""
+
+    def __init__(self, request: Request, secret: str) -> None:
+        self._request = request
+        self._secret = secret
+        self._guests: dict[int, tuple[channel.Channel, bytes]] = {}
+        self._lines: dict[int, Member] = {}
+        self.by_rank: dict[int, Member] = {}
+
+    def descriptors(self) -> Iterable[int]:
+        """For poll."""
+        return [*self._guests, *self._lines]
+
+    def welcome(self, sock: _socket.socket) -> None:
+        """Greets a connection with its challenge. Raises ChannelClosed."""
+        line, nonce = channel.Channel(sock), channel.new_nonce()
+        line.send_line(nonce)
+        self._guests[line.fileno()] = (line, nonce)
+
+    def hear(self, fd: int) -> None:
+        """Takes in what has come on a connection; who is gone is noted as gone."""
+        guest = self._guests.get(fd)
+        line = guest[0] if guest else self._lines[fd].line
+        assert line is not None
+        try:
+            lines = line.receive()
+            if guest and lines:
+                self._admit(fd, channel.check_proof(self._secret, guest[1], lines.pop(0)))
+            for each in lines:
+                self._note(self._lines[fd], json.loads(each))
+        except (channel.ChannelClosed, ValueError, KeyError):
+            self._part(fd)
+
+    def tell(self, order: dict[str, Any], ranks: Iterable[int] | None = None) -> None:
+        """Sends an order to some ranks, or to all."""
+        for rank in list(self.by_rank) if ranks is None else ranks:
+            member = self.by_rank[rank]
+            if member.line is None:
+                continue
+            try:
+                member.line.send(order)
+            except channel.ChannelClosed:
+                self._part(member.line.fileno())
+
+    def missing(self) -> list[int]:
+        """Ranks that never came."""
+        return [rank for rank in range(self._request.world_size) if rank not in self.by_rank]
+
+    def are_connected(self) -> bool:
+        """Whether any rank still holds its line."""
+        return bool(self._lines or self._guests)
+
+    def have_all_ended(self) -> bool:
+        """Whether no script of a rank that came can be running."""
+        return all(member.has_ended for member in self.by_rank.values())
+
+    def lost(self) -> list[Member]:
+        """Ranks whose wrapper went without a word, first one first."""
+        gone = [m for m in self.by_rank.values() if m.lost_at is not None and m.terminated_at is None]
+        return sorted(gone, key=lambda member: (round(member.lost_at or 0.0, 1), member.rank))
+
+    def terminated(self) -> list[Member]:
+        """Ranks that the launcher ended of its own accord, first one first."""
+        told = [member for member in self.by_rank.values() if member.terminated_at is not None]
+        return sorted(told, key=lambda member: (member.facts.get("ended_at") or time.time(), member.rank))
+
+    def failed(self) -> list[Member]:
+        """Ranks whose script failed of its own accord, first one first."""
+        own = [
+            member
+            for member in self.by_rank.values()
+            if member.exited_at is not None
+            and not (
+                member.succeeded or member.facts.get("stopped_by_us") or member.facts.get("ended_by_launcher")
+            )
+        ]
+        return sorted(own, key=lambda member: (member.facts.get("ended_at") or 0.0, member.rank))
+
+    def last_activity(self) -> float:
+        """Monotonic seconds of the newest sign of life of any rank."""
+        return max((member.active_at for member in self.by_rank.values()), default=0.0)
+
+    def _admit(self, fd: int, hello: dict[str, Any]) -> None:
+        rank = int(hello["rank"])
+        if hello.get("t") != "hello" or not 0 <= rank < self._request.world_size:
+            raise ValueError("not a hello")
+        line, _ = self._guests.pop(fd)
+        member = Member(rank, line, hello["facts"])
+        self._lines[fd] = self.by_rank[rank] = member
+
+    def _note(self, member: Member, message: dict[str, Any]) -> None:
+        kind, now = message["t"], time.monotonic()
+        member.beat_at = now
+        if kind == "beat":
+            member.active_at = max(member.active_at, now - float(message["idle"]))
+        elif kind == "terminated":
+            member.terminated_at = now
+        elif kind == "stacks":
+            member.stacks_saved = bool(message["saved"])
+        elif kind == "exited":
+            member.facts, member.exited_at = message["facts"], now
+
+    def _part(self, fd: int) -> None:
+        guest = self._guests.pop(fd, None)
+        if guest:
+            guest[0].close()
+            return
+        member = self._lines.pop(fd)
+        if member.line is not None:
+            member.line.close()
+            member.line = None
+        if member.exited_at is None and member.lost_at is None:
+            member.lost_at = time.monotonic()
