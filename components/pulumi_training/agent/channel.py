@@ -7,8 +7,10 @@ of nonce and message under the secret, so a recorded line is worth nothing on an
 from __future__ import annotations
 
 import _socket  # the plain module: `socket` builds enums and selectors, which every rank would pay for
-import json
 import os
+from _operator import _compare_digest  # type: ignore[import-not-found]  # what `hmac` uses
+
+from .plainjson import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class Channel:
 
     def send(self, message: dict[str, Any]) -> None:
         """Sends one message. Raises ChannelClosed."""
-        self.send_line(json.dumps(message).encode("ascii"))
+        self.send_line(dumps(message).encode("ascii"))
 
     def send_line(self, line: bytes) -> None:
         """Sends one raw line. Raises ChannelClosed."""
@@ -89,11 +91,11 @@ def connect(address: str, seconds: float) -> Channel:
     """Connects to "host:port". Raises ChannelClosed when nobody answers within `seconds`."""
     host, _, port = address.rpartition(":")
     try:
-        family, kind, number, _, target = _socket.getaddrinfo(host, int(port), 0, _socket.SOCK_STREAM)[0]
+        family, kind, number, _, target = _socket.getaddrinfo(host.encode("ascii"), int(port), 0, _socket.SOCK_STREAM)[0]
         sock = _socket.socket(family, kind, number)
         sock.settimeout(seconds)
         sock.connect(target)
-    except OSError as problem:
+    except (OSError, UnicodeError) as problem:
         raise ChannelClosed(f"{address}: {problem}") from problem
     return Channel(tune(sock, seconds))
 
@@ -113,19 +115,17 @@ def new_nonce() -> bytes:
 
 def prove(secret: str, nonce: bytes, message: dict[str, Any]) -> bytes:
     """The first line of a client: its message and the proof."""
-    body = json.dumps(message)
-    return json.dumps({"body": body, "proof": _mac(secret, nonce, body)}).encode("ascii")
+    body = dumps(message)
+    return dumps({"body": body, "proof": _mac(secret, nonce, body)}).encode("ascii")
 
 
 def check_proof(secret: str, nonce: bytes, line: bytes) -> dict[str, Any]:
     """The message in a client's first line. Raises ChannelClosed where the proof is wrong."""
-    import hmac
-
     try:
-        envelope = json.loads(line)
+        envelope = loads(line.decode("utf-8"))
         body, proof = str(envelope["body"]), str(envelope["proof"])
-        if hmac.compare_digest(_mac(secret, nonce, body).encode(), proof.encode("utf-8", "replace")):
-            message = json.loads(body)
+        if _compare_digest(_mac(secret, nonce, body).encode(), proof.encode("utf-8", "replace")):
+            message = loads(body)
             if isinstance(message, dict):
                 return message
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
@@ -134,6 +134,20 @@ def check_proof(secret: str, nonce: bytes, line: bytes) -> dict[str, Any]:
 
 
 def _mac(secret: str, nonce: bytes, body: str) -> str:
-    import hmac
+    """HMAC-SHA256 as RFC 2104 has it; `hmac` and `hashlib` would load OpenSSL in every rank."""
+    key = secret.encode("utf-8")
+    if len(key) > 64:
+        key = _sha256(key)
+    key = key.ljust(64, b"\0")
+    inner = _sha256(bytes(byte ^ 0x36 for byte in key) + nonce + b"\n" + body.encode("utf-8"))
+    return _sha256(bytes(byte ^ 0x5C for byte in key) + inner).hex()
 
-    return hmac.new(secret.encode(), nonce + b"\n" + body.encode(), "sha256").hexdigest()
+
+def _sha256(data: bytes) -> bytes:
+    for module in ("_sha2", "_sha256", "hashlib"):  # Python 3.12 and later, before, and any
+        try:
+            digest: bytes = __import__(module).sha256(data).digest()
+        except (ImportError, AttributeError):
+            continue
+        return digest
+    raise RuntimeError("this Python has no SHA-256")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
+
+from .plainjson import dumps, loads
 
 TYPE_CHECKING = False  # `typing` costs milliseconds that every rank would pay
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 def read_json(path: str) -> dict[str, Any]:
     """Reads one document. Raises OSError where there is none, ValueError where it is not a JSON object."""
     with open(path, "rb") as stream:  # noqa: PTH123
-        document = json.loads(stream.read().decode("utf-8"))
+        document = loads(stream.read().decode("utf-8"))
     if not isinstance(document, dict):
         raise ValueError(f"{path} is not a JSON object")
     return document
@@ -35,7 +36,7 @@ def write_json(path: str, document: dict[str, Any], *, is_final: bool = False) -
     temporary = f"{path}.{os.getpid()}.tmp"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        os.write(fd, json.dumps(document).encode("ascii"))
+        os.write(fd, dumps(document).encode("ascii"))
         if is_final:
             os.fsync(fd)
     finally:

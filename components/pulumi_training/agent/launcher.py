@@ -54,8 +54,10 @@ class Launcher:
 
     def tidy(self) -> None:
         """Takes its temp folder away."""
-        if self._temporary:
-            import shutil
+        try:
+            os.rmdir(self._temporary)
+        except OSError:
+            import shutil  # a killed launcher leaves its sockets behind
 
             shutil.rmtree(self._temporary, ignore_errors=True)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from . import channel
+from .plainjson import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Members:
             if guest and lines:
                 self._admit(fd, channel.check_proof(self._secret, guest[1], lines.pop(0)))
             for each in lines:
-                self._note(self._lines[fd], json.loads(each))
+                self._note(self._lines[fd], loads(each.decode("utf-8")))
         except (channel.ChannelClosed, ValueError, KeyError):
             self._part(fd)
 

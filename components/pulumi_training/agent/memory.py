@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 from .facts import read_tail
 
@@ -24,9 +23,9 @@ def oom_kills() -> int | None:
         else:
             continue
         for file in files:
-            found = re.search(rb"^oom_kill (\d+)$", read_tail(file, 4096), re.MULTILINE)
-            if found:
-                return int(found.group(1))
+            for line in read_tail(file, 4096).splitlines():
+                if line.startswith(b"oom_kill "):
+                    return int(line.split()[1])
     return None
 
 
@@ -36,7 +35,7 @@ def was_out_of_memory(pid: int, kills_before: int | None) -> bool | None:
     The kernel's log names the process; a cgroup only counts, so its count is believed second.
     """
     logged = _kernel_log()
-    if logged and re.search(rb"Killed process %d[ (]" % pid, logged):
+    if b"Killed process %d " % pid in logged or b"Killed process %d(" % pid in logged:
         return True
     kills = oom_kills()
     if kills is not None and kills_before is not None:

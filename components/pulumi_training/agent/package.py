@@ -15,7 +15,14 @@ from pathlib import Path
 
 PACKAGE = "training_agent"
 """What the shipped copy is called; the code has relative imports only, so any name would do."""
-_MAIN = f"import sys\nfrom {PACKAGE}.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
+_MAIN = f"""import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from {PACKAGE}.__main__ import main
+
+sys.exit(main(sys.argv[1:]))
+"""
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 
 
@@ -29,10 +36,13 @@ def source_digest() -> str:
 
 
 def install(folder: Path) -> Path:
-    """Puts an unpacked copy into `folder`/<digest>, once; `python -I -S <that path>` runs it. Raises OSError."""
+    """Puts an unpacked copy into `folder`/<digest>, once, and answers the file that `python -I -S` runs.
+
+    A file and not its folder: for a folder Python loads `runpy` first, 10 ms. Raises OSError.
+    """
     destination = folder / source_digest()
     if (destination / "__main__.py").exists():
-        return destination
+        return destination / "__main__.py"
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
     try:
@@ -49,7 +59,7 @@ def install(folder: Path) -> Path:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return destination
+    return destination / "__main__.py"
 
 
 def build_zipapp(destination: Path) -> Path:

@@ -154,8 +154,6 @@ class RankWrapper:
         self._connect_until = time.monotonic() + request.limits.start
 
     def _ended(self) -> None:
-        from . import ending, memory
-
         script = self.script
         assert script is not None
         if self.pump:
@@ -165,15 +163,18 @@ class RankWrapper:
             state="exited",
             ended_at=time.time(),
             exit_code=script.exit_code,
-            signal=ending.signal_name(script.signal) if script.signal else None,
             success=success,
             stopped_by_us=self._stopped_by_us,
             ended_by_launcher=self._ended_by_launcher,
         )
         if not success:
+            from . import ending, memory  # regular expressions: loaded only where something went wrong
+
+            if script.signal:
+                self.facts["signal"] = ending.signal_name(script.signal)
             self.facts["exception"] = ending.exception_line(self.request.log_file(self.rank))
-        if (script.signal == SIGKILL or script.exit_code == 128 + SIGKILL) and not self._stopped_by_us:
-            self.facts["oom"] = memory.was_out_of_memory(script.pid, self._oom_before)
+            if (script.signal == SIGKILL or script.exit_code == 128 + SIGKILL) and not self._stopped_by_us:
+                self.facts["oom"] = memory.was_out_of_memory(script.pid, self._oom_before)
         if self._kill_at is not None:
             script.send(SIGKILL)  # whatever of its group outlived a stopped script
         self._connect()
@@ -270,13 +271,12 @@ class RankWrapper:
             self._stop(self.request.limits.grace)
 
     def _listen(self) -> None:
-        import json
-
         from .channel import ChannelClosed
+        from .plainjson import loads
 
         assert self.channel is not None
         try:
-            orders = [json.loads(line) for line in self.channel.receive()]
+            orders = [loads(line.decode("utf-8")) for line in self.channel.receive()]
         except ChannelClosed:
             self._lost_run()
             return

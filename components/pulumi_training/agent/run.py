@@ -76,7 +76,6 @@ class Launch:
 
     def _see_to_the_end(self, address: str, trouble: str) -> int:
         # Loaded only now: the launcher is starting the ranks meanwhile.
-        from . import end
         from .members import Members
         from .script import adopt_orphans
         from .stopping import Stopping
@@ -90,6 +89,8 @@ class Launch:
                 self._step(TICK_SECONDS)
             self._hear_last_words()
             self.launcher.tidy()
+        from . import end  # regular expressions: nobody waits for them any more
+
         return end.close(self.request, self.launcher, self.members, self.stopping, trouble)
 
     def _write_run(self, address: str, launcher: Launcher) -> None:
