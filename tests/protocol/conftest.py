@@ -58,7 +58,7 @@ class FakeEngine(engine_pb2_grpc.EngineServicer):
 
 
 class FakeMonitor(resource_pb2_grpc.ResourceMonitorServicer):
-    """Registers what components declare; custom resources get the id `<name>-id` and their inputs as outputs."""
+    """Registers what components declare; inputs come back as outputs."""
 
     def __init__(self) -> None:
         self.registered: list[Any] = []
@@ -68,8 +68,8 @@ class FakeMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._server.start()
 
     def GetDeploymentInfo(self, request: Any, context: Any) -> Any:
-        features = [v for v in resource_pb2.ResourceMonitorFeature.values() if v]
-        return resource_pb2.GetDeploymentInfoResponse(supportedFeatures=features)
+        features = resource_pb2.ResourceMonitorFeature.values()
+        return resource_pb2.DeploymentInfo(supportedFeatures=features)
 
     def SupportsFeature(self, request: Any, context: Any) -> Any:
         return resource_pb2.SupportsFeatureResponse(hasSupport=True)
@@ -96,7 +96,11 @@ class Client:
     channel: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        options = [*OPTIONS, ("grpc.max_metadata_size", 16 << 20), ("grpc.absolute_max_metadata_size", 16 << 20)]
+        options = [
+            *OPTIONS,
+            ("grpc.max_metadata_size", 16 << 20),
+            ("grpc.absolute_max_metadata_size", 16 << 20),
+        ]
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}", options=options)
         self.stub = provider_pb2_grpc.ResourceProviderStub(self.channel)
 

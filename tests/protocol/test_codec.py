@@ -58,12 +58,12 @@ def _types(value: Any) -> str:
 
 
 def test_signatures_are_those_of_the_sdk() -> None:
-    assert constants.SIGNATURE_KEY == sdk._special_sig_key
-    assert constants.SECRET == sdk._special_secret_sig
-    assert constants.ASSET == sdk._special_asset_sig
-    assert constants.ARCHIVE == sdk._special_archive_sig
-    assert constants.RESOURCE == sdk._special_resource_sig
-    assert constants.OUTPUT == sdk._special_output_value_sig
+    assert sdk._special_sig_key == constants.SIGNATURE_KEY
+    assert sdk._special_secret_sig == constants.SECRET
+    assert sdk._special_asset_sig == constants.ASSET
+    assert sdk._special_archive_sig == constants.ARCHIVE
+    assert sdk._special_resource_sig == constants.RESOURCE
+    assert sdk._special_output_value_sig == constants.OUTPUT
     assert constants.UNKNOWN_STRING == sdk.UNKNOWN
     assert len(constants.UNKNOWNS) == 7
 
@@ -121,7 +121,7 @@ def test_whole_numbers_are_ints_and_large_ones_arrive_as_given() -> None:
 
 @pytest.mark.parametrize("value", [{"a": [b"x"]}, {"a": {1: 2}}, {"a": 10**400}, {"a": object()}])
 def test_what_the_wire_cannot_say_is_refused_with_its_path(value: dict[str, Any]) -> None:
-    with pytest.raises(TypeError, match="^a"):
+    with pytest.raises(TypeError, match=r"^a"):
         wire.encode(value)
 
 

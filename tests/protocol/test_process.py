@@ -43,12 +43,18 @@ def test_the_plugin_folder_runs_as_a_program() -> None:
     folder = HERE.parents[1] / "components"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, str(folder), "--version"], capture_output=True, text=True, timeout=30, env=environment
+        [sys.executable, str(folder), "--version"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment,
     )
     assert done.stdout == f"{__version__}\n"
 
 
-def test_the_port_is_all_that_stdout_ever_says(start_plugin: Start, engine: FakeEngine, tmp_path: Path) -> None:
+def test_the_port_is_all_that_stdout_ever_says(
+    start_plugin: Start, engine: FakeEngine, tmp_path: Path
+) -> None:
     plugin = start_plugin("--logtostderr", "-v=9", "--tracing", "x", engine.address)
     assert plugin.client.create({"do": "print", "lines": ["seen"]}).id == "toy-1"
     assert engine.lines() == ["seen"]
@@ -75,7 +81,9 @@ def test_it_ends_when_the_engine_is_gone_and_detaches_from_its_calls(
     assert plugin.process.wait(10) == 0
 
 
-def test_it_ends_when_the_engine_is_gone_even_if_a_call_hangs(start_plugin: Start, engine: FakeEngine) -> None:
+def test_it_ends_when_the_engine_is_gone_even_if_a_call_hangs(
+    start_plugin: Start, engine: FakeEngine
+) -> None:
     plugin = start_plugin(engine.address)
     create = plugin.client.create_later({"do": "block", "seconds": 600})
     plugin.client.check({})

@@ -15,7 +15,9 @@ from pulumi_training.version import __version__
 def test_handshake_and_configure_promise_the_same(plugin: Plugin) -> None:
     shaken = plugin.client.stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address="127.0.0.1:1"))
     assert (shaken.accept_secrets, shaken.accept_resources, shaken.accept_outputs) == (True, True, True)
-    configured = plugin.client.stub.Configure(provider_pb2.ConfigureRequest(args=wire.encode({"store": "s3://b"})))
+    configured = plugin.client.stub.Configure(
+        provider_pb2.ConfigureRequest(args=wire.encode({"store": "s3://b"}))
+    )
     assert configured.acceptSecrets and configured.acceptResources and configured.acceptOutputs
     assert plugin.servicer.log.address == "127.0.0.1:1"
     plugin.client.check({})
@@ -33,7 +35,9 @@ def test_config_is_checked_and_never_replaces_the_provider(plugin: Plugin) -> No
     assert not check(provider_pb2.CheckRequest(news=wire.encode({"store": "x", "epochs": "3"}))).failures
     (failure,) = check(provider_pb2.CheckRequest(news=wire.encode({"store": ""}))).failures
     assert failure.property == "store"
-    request = provider_pb2.DiffRequest(old_inputs=wire.encode({"store": "a"}), news=wire.encode({"store": "b"}))
+    request = provider_pb2.DiffRequest(
+        old_inputs=wire.encode({"store": "a"}), news=wire.encode({"store": "b"})
+    )
     diff = plugin.client.stub.DiffConfig(request)
     assert (diff.changes, list(diff.diffs), list(diff.replaces)) == (diff.DIFF_SOME, ["store"], [])
 
@@ -79,7 +83,11 @@ def test_diff_is_detailed_and_compares_inputs(plugin: Plugin) -> None:
     diff = plugin.client.stub.Diff(request)
     kinds = {path: (change.kind, change.inputDiff) for path, change in diff.detailedDiff.items()}
     kind = provider_pb2.PropertyDiff
-    assert kinds == {"gone": (kind.DELETE, True), "hard": (kind.ADD_REPLACE, True), "soft": (kind.UPDATE, True)}
+    assert kinds == {
+        "gone": (kind.DELETE, True),
+        "hard": (kind.ADD_REPLACE, True),
+        "soft": (kind.UPDATE, True),
+    }
     assert diff.hasDetailedDiff and diff.changes == diff.DIFF_SOME
     assert (list(diff.replaces), sorted(diff.diffs)) == (["hard"], ["gone", "hard", "soft"])
 
@@ -102,11 +110,20 @@ def test_create_update_and_delete(plugin: Plugin) -> None:
     assert answer.id == "toy-1"
     assert wire.decode(answer.properties)["p"] == Secret("hush")
     request = provider_pb2.UpdateRequest(
-        urn=URN, id="toy-1", olds=wire.encode({"o": 1}), old_inputs=wire.encode({"i": 1}), news=wire.encode({"i": 2})
+        urn=URN,
+        id="toy-1",
+        olds=wire.encode({"o": 1}),
+        old_inputs=wire.encode({"i": 1}),
+        news=wire.encode({"i": 2}),
     )
     assert wire.decode(plugin.client.stub.Update(request).properties)["i"] == 2
     update = plugin.toy.calls[-1]
-    assert (update.id, update.old_inputs, update.old_outputs, update.inputs) == ("toy-1", {"i": 1}, {"o": 1}, {"i": 2})
+    assert (update.id, update.old_inputs, update.old_outputs, update.inputs) == (
+        "toy-1",
+        {"i": 1},
+        {"o": 1},
+        {"i": 2},
+    )
     assert update.timeout is None
     plugin.client.stub.Delete(
         provider_pb2.DeleteRequest(urn=URN, id="toy-1", properties=wire.encode({"o": 1}), timeout=5)
@@ -125,7 +142,9 @@ def test_read_imports_refreshes_and_finds_nothing(plugin: Plugin) -> None:
 @pytest.mark.parametrize("size", [0, 200_000], ids=["small", "larger than metadata usually is"])
 def test_a_failed_run_keeps_its_state(plugin: Plugin, size: int) -> None:
     inputs = {"do": "fail init", "size": size, "token": Secret("hushhush")}
-    request = provider_pb2.ReadRequest(urn=URN, id="toy-1", inputs=wire.encode(inputs), properties=wire.encode(inputs))
+    request = provider_pb2.ReadRequest(
+        urn=URN, id="toy-1", inputs=wire.encode(inputs), properties=wire.encode(inputs)
+    )
     for call in (lambda: plugin.client.create(inputs), lambda: plugin.client.stub.Read(request)):
         with pytest.raises(grpc.RpcError) as caught:
             call()
@@ -255,4 +274,3 @@ def test_attach_moves_the_log_to_another_engine(plugin: Plugin) -> None:
         assert other.lines() == ["here"]
     finally:
         other.stop()
-

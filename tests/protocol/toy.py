@@ -55,7 +55,9 @@ class Toy(ResourceHandler):
     async def check(self, call: CheckCall) -> CheckAnswer:
         self.calls.append(call)
         if call.inputs.get("do") == "raise in check":
-            raise SpecError([Problem("nodeCount", "must be at least 1"), Problem("do", f"not {call.secrets}")])
+            raise SpecError(
+                [Problem("nodeCount", "must be at least 1"), Problem("do", f"not {call.secrets}")]
+            )
         plain, _ = unwrap_secrets(call.inputs)
         problems = [Problem("a.b[1]", f"{plain['bad']} is bad")] if "bad" in plain else []
         return CheckAnswer({**plain, "checked": not contains_unknown(plain)}, problems)
@@ -99,7 +101,9 @@ class Toy(ResourceHandler):
             big = "x" * int(plain.get("size", 0))
             raise InitFailed(id, {**plain, "tail": big}, None, ["rank 3 failed", f"token {secrets}"])
         if do == "fail now":
-            raise PermanentError(Reason.ENVIRONMENT_FAILED, f"no such package {secrets}", log_tail="last line")
+            raise PermanentError(
+                Reason.ENVIRONMENT_FAILED, f"no such package {secrets}", log_tail="last line"
+            )
         if do == "fail for a while":
             raise TransientError("the store does not answer", retry_after=7)
         if do == "spec":
@@ -115,7 +119,7 @@ class Toy(ResourceHandler):
             await asyncio.sleep(3600)
         if do == "print":
             print("printed by a handler", flush=True)
-            os.system("echo printed by a child")
+            await blocking(os.system, "echo printed by a child")
         for text in plain.get("lines", []):
             call.progress.line(text)
             await asyncio.sleep(float(plain.get("pause", 0)))
