@@ -61,12 +61,12 @@ def _why_out(root: str, path: str) -> str:
 
 def _near(path: str, paths: set[str]) -> str:
     scripts = {known for known in paths if known.endswith((".py", ".sh"))} or paths
-    if near := near_names(path, scripts):
-        return f"Did you mean {near}?"
-    # The right name in another folder.
+    # The right name in another folder, else a name like it.
     name = posixpath.basename(path)
     if same := sorted(known for known in paths if posixpath.basename(known) == name)[:3]:
         return f"Did you mean {' or '.join(printable(known) for known in same)}?"
+    if near := near_names(path, scripts):
+        return f"Did you mean {near}?"
     shown = sorted(scripts)[:5]
     return f"It has {', '.join(printable(known) for known in shown)}." if shown else "It is empty."
 

@@ -64,7 +64,7 @@ class IgnoreRules:
 
         Only asked for paths whose parent folders are in.
         """
-        if self.spec is None or (self.quick is not None and self.quick.match(path) is None):
+        if self.spec is None or (self.quick is not None and self.quick.search(path) is None):
             return False
         return self.spec.match_file(path)
 
