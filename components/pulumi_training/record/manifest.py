@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .files import OURS
+
+if TYPE_CHECKING:
+    from ..identity.stat_cache import Stamps
 
 _PART = 256
 _TRIES = 3
@@ -72,7 +75,7 @@ def build(outputs: Path, *, cache: Path, progress: Callable[[str], None] | None 
     A link to a file counts as that file; links to folders, broken links, pipes, sockets and devices are
     skipped by name. A file that keeps changing is digested as it was read last, and named in `skipped`.
     """
-    from ..identity.stat_cache import Snapshot, StatCache, known
+    from ..identity.stat_cache import Snapshot, StatCache, known, stamps
 
     root = str(outputs)
     remembered = StatCache(cache).load(root)
@@ -84,14 +87,14 @@ def build(outputs: Path, *, cache: Path, progress: Callable[[str], None] | None 
     fresh = []
     for path, at in found:
         entry = old.get(path)
-        if entry and entry[:4] == (at.st_size, at.st_mtime_ns, at.st_ctime_ns, at.st_ino):
-            entries[path] = ManifestEntry(path, at.st_size, entry[4].hex())
+        if entry and entry[:-1] == stamps(at):
+            entries[path] = ManifestEntry(path, at.st_size, entry[-1].hex())
             snapshot.files[path] = entry
         else:
-            fresh.append((path, at))
-    for path, at, sha256 in _digest(root, fresh, skipped, progress):
-        entries[path] = ManifestEntry(path, at.st_size, sha256.hex())
-        snapshot.files[path] = known(at, sha256, scanned_at)
+            fresh.append((path, stamps(at)))
+    for path, seen, sha256 in _digest(root, fresh, skipped, progress):
+        entries[path] = ManifestEntry(path, seen[0], sha256.hex())
+        snapshot.files[path] = known(seen, sha256, scanned_at)
     if fresh or len(old) != len(entries):
         StatCache(cache).save(root, snapshot)
     return Manifest(tuple(entries[path] for path in sorted(entries)), dict(sorted(skipped.items())))
@@ -99,37 +102,35 @@ def build(outputs: Path, *, cache: Path, progress: Callable[[str], None] | None 
 
 def _digest(
     root: str,
-    files: list[tuple[str, os.stat_result]],
+    files: list[tuple[str, Stamps]],
     skipped: dict[str, str],
     progress: Callable[[str], None] | None,
-) -> list[tuple[str, os.stat_result, bytes]]:
-    from ..identity.hashing import digest_files
+) -> list[tuple[str, Stamps, bytes]]:
+    from ..identity.hashing import digest_file, digest_files
     from ..identity.limits import readable
 
-    done: list[tuple[str, os.stat_result, bytes]] = []
-    total, read = sum(at.st_size for _, at in files), 0
+    done: list[tuple[str, Stamps, bytes]] = []
+    total, read = sum(seen[0] for _, seen in files), 0
     for first in range(0, len(files), _PART):
         part = files[first : first + _PART]
-        for (path, at), digested in zip(part, digest_files([f"{root}/{p}" for p, _ in part]), strict=True):
+        results = digest_files([(f"{root}/{path}", seen[0]) for path, seen in part])
+        for (path, listed), result in zip(part, results, strict=True):
+            before = listed
             for _ in range(_TRIES):
-                if digested.stat is None or _stamps(digested.stat) == _stamps(at):
+                if result.seen is None or result.seen[:2] == before[:2]:
                     break
-                at, digested = digested.stat, digest_files([f"{root}/{path}"])[0]
-            if digested.stat is None:
-                skipped[path] = f"cannot be read: {digested.error.strerror if digested.error else 'gone'}"
+                before, result = result.seen, digest_file(f"{root}/{path}")
+            if result.seen is None:
+                skipped[path] = f"cannot be read: {result.error.strerror if result.error else 'gone'}"
                 continue
-            if _stamps(digested.stat) != _stamps(at):
+            if result.seen[:2] != before[:2]:
                 skipped[path] = "is still being written"
-            done.append((path, digested.stat, digested.sha256))
-        read += sum(at.st_size for _, at in part)
+            done.append((path, result.seen, result.sha256))
+        read += sum(seen[0] for _, seen in part)
         if progress:
             count = min(first + _PART, len(files))
             progress(f"digested {count} of {len(files)} outputs, {readable(read)} of {readable(total)}")
     return done
-
-
-def _stamps(at: os.stat_result) -> tuple[int, int]:
-    return at.st_size, at.st_mtime_ns
 
 
 def _walk(root: str) -> tuple[list[tuple[str, os.stat_result]], dict[str, str]]:

@@ -147,7 +147,7 @@ class ObjectStore(Store):
         try:
             if not self._create(probe, b"1") or self._create(probe, b"2"):
                 raise StoreError(
-                    f"{self.display} cannot keep runs: its server ignores create-if-absent (If-None-Match), so "
+                    f"{self.display} cannot keep runs: its server ignores create-if-absent (If-None-Match): "
                     "two runs could start at once. Use a newer server, or a folder."
                 )
         finally:

@@ -17,8 +17,8 @@ _CONTAINER_FIRST = frozenset(("abfs", "abfss", "wasb", "wasbs", "az"))
 def folder_of(url: str, *, path: str) -> str | None:
     """The folder that `url` names, as written (`~` and relative ones too), or None for any other place.
 
-    Takes plain paths and `file://` URLs (`file:///data`, `file://./runs`, `file://~/runs`). Raises `SpecError`
-    at the property `path` for an empty value, a Windows path, or a `file://` URL of another host.
+    Takes plain paths and `file://` URLs (`file:///data`, `file://./runs`, `file://~/runs`). Raises
+    `SpecError` at the property `path` for an empty value, a Windows path, or a `file://` URL of another host.
     """
     text = url.strip()
     if not text:

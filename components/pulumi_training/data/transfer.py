@@ -1,0 +1,242 @@
+"""Brings data over: downloads and uploads that go on where they stopped, checked file by file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ..identity.limits import readable
+from ..spec.errors import PermanentError, TransientError
+from ..spec.outcome import Reason
+from .folder import files_of
+from .journal import Journal
+from .objects import Object, Objects
+from .references import Place, require, resolve
+
+Progress = Callable[[str], None]
+_THREADS = 4
+_TRIES = 4
+_TEMPORARY = ".~training-"
+_pause = time.sleep
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """What came over: files and bytes moved now, and files that were there already."""
+
+    files: int
+    bytes: int
+    kept: int
+
+
+def download(
+    uri: str | Place, destination: Path, progress: Progress | None = None, *, base: Path | None = None
+) -> Transferred:
+    """Copies the data at `uri` to `destination` (a folder, or a file where `uri` is one).
+
+    Files that are there with the same content are kept; others come by a temporary file, a check of size and
+    checksum, and a rename. What `destination` has besides stays. Raises `SpecError` for missing data,
+    `PermanentError(DATA_UNAVAILABLE)` when it cannot be had after several tries, or the disk is too small.
+    """
+    place = require(uri, base=base)
+    if place.local is not None:
+        return _copy(place.local, destination, progress, f"downloaded from {place}")
+    objects = Objects(place)
+    journal = Journal("download", place.url, str(destination))
+    wanted = _retried(objects.files, str(place))
+    missing = [o for o in wanted if not _is_here(_join(destination, o.path), o, journal)]
+    _require_room(destination, sum(o.size for o in missing), place)
+    for o in missing:
+        _join(destination, o.path).parent.mkdir(parents=True, exist_ok=True)
+
+    def fetch(o: Object) -> int:
+        target = _join(destination, o.path)
+        _retried(lambda: _fetch(objects, o, target), str(place))
+        journal.add(o.path, target.stat(), o.mark)
+        return o.size
+
+    with journal:
+        moved = _all(fetch, missing, progress, f"downloaded from {place}", sum(o.size for o in missing))
+    return Transferred(len(missing), moved, len(wanted) - len(missing))
+
+
+def upload(
+    source: Path, uri: str | Place, progress: Progress | None = None, *, base: Path | None = None
+) -> Transferred:
+    """Copies the folder or file `source` to `uri`; objects that have the same content already are kept.
+
+    What `uri` has besides stays. Raises `PermanentError(COLLECT_FAILED)` when the store does not take it
+    after several tries: the data stays in `source`.
+    """
+    place = resolve(uri, base=base, path="outputs")
+    try:
+        if place.local is not None:
+            return _copy(source, place.local, progress, f"delivered to {place}")
+        objects = Objects(place)
+        journal = Journal("upload", place.url, str(source))
+        there = {o.path: o for o in _retried(objects.files, str(place))}
+        files = files_of(source)
+        missing = [(p, at) for p, at in files if not _is_there(source, p, at, there.get(p), journal)]
+
+        def send(item: tuple[str, os.stat_result]) -> int:
+            path, at = item
+            sent = _retried(lambda: _send(objects, source, path), str(place))
+            journal.add(path, at, sent.mark)
+            return at.st_size
+
+        with journal:
+            total = sum(at.st_size for _, at in missing)
+            moved = _all(send, missing, progress, f"delivered to {place}", total)
+    except PermanentError as error:
+        raise PermanentError(Reason.COLLECT_FAILED, f"The data stays in {source}: {error}") from error
+    except OSError as error:
+        words = f"{place} cannot be written: {error.strerror or error}. The data stays in {source}"
+        raise PermanentError(Reason.COLLECT_FAILED, words) from error
+    return Transferred(len(missing), moved, len(files) - len(missing))
+
+
+def _copy(source: Path, destination: Path, progress: Progress | None, words: str) -> Transferred:
+    from .folder import digests_of
+
+    files = files_of(source)
+    same_size = [(p, at) for p, at in files if _size(_join(destination, p)) == at.st_size]
+    wanted = digests_of(source, same_size) if same_size else {}
+    present = {p: hashlib.sha256() for p in wanted}
+    for path, digest in present.items():
+        _read_into(_join(destination, path), digest.update)
+    kept = {path for path, digest in wanted.items() if present[path].digest() == digest}
+    missing = [(path, at) for path, at in files if path not in kept]
+    _require_room(destination, sum(at.st_size for _, at in missing), Place(str(source), source))
+
+    def copy(item: tuple[str, os.stat_result]) -> int:
+        target = _join(destination, item[0])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(target)
+        try:
+            shutil.copyfile(_join(source, item[0]), temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return item[1].st_size
+
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        destination.mkdir(exist_ok=True)
+    moved = _all(copy, missing, progress, words, sum(at.st_size for _, at in missing))
+    return Transferred(len(missing), moved, len(kept))
+
+
+def _fetch(objects: Objects, wanted: Object, target: Path) -> None:
+    temporary = _temporary(target)
+    try:
+        objects.get(wanted.path, str(temporary))
+        size = temporary.stat().st_size
+        if size != wanted.size:
+            raise TransientError(f"{wanted.path or target.name} came with {size} of {wanted.size} bytes")
+        if wanted.md5 and _md5(temporary) != wanted.md5:
+            raise TransientError(
+                f"{wanted.path or target.name} came with another checksum than the store tells"
+            )
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _send(objects: Objects, source: Path, path: str) -> Object:
+    file = _join(source, path)
+    sent = objects.put(str(file), path)
+    if sent.size != file.stat().st_size:
+        raise TransientError(f"{path} arrived with {sent.size} of {file.stat().st_size} bytes")
+    return sent
+
+
+def _is_here(target: Path, wanted: Object, journal: Journal) -> bool:
+    if _size(target) != wanted.size:
+        return False
+    return journal.has(wanted.path, target.stat(), wanted.mark) or (
+        wanted.md5 is not None and _md5(target) == wanted.md5
+    )
+
+
+def _is_there(source: Path, path: str, at: os.stat_result, there: Object | None, journal: Journal) -> bool:
+    if there is None or there.size != at.st_size:
+        return False
+    return journal.has(path, at, there.mark) or (
+        there.md5 is not None and _md5(_join(source, path)) == there.md5
+    )
+
+
+def _all(
+    work: Callable[[_T], int], items: Sequence[_T], progress: Progress | None, words: str, total: int
+) -> int:
+    done = 0
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="transfer")
+    try:
+        for count, size in enumerate(pool.map(work, items), 1):
+            done += size
+            if progress:
+                progress(f"{words}: {count} of {len(items)} files, {readable(done)} of {readable(total)}")
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return done
+
+
+def _retried(work: Callable[[], _T], where: str) -> _T:
+    for left in range(_TRIES - 1, -1, -1):
+        try:
+            return work()
+        except TransientError as error:
+            if not left:
+                words = f"{where} failed {_TRIES} times, at last: {error}"
+                raise PermanentError(Reason.DATA_UNAVAILABLE, words) from error
+            _pause(min(error.retry_after, 0.5 * 2 ** (_TRIES - left)))
+    raise AssertionError("a loop of at least one try returns or raises")
+
+
+def _require_room(destination: Path, needed: int, place: Place) -> None:
+    folder = destination
+    while not folder.is_dir():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        words = f"{place} needs {readable(needed)} and {folder} has {readable(free)} free. Free some space."
+        raise PermanentError(Reason.DATA_UNAVAILABLE, words)
+
+
+def _join(root: Path, path: str) -> Path:
+    """`path` below `root`. An object may be called `../x`; it is not written outside."""
+    if not path:
+        return root
+    if ".." in path.split("/"):
+        raise PermanentError(
+            Reason.DATA_UNAVAILABLE, f"the object {path!r} would be written outside of {root}"
+        )
+    return root / path
+
+
+def _temporary(target: Path) -> Path:
+    return target.parent / f"{_TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _md5(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    _read_into(path, digest.update)
+    return digest.hexdigest()
+
+
+def _read_into(path: Path, update: Callable[[bytes], None]) -> None:
+    with path.open("rb") as stream:
+        while chunk := stream.read(1024 * 1024):
+            update(chunk)
