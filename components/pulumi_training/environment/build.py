@@ -153,6 +153,7 @@ class _Build:
         file = self.scratch / "requirements.txt"
         file.write_text("\n".join(map(self._copied, lines)) + "\n", encoding="utf-8")
         arguments = ["pip", "install", "--python", str(self.python), "--requirements", str(file)]
+        arguments += uv.index_arguments()
         if self.request.pip.constraints:
             constraints = self.scratch / "constraints.txt"
             constraints.write_text("\n".join(self.request.pip.constraints) + "\n", encoding="utf-8")

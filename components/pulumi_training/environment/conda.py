@@ -42,7 +42,7 @@ def install(
         PermanentError: `Reason.ENVIRONMENT_FAILED` with the solver's own words.
     """
     channels = [url for name in request.channels for url in channel_urls(name, source)]
-    specs = [_normal(line) for line in request.dependencies]
+    specs = list(request.dependencies)
     if not any(name_of(line) == "python" for line in request.dependencies):
         specs.append(python_spec(python_version))
     try:
@@ -96,7 +96,7 @@ async def _install(
     try:
         records = await rattler.solve(
             channels,
-            specs,
+            [rattler.MatchSpec(spec) for spec in specs],  # not bare strings: those are parsed strictly
             gateway=rattler.Gateway(client=client),
             virtual_packages=rattler.VirtualPackage.detect(),
         )
@@ -157,17 +157,6 @@ class _Reporter:
         if name.startswith("on_"):
             return lambda *values, **keywords: 0
         raise AttributeError(name)
-
-
-def _normal(line: str) -> str:
-    """A match spec as rattler wants it: conda also allows `name =1.2` and `name >= 1.2`."""
-    name = name_of(line) or line
-    head, _, rest = line.partition("::") if "::" in line else ("", "", line)
-    tail = rest.strip()[len(name) :].strip()
-    spec = (
-        f"{rest.strip()[: len(name)].lower()} {tail}".strip() if tail and tail[0] in "<>!~" else rest.strip()
-    )
-    return f"{head}::{spec}" if head else spec
 
 
 def _failed(what: str, error: Exception, log: IO[str]) -> PermanentError:

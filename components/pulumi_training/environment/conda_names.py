@@ -145,7 +145,8 @@ def translate(request: CondaRequest, error: Exception, fallback: str) -> Transla
 def version_of(line: str) -> tuple[str, str | None]:
     """The version of a match spec as pip writes it (`==1.26.*`, empty for any), and its build string.
 
-    `name=1.26` is 1.26 and all below it, `name==1.26` and `name 1.26` are exactly that (conda's match specs).
+    By conda's match specs `name=1.26` is 1.26 and all below it, and `name==1.26`, `name 1.26` and
+    `name=1.26=build` are exactly 1.26.
 
     Raises:
         ValueError: pip cannot say it (`|`, keys in brackets other than `version` and `build`).
@@ -164,13 +165,13 @@ def version_of(line: str) -> tuple[str, str | None]:
         build = keys.get("build")
     if "|" in rest:
         raise ValueError("pip has no `|`")
-    if rest.startswith("=") and not rest.startswith("=="):
-        version, _, tail = rest[1:].strip().partition("=")
-        parts = version.split()
-        build = build or tail or (parts[1] if len(parts) > 1 else None)
-        version = parts[0] if parts else ""
-        bare = version.rstrip("*").rstrip(".")
-        return (f"=={bare}.*" if bare else ""), build
+    if re.match(r"=[^=]", rest):
+        parts = re.split(r"\s*=\s*|\s+", rest[1:].strip(), maxsplit=1)
+        bare = parts[0].rstrip("*").rstrip(".")
+        build = parts[1] if len(parts) > 1 else build
+        is_exact = len(parts) > 1 and bare == parts[0]  # `name=1.26=build`
+        version = f"=={bare}" if is_exact else f"=={bare}.*"
+        return (version if bare else ""), (None if build == "*" else build)
     match = re.match(r"^(==\s*)?([0-9][^\s=,<>!~]*)(?:\s*=\s*|\s+)([A-Za-z0-9_*]+)$", rest)
     if match:
         rest, build = f"{match.group(1) or ''}{match.group(2)}", build or match.group(3)
@@ -183,7 +184,7 @@ def _part(text: str) -> str:
     if not match:
         raise ValueError(f"pip cannot read the version `{text}`")
     operator, version, star = match.groups()
-    if star:
+    if star and operator in (None, "=", "==", "!="):
         return f"{'!=' if operator == '!=' else '=='}{version}.*"
     return f"=={version}.*" if operator == "=" else f"{operator or '=='}{version}"
 

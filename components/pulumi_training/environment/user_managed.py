@@ -68,7 +68,7 @@ def interpreter(spec: EnvironmentSpec, source: Path) -> Path:
     if not spec.interpreter:
         return Path(interpreters.base()).absolute()
     named = Path(spec.interpreter).expanduser()
-    if len(named.parts) == 1:
+    if "/" not in spec.interpreter:
         found = shutil.which(spec.interpreter)
         if found is None:
             raise SpecError(Problem(_PATH, f"`{spec.interpreter}` is not on PATH; write an absolute path"))

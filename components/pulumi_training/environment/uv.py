@@ -39,12 +39,13 @@ _FROM_PIP = {
     "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
     "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
     "find-links": ("UV_FIND_LINKS",),
-    "no-index": ("UV_NO_INDEX",),
     "trusted-host": ("UV_INSECURE_HOST",),
     "constraint": ("UV_CONSTRAINT",),
     "cert": ("SSL_CERT_FILE",),
 }
 """A setting of pip, and the variables by which uv is told; the first is set unless one of them is."""
+
+_NO_INDEX = "no-index"
 
 
 class UvFailed(Exception):
@@ -72,6 +73,8 @@ def environment(spec: EnvironmentSpec, source: Path, base: Mapping[str, str] | N
     given = dict(os.environ if base is None else base)
     result = {name: value for name, value in given.items() if name not in _NOT_OURS}
     for setting, value in pip_settings(given).items():
+        if setting == _NO_INDEX:
+            continue
         names = _FROM_PIP[setting]
         if not any(result.get(name) for name in names):
             separator = "," if setting == "find-links" else " "
@@ -86,6 +89,12 @@ def environment(spec: EnvironmentSpec, source: Path, base: Mapping[str, str] | N
         result["SSL_CERT_FILE"] = str((source / Path(spec.ca_bundle).expanduser()).resolve())
     result.update(NO_COLOR="1", UV_NO_PROGRESS="1", PYTHONNOUSERSITE="1")
     return result
+
+
+def index_arguments(base: Mapping[str, str] | None = None) -> list[str]:
+    """What no variable of uv can say: pip's `no-index`."""
+    value = pip_settings(os.environ if base is None else base).get(_NO_INDEX, "")
+    return ["--no-index"] if value.lower() in ("1", "true", "yes", "on") else []
 
 
 def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -104,15 +113,14 @@ def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
             for section in ("global", "install"):
                 if parser.has_section(section):
                     found.update({k.replace("_", "-"): v for k, v in parser.items(section)})
-    for setting in _FROM_PIP:
+    known = (*_FROM_PIP, _NO_INDEX)
+    for setting in known:
         value = environ.get("PIP_" + setting.upper().replace("-", "_"))
         if value:
             found[setting] = value
-    kept = {k: v for k, v in found.items() if k in _FROM_PIP and v.strip()}
+    kept = {k: v for k, v in found.items() if k in known and v.strip()}
     if any(path.is_file() for path in _uv_files(environ)):
         kept = {k: v for k, v in kept.items() if k == "cert"}
-    if kept.get("no-index", "").lower() in ("0", "false", "no", "off"):
-        del kept["no-index"]
     return kept
 
 
