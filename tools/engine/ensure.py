@@ -44,7 +44,7 @@ def ensure(places: Places) -> Engine:
         found = locate(places)
     if found is None:
         raise EngineError(f"{places.pulumi} vanished again; is another program cleaning {places.cache}?")
-    return _with_host(places, found)
+    return with_host(places, found)
 
 
 def locate(places: Places) -> Engine | None:
@@ -54,6 +54,19 @@ def locate(places: Places) -> Engine | None:
     if places.pulumi.exists():  # renamed into place only when it had been verified
         return Engine(places.pulumi, (places.home / "bin",), "cache")
     return None
+
+
+def with_host(places: Places, engine: Engine) -> Engine:
+    """The same engine with a Python language host: Pulumi's own, else this tree's stand-in, kept current."""
+    if stand_in.real_host(engine.pulumi) is not None:
+        return engine
+    folder = places.home if engine.origin == "cache" else places.lone_host
+    if stand_in.place(folder):
+        say(
+            f"{engine.pulumi} has no Python language host of Pulumi's own; "
+            f"a stand-in on Pulumi's SDK is now {folder / 'bin' / stand_in.NAME}"
+        )
+    return Engine(engine.pulumi, tuple(dict.fromkeys((*engine.folders, folder / "bin"))), engine.origin)
 
 
 def _bring(places: Places) -> None:
@@ -86,15 +99,3 @@ def _make(places: Places, draft: Path) -> None:
         raise EngineError(
             f"There is no pulumi on PATH, and it could not be brought.\n{error}\n\n{HOW_TO_INSTALL}"
         ) from error
-
-
-def _with_host(places: Places, engine: Engine) -> Engine:
-    if stand_in.real_host(engine.pulumi) is not None:
-        return engine
-    folder = places.home if engine.origin == "cache" else places.lone_host
-    if stand_in.place(folder):
-        say(
-            f"{engine.pulumi} has no Python language host of Pulumi's own; "
-            f"a stand-in on Pulumi's SDK is now {folder / 'bin' / stand_in.NAME}"
-        )
-    return Engine(engine.pulumi, tuple(dict.fromkeys((*engine.folders, folder / "bin"))), engine.origin)

@@ -6,6 +6,7 @@ Copied beside `language_host`, which imports it; see there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -14,6 +15,7 @@ import runpy
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -103,7 +105,7 @@ class MainThread:
         self.programs: queue.SimpleQueue[tuple[Callable[[], int], Future[int]]] = queue.SimpleQueue()
         self.running = False
         self.ending = False
-        self.parent = os.getppid()
+        self.parent = os.getppid()  # the engine: a killed one must leave no host behind
 
     def run(self, program: Callable[[], int]) -> int:
         """Have the main thread run a program, from an RPC's thread; returns the program's exit code."""
@@ -121,11 +123,9 @@ class MainThread:
         signal.signal(signal.SIGUSR1, self._on_interrupt)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_end)
-        while os.getppid() == self.parent and not self.ending:
-            try:
-                program, future = self.programs.get(timeout=1.0)
-            except queue.Empty:
-                continue
+        threading.Thread(target=self._watch_engine, daemon=True).start()
+        while not self.ending:
+            program, future = self.programs.get()
             self.running = True
             try:
                 code = program()
@@ -137,6 +137,11 @@ class MainThread:
             finally:
                 self.running = False
         end_now()
+
+    def _watch_engine(self) -> None:
+        while os.getppid() == self.parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.running:
@@ -154,6 +159,7 @@ class MainThread:
 
 def end_now() -> None:
     """End quietly: the engine interrupts its hosts after every operation, so there is nothing to report."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # the engine may be gone, and its pipes with it
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(0)
