@@ -238,7 +238,9 @@ def _name(line: str) -> str | None:
 
 def _plain(request: Request) -> dict[str, object]:
     """The spec as kept beside the environment: what decides it, without credentials."""
-    kept = request.spec.model_dump(mode="json", exclude_defaults=True, exclude={"image_registry"})
+    kept = request.spec.model_dump(
+        mode="json", exclude_defaults=True, exclude={"image_registry", "build_arguments"}
+    )
     for name in ("index_url", "extra_index_urls", "find_links"):
         kept.pop(name, None)
     kept["pip_packages"] = [uv.mask_urls(line) for line in request.spec.pip_packages]

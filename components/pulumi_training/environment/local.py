@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..spec.errors import SpecError
+from ..spec.errors import PermanentError, SpecError
+from ..spec.outcome import Reason
 from . import cache as caches
 from .digest import Request
 
@@ -109,13 +110,23 @@ def _built(
     found = checks.problems(request.spec, request.source)
     if found:
         raise SpecError(found)
-    with caches.building(prefix, on_wait=lambda: progress(WAITING)) as descriptor:
-        other = _cached(prefix, request.digest)  # the build that was waited for
-        if other is not None:
-            return other
-        log = caches.log_of(request.digest, cache)
-        kept = build.build(request, prefix, log, progress, descriptor)
-    caches.prune(cache)
+    try:
+        with caches.building(prefix, on_wait=lambda: progress(WAITING)) as descriptor:
+            other = _cached(prefix, request.digest)  # the build that was waited for
+            if other is not None:
+                return other
+            log = caches.log_of(request.digest, cache)
+            kept = build.build(request, prefix, log, progress, descriptor)
+    except OSError as error:  # those of the installation itself are told by `build`
+        raise PermanentError(
+            Reason.ENVIRONMENT_FAILED,
+            f"The folder of environments {prefix.parent} cannot be used: {error}. "
+            "Set TRAINING_CACHE_DIR to a folder that this user may write to.",
+        ) from error
+    try:
+        caches.prune(cache)
+    except OSError as error:  # no reason to refuse the environment that was built
+        progress(f"An old environment could not be removed: {error}")
     return _result(prefix, kept, was_cached=False)
 
 

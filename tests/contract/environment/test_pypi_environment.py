@@ -49,8 +49,18 @@ def test_its_mpirun_starts_ranks_of_its_python(built):
         "import numpy; from mpi4py import MPI as m; w = m.COMM_WORLD; print('sum', w.allreduce(w.rank + 1))"
     )
     answer = subprocess.run(
-        [str(environment.mpirun), "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", "2"]
-        + ["--mca", "pml", "ob1", "--mca", "btl", "self,sm", str(environment.python), "-c", code],
+        [
+            *(
+                str(environment.mpirun),
+                "--allow-run-as-root",
+                "--oversubscribe",
+                "--bind-to",
+                "none",
+                "-np",
+                "2",
+            ),
+            *("--mca", "pml", "ob1", "--mca", "btl", "self,sm", str(environment.python), "-c", code),
+        ],
         capture_output=True,
         text=True,
         timeout=60,

@@ -333,6 +333,30 @@ def test_the_lock_lives_as_long_as_an_installer_of_a_killed_builder(tmp_path):
         assert waited == [True]
 
 
+def test_a_cache_that_cannot_be_written_is_said_plainly(source, wheels, said, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TRAINING_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(PermanentError, match="Set TRAINING_CACHE_DIR") as caught:
+        ensure(spec_of(wheels, "beta"), source, said)
+    assert str(tmp_path / "file") in caught.value.message
+
+
+def test_an_old_environment_that_cannot_go_does_not_spoil_the_new_one(source, wheels, said, monkeypatch):
+    def stuck(folder=None):
+        raise PermissionError(13, "Permission denied", "/old")
+
+    monkeypatch.setattr(cache, "prune", stuck)
+    assert ensure(spec_of(wheels, "beta"), source, said).packages == ("beta==2.0",)
+    assert "/old" in said[-1]
+
+
+def test_builds_keep_the_cache_bounded(source, wheels, said, monkeypatch):
+    monkeypatch.setattr(cache.prune, "__kwdefaults__", {"keep": 2, "min_age": 0.0})
+    for index in range(4):
+        ensure(EnvironmentSpec(refresh=str(index)), source, said)
+    assert len(half_made()) == 2
+
+
 def test_no_room_left_is_said_plainly(source, wheels, said, monkeypatch):
     def full(*arguments, **keywords):
         raise OSError(28, os.strerror(28), "/somewhere")
