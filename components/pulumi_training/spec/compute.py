@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from .environment import EnvironmentSpec
 from .fields import Model, ignored, inplace, key
 
 
@@ -32,12 +33,19 @@ class WorkspaceRef(Model):
 class ComputeRef(WorkspaceRef):
     """A cluster of a workspace: how many nodes, slots and GPUs a run may ask for, and what a node costs."""
 
-    cluster: str = ignored("default", description="The cluster's name; runs of one cluster share its slots.", example="cpu")
+    cluster: str = ignored(
+        "default", description="The cluster's name; runs of one cluster share its slots.", example="cpu"
+    )
     max_nodes: int = ignored(1, ge=1, description="The most nodes that a run may use.", example=2)
-    slots_per_node: int = ignored(1, ge=1, description="Places for processes on a node; the most processes a node may run.", example=2)
+    slots_per_node: int = ignored(
+        1, ge=1, description="Places for processes on a node; the most processes a node may run.", example=2
+    )
     gpus_per_node: int = ignored(0, ge=0, description="GPUs on a node, shared out to its slots.", example=0)
     price_per_node_hour: float | None = inplace(
-        None, ge=0, description="What a node costs in an hour, in any currency; makes preview and outputs tell costs.", example=3.06
+        None,
+        ge=0,
+        description="What a node costs in an hour, in any currency; makes preview and outputs tell costs.",
+        example=3.06,
     )
 
     @property
@@ -47,11 +55,14 @@ class ComputeRef(WorkspaceRef):
 
 
 class EnvironmentRef(Model):
-    """An environment made by an Environment resource: its `ref` output."""
+    """An environment made by an Environment resource: its `ref` output.
+
+    It carries its declaration, so that another machine can make it again.
+    """
 
     id: str = ignored(description="The resource's id.")
     digest: str = key(description="The digest of what is installed.")
     target: TargetName = ignored(description="The target it was made for.")
     location: str = ignored(description="Where it is: a folder, or an image.")
-
-
+    spec: EnvironmentSpec = ignored(description="What is installed.")
+    source_directory: str = ignored(".", description="The folder that its files are relative to.")

@@ -28,11 +28,14 @@ class InputSpec(Model):
     uri: str = ignored(description="A folder or any fsspec URL.", example="./data")
     mode: DataMode = key(DataMode.MOUNT, description="mount or download.", example="mount")
     path_on_compute: str | None = key(
-        None, description="Where the script finds it, relative to its working directory.", example="data/digits"
+        None,
+        description="Where the script finds it, relative to its working directory.",
+        example="data/digits",
     )
     fingerprint: str | None = key(
-        None, description="What stands for the content; computed where it is left out. `ignored` says that changed "
-        "data must not train again."
+        None,
+        description="What stands for the content; computed where it is left out. `ignored` says that changed "
+        "data must not train again.",
     )
 
 
@@ -40,7 +43,9 @@ class OutputSpec(Model):
     """A folder that the script writes and that is delivered elsewhere; arguments refer to it as `${data.<name>}`."""
 
     uri: str = key(description="The folder or fsspec URL to deliver to.", example="s3://bucket/models")
-    mode: DataMode = key(DataMode.UPLOAD, description="upload, or mount where the target can.", example="upload")
+    mode: DataMode = key(
+        DataMode.UPLOAD, description="upload, or mount where the target can.", example="upload"
+    )
     path_on_compute: str | None = key(
         None, description="Where the script writes it, relative to its working directory.", example="export"
     )

@@ -1,9 +1,9 @@
 """The error tree: what can be said, what can be tried again, what is final.
 
-    TrainingError
-      SpecError        the declaration is wrong; nothing was started
-      TransientError   worth another try, after `retry_after` seconds
-      PermanentError   carries the `Reason` that the outcome table knows
+TrainingError
+  SpecError        the declaration is wrong; nothing was started
+  TransientError   worth another try, after `retry_after` seconds
+  PermanentError   carries the `Reason` that the outcome table knows
 """
 
 from __future__ import annotations

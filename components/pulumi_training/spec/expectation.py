@@ -9,9 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _OPERATORS = {
-    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq, "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "==": operator.eq,
+    "!=": operator.ne,
 }
-_SYNTAX = re.compile(r"^\s*(?:(last|best|every)\s+)?(>=|<=|==|!=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*$")
+_SYNTAX = re.compile(
+    r"^\s*(?:(last|best|every)\s+)?(>=|<=|==|!=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*$"
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,9 @@ def parse(metric: str, text: str) -> Expectation:
 
 def judge(expected: Mapping[str, str], series: Mapping[str, Sequence[float]]) -> list[Unmet]:
     """The expectations that the metrics do not meet; `series` holds every value of a metric, in order."""
-    verdicts = (_judge_one(parse(metric, text), series.get(metric, ())) for metric, text in sorted(expected.items()))
+    verdicts = (
+        _judge_one(parse(metric, text), series.get(metric, ())) for metric, text in sorted(expected.items())
+    )
     return [verdict for verdict in verdicts if verdict is not None]
 
 

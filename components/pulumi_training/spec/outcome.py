@@ -82,19 +82,31 @@ _FAILED = Status.FAILED
 RULES: dict[Reason, Rule] = {
     Reason.COMPLETED: Rule(Status.COMPLETED, False, OnNextUp.NOTHING, ""),
     Reason.SCRIPT_FAILED: Rule(
-        _FAILED, False, OnNextUp.BY_POLICY, "Read the log of the rank, mend the script, and run `pulumi up` again."
+        _FAILED,
+        False,
+        OnNextUp.BY_POLICY,
+        "Read the log of the rank, mend the script, and run `pulumi up` again.",
     ),
     Reason.RANK_SIGNALED: Rule(
-        _FAILED, False, OnNextUp.BY_POLICY, "Read the log of the rank; a signal from outside needs only another `pulumi up`."
+        _FAILED,
+        False,
+        OnNextUp.BY_POLICY,
+        "Read the log of the rank; a signal from outside needs only another `pulumi up`.",
     ),
     Reason.OUT_OF_MEMORY: Rule(
-        _FAILED, False, OnNextUp.BY_POLICY, "Give the ranks more memory, or fewer ranks to a node, or a smaller batch."
+        _FAILED,
+        False,
+        OnNextUp.BY_POLICY,
+        "Give the ranks more memory, or fewer ranks to a node, or a smaller batch.",
     ),
     Reason.NODE_LOST: Rule(
         _FAILED, True, OnNextUp.RERUN, "Run `pulumi up` again, or set retries={'on': ['node_lost']}."
     ),
     Reason.LAUNCH_FAILED: Rule(
-        _FAILED, True, OnNextUp.RERUN, "Read the launcher's log; `pulumi-training doctor` checks the launcher."
+        _FAILED,
+        True,
+        OnNextUp.RERUN,
+        "Read the launcher's log; `pulumi-training doctor` checks the launcher.",
     ),
     Reason.ENVIRONMENT_FAILED: Rule(
         _FAILED, False, OnNextUp.RERUN, "Mend the packages named above and run `pulumi up` again."
@@ -109,31 +121,50 @@ RULES: dict[Reason, Rule] = {
         _FAILED, True, OnNextUp.RERUN, "Check that the datastore exists and that this machine may read it."
     ),
     Reason.SOURCE_CHANGED: Rule(
-        _FAILED, False, OnNextUp.RERUN, "Let the source tree rest while the run is prepared, and run `pulumi up` again."
+        _FAILED,
+        False,
+        OnNextUp.RERUN,
+        "Let the source tree rest while the run is prepared, and run `pulumi up` again.",
     ),
     Reason.QUEUE_TIMEOUT: Rule(
-        _FAILED, True, OnNextUp.RERUN, "Give the cluster more slots, wait for the runs before it, or raise queueTimeoutSeconds."
+        _FAILED,
+        True,
+        OnNextUp.RERUN,
+        "Give the cluster more slots, wait for the runs before it, or raise queueTimeoutSeconds.",
     ),
     Reason.RUN_TIMEOUT: Rule(
-        _FAILED, False, OnNextUp.BY_POLICY, "Raise maxRunDurationSeconds, or make the script resume from TRAINING_RESUME_FROM."
+        _FAILED,
+        False,
+        OnNextUp.BY_POLICY,
+        "Raise maxRunDurationSeconds, or make the script resume from TRAINING_RESUME_FROM.",
     ),
     Reason.STALLED: Rule(
-        _FAILED, True, OnNextUp.BY_POLICY, "Read the stacks saved beside the logs; raise stallTimeoutSeconds for long silent steps."
+        _FAILED,
+        True,
+        OnNextUp.BY_POLICY,
+        "Read the stacks saved beside the logs; raise stallTimeoutSeconds for long silent steps.",
     ),
     Reason.PREEMPTED: Rule(
         _FAILED, True, OnNextUp.RERUN, "Run `pulumi up` again, or set retries={'on': ['preempted']}."
     ),
     Reason.SUPERVISOR_LOST: Rule(
-        _FAILED, True, OnNextUp.RERUN, "The process that owned the run died; run `pulumi up` to start the next attempt."
+        _FAILED,
+        True,
+        OnNextUp.RERUN,
+        "The process that owned the run died; run `pulumi up` to start the next attempt.",
     ),
-    Reason.CANCELED: Rule(
-        Status.CANCELED, False, OnNextUp.RERUN, "Run `pulumi up` to start it again."
-    ),
+    Reason.CANCELED: Rule(Status.CANCELED, False, OnNextUp.RERUN, "Run `pulumi up` to start it again."),
     Reason.COLLECT_FAILED: Rule(
-        _FAILED, True, OnNextUp.COLLECT, "Run `pulumi up` again: the outputs are collected, nothing is trained again."
+        _FAILED,
+        True,
+        OnNextUp.COLLECT,
+        "Run `pulumi up` again: the outputs are collected, nothing is trained again.",
     ),
     Reason.EXPECTATION_FAILED: Rule(
-        _FAILED, False, OnNextUp.JUDGE, "Train better, or change `expect`: the record is judged again without a new run."
+        _FAILED,
+        False,
+        OnNextUp.JUDGE,
+        "Train better, or change `expect`: the record is judged again without a new run.",
     ),
     Reason.TARGET_UNAVAILABLE: Rule(
         _FAILED, True, OnNextUp.RERUN, "Check that the target can be reached (`pulumi-training doctor`)."

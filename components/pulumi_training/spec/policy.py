@@ -27,10 +27,14 @@ class Retries(Model):
     max_attempts: int = inplace(1, ge=1, le=100, description="How many attempts in all.", example=3)
     on: list[RetryOn] = inplace(
         [RetryOn.NODE_LOST, RetryOn.PREEMPTED, RetryOn.LAUNCH_FAILED, RetryOn.TARGET_UNAVAILABLE],
-        description="The failures that are retried.", example=["node_lost", "preempted"],
+        description="The failures that are retried.",
+        example=["node_lost", "preempted"],
     )
     backoff_seconds: float = inplace(
-        5.0, ge=0, description="The wait before the second attempt, in seconds; doubled for each further one.", example=5
+        5.0,
+        ge=0,
+        description="The wait before the second attempt, in seconds; doubled for each further one.",
+        example=5,
     )
 
 

@@ -56,13 +56,21 @@ def read(model: type[M], inputs: Mapping[str, Any], path: str = "") -> M:
         raise SpecError(list(_problems(model, error, path))) from error
 
 
+def read_partly(model: type[M], given: Mapping[str, Any]) -> tuple[M, list[Problem]]:
+    """A model of which no field is required, and everything wrong with it; refused fields have their defaults."""
+    found, problems, _ = _read_partly(model, dict(given))
+    return found, problems
+
+
 def _read_partly(model: type[M], given: dict[str, Any]) -> tuple[M, list[Problem], set[str]]:
     try:
         return model.model_validate(given), [], set()
     except ValidationError as error:
         problems = list(_problems(model, error, ""))
         refused = {str(line["loc"][0]) for line in error.errors()}
-    rest = {name: value for name, value in given.items() if name not in refused and to_snake(name) not in refused}
+    rest = {
+        name: value for name, value in given.items() if name not in refused and to_snake(name) not in refused
+    }
     return model.model_validate(rest), problems, refused
 
 
@@ -104,8 +112,12 @@ def _words(model: type[BaseModel], line: Any) -> str:
     if kind in ("float_parsing", "float_type"):
         return f"{shown} is not a number; write one, as 2.5"
     if kind in ("greater_than_equal", "greater_than", "less_than_equal"):
-        sign = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}[kind]
-        return f"{shown} is out of range; write {sign} {context.get('ge', context.get('gt', context.get('le')))}"
+        sign = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}[
+            kind
+        ]
+        return (
+            f"{shown} is out of range; write {sign} {context.get('ge', context.get('gt', context.get('le')))}"
+        )
     if kind == "string_type":
         return f"{shown} is not a text; write it in quotes"
     if kind == "string_pattern_mismatch":

@@ -48,7 +48,9 @@ def name_is_valid(job: JobSpec) -> Iterator[Problem]:
 def compute_is_given(job: JobSpec) -> Iterator[Problem]:
     """A place to run at."""
     if job.compute is None:
-        yield Problem("compute", "say where to run: pass a ComputeCluster, as compute=target.ComputeCluster(...)")
+        yield Problem(
+            "compute", "say where to run: pass a ComputeCluster, as compute=target.ComputeCluster(...)"
+        )
 
 
 def backend_fits_width(job: JobSpec) -> Iterator[Problem]:
@@ -101,11 +103,16 @@ def gpus_fit(job: JobSpec) -> Iterator[Problem]:
 def tensorflow_roles_add_up(job: JobSpec) -> Iterator[Problem]:
     """Workers and parameter servers make up all processes."""
     if job.distributed_backend is not Backend.TENSORFLOW:
-        for name, value in (("workerCount", job.worker_count), ("parameterServerCount", job.parameter_server_count)):
+        for name, value in (
+            ("workerCount", job.worker_count),
+            ("parameterServerCount", job.parameter_server_count),
+        ):
             if value:
                 yield Problem(name, "is for distributedBackend 'tensorflow'; leave it out")
         return
-    workers = job.worker_count if job.worker_count is not None else job.world_size - job.parameter_server_count
+    workers = (
+        job.worker_count if job.worker_count is not None else job.world_size - job.parameter_server_count
+    )
     if workers < 1 or workers + job.parameter_server_count != job.world_size:
         yield Problem(
             "workerCount",
@@ -117,7 +124,7 @@ def tensorflow_roles_add_up(job: JobSpec) -> Iterator[Problem]:
 def environment_is_one(job: JobSpec) -> Iterator[Problem]:
     """One full environment, or the shortcuts; never both."""
     if job.environment is not None and job.environment_ref is not None:
-        given = [name for name in job.environment.model_dump(by_alias=True, exclude_defaults=True)]
+        given = list(job.environment.model_dump(by_alias=True, exclude_defaults=True))
         yield Problem(
             "environment",
             f"{', '.join(given) or 'an environment'} beside a full environment; put the packages into the Environment "
@@ -126,7 +133,9 @@ def environment_is_one(job: JobSpec) -> Iterator[Problem]:
     target = job.compute.target if job.compute else None
     ref = job.environment_ref
     if ref is not None and target is not None and ref.target is not target:
-        yield Problem("environmentRef", f"was made for {ref.target.value}, and the job runs on {target.value}")
+        yield Problem(
+            "environmentRef", f"was made for {ref.target.value}, and the job runs on {target.value}"
+        )
 
 
 def environment_holds_together(job: JobSpec) -> Iterator[Problem]:
@@ -136,17 +145,27 @@ def environment_holds_together(job: JobSpec) -> Iterator[Problem]:
         return
     packages = env.pip_packages or env.pip_requirements_file or env.conda_packages
     if env.user_managed and (packages or env.conda_dependencies_file):
-        yield Problem("environment.userManaged", "nothing is installed into a user-managed environment; leave out its packages")
+        yield Problem(
+            "environment.userManaged",
+            "nothing is installed into a user-managed environment; leave out its packages",
+        )
     if env.conda_dependencies_file and packages:
-        yield Problem("environment.condaDependenciesFile", "stands alone; put the other packages into that file")
+        yield Problem(
+            "environment.condaDependenciesFile", "stands alone; put the other packages into that file"
+        )
     if env.interpreter and not env.user_managed:
-        yield Problem("environment.interpreter", "goes with userManaged=True; to choose a version write pythonVersion")
+        yield Problem(
+            "environment.interpreter", "goes with userManaged=True; to choose a version write pythonVersion"
+        )
     if env.dockerfile and env.image:
         yield Problem("environment.image", "a Dockerfile names its own base image; give one of the two")
     if job.compute is not None and job.compute.target is TargetName.LOCAL:
         for field in ("image", "dockerfile", "buildContext", "imageRegistry"):
-            if getattr(env, re.sub(r"[A-Z]", lambda m: "_" + m[0].lower(), field)):
-                yield Problem(f"environment.{field}", "the local target runs no images; use docker, kubernetes or azureml")
+            if getattr(env, re.sub(r"[A-Z]", lambda m: f"_{m[0].lower()}", field)):
+                yield Problem(
+                    f"environment.{field}",
+                    "the local target runs no images; use docker, kubernetes or azureml",
+                )
 
 
 def variables_are_free(job: JobSpec) -> Iterator[Problem]:
@@ -186,7 +205,10 @@ def data_holds_together(job: JobSpec) -> Iterator[Problem]:
         for name in references(text):
             if name not in known:
                 there = f"; there are {', '.join(sorted(known))}" if known else ""
-                yield Problem(path, f"there is no input or output named {name!r}{there} (write $${{data.{name}}} for the text itself)")
+                yield Problem(
+                    path,
+                    f"there is no input or output named {name!r}{there} (write $${{data.{name}}} for the text itself)",
+                )
         if "\0" in text:
             yield Problem(path, "holds a NUL character, which no argument can carry")
 
@@ -203,7 +225,9 @@ def expectations_parse(job: JobSpec) -> Iterator[Problem]:
 def metrics_rank_exists(job: JobSpec) -> Iterator[Problem]:
     """A rank that the job has."""
     if job.metrics_rank >= job.world_size:
-        yield Problem("metricsRank", f"there is no rank {job.metrics_rank}; ranks are 0 to {job.world_size - 1}")
+        yield Problem(
+            "metricsRank", f"there is no rank {job.metrics_rank}; ranks are 0 to {job.world_size - 1}"
+        )
 
 
 RULES: dict[Rule, tuple[str, ...]] = {
@@ -214,7 +238,11 @@ RULES: dict[Rule, tuple[str, ...]] = {
     fits_cluster: ("compute", "node_count", "process_count_per_node"),
     gpus_fit: ("compute", "distributed_backend", "use_gpu", "process_count_per_node"),
     tensorflow_roles_add_up: (
-        "distributed_backend", "worker_count", "parameter_server_count", "node_count", "process_count_per_node",
+        "distributed_backend",
+        "worker_count",
+        "parameter_server_count",
+        "node_count",
+        "process_count_per_node",
     ),
     environment_is_one: ("environment", "environment_ref", "compute"),
     environment_holds_together: ("environment", "compute"),

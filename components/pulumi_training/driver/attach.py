@@ -1,0 +1,30 @@
+"""A run looked at by whoever comes: where nobody drives it any more, somebody is found to settle it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from ..record.attempt import Attempt
+from ..record.documents import AttemptDocument
+from ..record.lock import DriverLock
+from ..record.record import Record
+from .start import start
+
+_SETTLE_SECONDS = 5.0
+
+
+def observed(record: Record, attempt: Attempt, base: Path) -> AttemptDocument:
+    """The document of an attempt, after a dead driver of a submitted run was replaced.
+
+    Waits a few seconds at most: a run that ended unseen is settled by then, one that goes on is answered live.
+    """
+    document = attempt.document()
+    if not document.is_live or document.handle is None or DriverLock(record).holder() is not None:
+        return document
+    start(record, attempt.number, base, {})
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while document.is_live and time.monotonic() < deadline:
+        time.sleep(0.1)
+        document = attempt.document()
+    return document

@@ -1,0 +1,140 @@
+"""Waits for runs that somebody else drives, by their records; one loop serves any number of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..record.attempt import Attempt
+from ..record.documents import AttemptDocument
+from ..record.lock import DriverLock
+from ..record.record import Record
+from ..spec.errors import PermanentError, TransientError
+from ..spec.outcome import Reason
+from .start import start
+from .supervisor import log_tail
+
+_LOOK_SECONDS = 0.1
+_LOOK_REMOTE_SECONDS = 2.0
+_CHECK_DRIVER_SECONDS = 3.0
+_RESTARTS = 3
+
+T = TypeVar("T")
+Blocking = Callable[..., Awaitable[Any]]
+"""Runs a function in a pool of threads: `await blocking(f, *arguments)`."""
+
+
+class Detached(Exception):
+    """The wait was given up; the run goes on."""
+
+
+@dataclass
+class Follower:
+    """Follows one run to its end and shows its lines.
+
+    `blocking` runs blocking work off the loop; `is_given_up` is asked at every look.
+    """
+
+    record: Record
+    base: Path
+    secrets: Mapping[str, str] = field(repr=False)
+    show: Callable[[str], None]
+    is_given_up: Callable[[], bool]
+    blocking: Blocking
+
+    async def follow(self, number: int, deadline: float | None = None) -> AttemptDocument:
+        """The document of the last attempt, once it has ended; `deadline` is on the monotonic clock.
+
+        A driver that died is replaced, a few times.
+
+        Raises:
+            Detached: the wait was given up.
+            TimeoutError: the deadline passed; the run goes on.
+            PermanentError: drivers of this run die as soon as they are started.
+        """
+        attempt = self.record.attempt(number)
+        stamp, document = "", None
+        restarts, checked = 0, time.monotonic()
+        while True:
+            if self.is_given_up():
+                raise Detached
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"run {self.record.run_id} goes on; the time allowed for waiting is over")
+            new = await self._stamp(attempt)
+            if new != stamp or document is None:
+                stamp, document = new, await self._read(attempt)
+                if document is not None and document.status.is_terminal:
+                    if not document.notes.get("will_retry"):
+                        return document
+                    self.show(f"attempt {attempt.number} ended as {document.status.value}; trying again")
+                    attempt = await self._following(attempt)
+                    continue
+                if document is not None:
+                    self.show(describe(document))
+            if time.monotonic() - checked >= _CHECK_DRIVER_SECONDS:
+                checked = time.monotonic()
+                if await self._is_abandoned(attempt):
+                    restarts += 1
+                    if restarts > _RESTARTS:
+                        raise PermanentError(
+                            Reason.SUPERVISOR_LOST,
+                            f"the process that owns run {self.record.run_id} dies as soon as it is started",
+                            log_tail=log_tail(self.record, attempt.number),
+                        )
+                    await self.blocking(start, self.record, attempt.number, self.base, self.secrets)
+            await asyncio.sleep(_LOOK_SECONDS if attempt.store.is_local else _LOOK_REMOTE_SECONDS)
+
+    async def _stamp(self, attempt: Attempt) -> str:
+        """Changes when the document may have; costs one `stat` for a folder store."""
+        path = attempt.store.local_path(f"{attempt.prefix}/attempt.json")
+        if path is None:
+            return str(time.monotonic())
+        try:
+            found = path.stat()
+        except OSError:
+            return ""
+        return f"{found.st_ino} {found.st_mtime_ns}"
+
+    async def _read(self, attempt: Attempt) -> AttemptDocument | None:
+        try:
+            document: AttemptDocument = await self.blocking(attempt.document)
+        except TransientError:
+            return None
+        return document
+
+    async def _following(self, attempt: Attempt) -> Attempt:
+        """The next attempt, which the driver makes, or a driver started here where that one died between."""
+        following = self.record.attempt(attempt.number + 1)
+        looks = 0
+        while not await self.blocking(following.exists):
+            if self.is_given_up():
+                raise Detached
+            looks += 1
+            if looks % 50 == 0 and await self._is_abandoned(attempt):
+                await self.blocking(start, self.record, attempt.number, self.base, self.secrets)
+            await asyncio.sleep(_LOOK_SECONDS)
+        return following
+
+    async def _is_abandoned(self, attempt: Attempt) -> bool:
+        def look() -> bool:
+            return DriverLock(self.record).holder() is None and not _is_over(attempt)
+
+        answer: bool = await self.blocking(look)
+        return answer
+
+
+def describe(document: AttemptDocument) -> str:
+    """Where an attempt stands, as one line."""
+    if document.cancel_requested:
+        return "stopping"
+    words = document.progress or document.status.value.lower()
+    return words if document.attempt == 1 else f"attempt {document.attempt}: {words}"
+
+
+def _is_over(attempt: Attempt) -> bool:
+    document = attempt.document()
+    return document.status.is_terminal and not document.notes.get("will_retry")

@@ -1,0 +1,140 @@
+"""The first step of a run: find what is there already, or write down what is about to be done.
+
+Nothing is submitted before the intent is in the record, so that whoever comes after a crash finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..identity.copy import copy_tree
+from ..identity.tree import Tree
+from ..record.attempt import Attempt
+from ..record.documents import AttemptDocument, RunDocument
+from ..record.record import Record
+from ..record.store import NotFound, Store
+from ..spec.errors import PermanentError
+from ..spec.outcome import Outcome, Reason
+from .folders import link_folders
+from .request import Request
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Intent:
+    """The attempt that answers a request, and whether it was there before."""
+
+    record: Record
+    attempt: Attempt
+    is_adopted: bool
+
+
+def intend(request: Request, read_source: Callable[[], Tree], tell: Tell, *, rerun: bool = False) -> Intent:
+    """The attempt that this request stands for.
+
+    An attempt that no answer has carried yet (a crash came between) is adopted, live or ended. One that is
+    acknowledged has been answered, so another Create wants another attempt; `rerun` wants one in any case.
+    `read_source` gives the tree as Check saw it.
+
+    Raises:
+        PermanentError: the run's id belongs to another owner, or the source changed since Check.
+    """
+    record = request.record()
+    newest = record.newest() if record.exists() else None
+    if newest is not None:
+        _refuse_other_owner(record, request)
+        document = newest.document()
+        if not rerun and not document.acknowledged:
+            if document.is_live and not _is_copied(newest):
+                _copy(newest, read_source(), request)
+            record.update_run(spec=request.document())
+            return Intent(record, newest, is_adopted=True)
+        number = newest.number + 1
+    else:
+        number = 1
+        record.write_run(_run_document(request))
+    tree = read_source()
+    attempt = record.start_attempt(
+        AttemptDocument(
+            run_id=request.run_id,
+            attempt=number,
+            target=request.document()["compute"]["target"],
+            notes={"series_start": number, "base": str(request.base), "tree_digest": tree.digest},
+        )
+    )
+    if attempt is None:
+        # Two came at once; the other was first, and this one follows it.
+        return Intent(record, record.attempt(number), is_adopted=True)
+    record.update_run(spec=request.document(), newest_attempt=number)
+    attempt.event("intent", f"attempt {number} of {request.run_id}", urn=request.urn, run_key=request.run_key)
+    remember_owner(record.store, request.urn, request.run_id)
+    _copy(attempt, tree, request)
+    return Intent(record, attempt, is_adopted=False)
+
+
+def runs_of_owner(store: Store, urn: str) -> list[str]:
+    """The ids of the runs that a resource has had in a store, newest last."""
+    try:
+        known: list[str] = json.loads(store.read(_owner_key(urn)))["runs"]
+    except (NotFound, ValueError, KeyError):
+        return []
+    return known
+
+
+def remember_owner(store: Store, urn: str, run_id: str) -> None:
+    """Adds a run to those of its owner; the last 50 are kept."""
+    known = [r for r in runs_of_owner(store, urn) if r != run_id]
+    store.write(_owner_key(urn), json.dumps({"urn": urn, "runs": [*known, run_id][-50:]}).encode())
+
+
+def _owner_key(urn: str) -> str:
+    return f"owners/{hashlib.sha256(urn.encode()).hexdigest()[:20]}.json"
+
+
+def _run_document(request: Request) -> RunDocument:
+    assert request.job.compute is not None
+    return RunDocument(
+        run_id=request.run_id,
+        name=request.name,
+        owner=request.owner,
+        workspace=request.job.compute.workspace,
+        run_key=request.run_key,
+        spec=request.document(),
+        source_digest=request.source_digest,
+    )
+
+
+def _refuse_other_owner(record: Record, request: Request) -> None:
+    owner = record.run_document().owner
+    if owner.get("urn") != request.urn:
+        raise PermanentError(
+            Reason.TARGET_UNAVAILABLE,
+            f"run {record.run_id} in {record.store.display} belongs to {owner.get('urn')}; give this job another name, "
+            "or its workspace another store",
+        )
+
+
+def _is_copied(attempt: Attempt) -> bool:
+    return attempt.store.exists(f"{attempt.prefix}/source.json")
+
+
+def _copy(attempt: Attempt, tree: Tree, request: Request) -> None:
+    code = attempt.prepare_folder() / "code"
+    try:
+        if tree.digest != request.source_digest and not request.job.source_digest:
+            raise PermanentError(Reason.SOURCE_CHANGED, f"{tree.root} changed after it was checked")
+        shutil.rmtree(code, ignore_errors=True)
+        copy_tree(tree, code)
+    except PermanentError as error:
+        attempt.update(outcome=Outcome(error.reason, error.message), acknowledged=True, ended_at=time.time())
+        raise
+    link_folders(code)
+    attempt.store.write(
+        f"{attempt.prefix}/source.json", json.dumps(tree.manifest(), indent=0).encode(), durable=False
+    )

@@ -1,0 +1,51 @@
+"""Sets a run going: plans what can be planned at once, and hands it to whoever drives it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..record.lock import DriverLock
+from ..record.record import Record
+from ..spec.outcome import Status
+from ..targets import catalog
+from ..targets.base import RunSpec
+from .drive import drive
+from .passage import record_plan
+from .supervisor import spawn
+
+
+def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:
+    """Makes sure that somebody drives the attempt; harmless where somebody does.
+
+    What is prepared already is planned here, so that the supervisor need not load what planning needs.
+    """
+    attempt = record.attempt(number)
+    document = attempt.document()
+    if document.status.is_terminal and not document.notes.get("will_retry"):
+        return
+    if DriverLock(record).holder() is not None:
+        return
+    run = record.run_document()
+    target = catalog.get(run.spec["compute"]["target"])
+    if document.status is Status.NOT_STARTED and document.plan is None and "retry_of" not in document.notes:
+        _plan_at_once(record, number, base, secrets)
+    if target.needs_supervisor:
+        spawn(record, number, base, secrets)
+    else:
+        threading.Thread(
+            target=drive, args=(record, number, base, secrets), name=f"drive-{record.run_id}", daemon=True
+        ).start()
+
+
+def _plan_at_once(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:
+    attempt = record.attempt(number)
+    run = record.run_document()
+    if run.spec.get("inputs") or run.spec.get("resumeFrom"):
+        return  # data is brought by the driver, with its progress
+    target = catalog.get(run.spec["compute"]["target"])
+    spec = RunSpec(run.run_id, number, run.spec, base, attempt.folder, secrets)
+    prepared = target.find_prepared(spec)
+    if prepared is not None:
+        record_plan(attempt, target.plan(spec, prepared), prepared)

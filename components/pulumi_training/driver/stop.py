@@ -1,0 +1,85 @@
+"""Stops runs, and takes away what targets hold of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..record.attempt import Attempt
+from ..record.documents import AttemptDocument
+from ..record.lock import DriverLock
+from ..record.record import Record
+from ..spec.errors import TransientError
+from ..targets import catalog
+from ..targets.base import Handle
+from .drive import drive
+from .policy import Policy
+
+_SETTLE_SECONDS = 60.0
+
+
+def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | None:
+    """Stops the newest attempt of a run and returns its document when it has been SEEN stopped.
+
+    `grace` is in seconds, the job's own by default. None is returned where the run has no attempt. An ended
+    attempt is left as it is.
+
+    Raises:
+        TransientError: something of it still runs after the grace and a minute more.
+    """
+    attempt = record.newest()
+    if attempt is None:
+        return None
+    document = attempt.document()
+    if document.status.is_terminal and not document.notes.get("will_retry"):
+        return document
+    run = record.run_document()
+    policy = Policy.of(run.spec)
+    seconds = policy.grace if grace is None else grace
+    attempt.update(cancel_requested=True)
+    attempt.event("cancel", f"stop was asked for, with {seconds:g} s of grace")
+    target = catalog.get(run.spec["compute"]["target"])
+    deadline = time.monotonic() + seconds + _SETTLE_SECONDS
+    while True:
+        document = attempt.document()
+        if document.status.is_terminal:
+            return document
+        target.cancel(_handle(document, attempt, run.spec), seconds)
+        if DriverLock(record).holder() is None:
+            drive(record, attempt.number, Path(document.notes.get("base", ".")), {})
+        elif time.monotonic() > deadline:
+            raise TransientError(
+                f"run {record.run_id} was asked to stop and has not come to an end", retry_after=10
+            )
+        else:
+            time.sleep(0.05)
+
+
+def remove(record: Record, *, up_to: int | None = None, purge: bool = False) -> None:
+    """Stops a run and removes what its target holds; the record stays unless `purge`.
+
+    Attempts after `up_to` are another owner's business and are left alone. What is gone already is no error.
+    """
+    newest = record.newest()
+    if newest is None:
+        return
+    if up_to is None or newest.number <= up_to:
+        cancel(record)
+    run = record.run_document()
+    target = catalog.get(run.spec["compute"]["target"])
+    for number in record.attempts():
+        if up_to is not None and number > up_to:
+            continue
+        attempt = record.attempt(number)
+        target.remove(_handle(attempt.document(), attempt, run.spec))
+        attempt.update(acknowledged=True)
+    if purge and (up_to is None or newest.number <= up_to):
+        record.store.delete(record.prefix)
+
+
+def _handle(document: AttemptDocument, attempt: Attempt, job: Mapping[str, object]) -> Handle:
+    """The handle as recorded, or rebuilt where a crash came before it was written."""
+    if document.handle:
+        return Handle(**document.handle)
+    return Handle(document.target, attempt.run_id, attempt.number, str(attempt.folder))

@@ -1,0 +1,151 @@
+"""The handler of `training:index:Environment`: software made once and shared by many jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..environment import cache, checks, local
+from ..environment.digest import Request
+from ..spec.components import EnvironmentArgs
+from ..spec.environment import EnvironmentSpec
+from ..spec.errors import Problem, SpecError
+from ..spec.reading import read_partly
+from .handler import (
+    ChangeKind,
+    CheckAnswer,
+    CheckCall,
+    CreateAnswer,
+    CreateCall,
+    DeleteCall,
+    DiffAnswer,
+    DiffCall,
+    PropertyChange,
+    ProviderConfig,
+    ReadAnswer,
+    ReadCall,
+    ResourceHandler,
+    UpdateAnswer,
+    UpdateCall,
+)
+from .pool import blocking
+from .wire import UNKNOWN, contains_unknown, keep_secrets, unwrap_secrets
+
+
+class EnvironmentHandler(ResourceHandler):
+    """Local environments; the digest decides whether there is anything to make."""
+
+    def __init__(self) -> None:
+        self._config = ProviderConfig()
+
+    def configured(self, config: ProviderConfig) -> None:
+        """See `ResourceHandler.configured`."""
+        self._config = config
+
+    async def check(self, call: CheckCall) -> CheckAnswer:
+        """Every problem of the declaration, and the digest of what would be installed."""
+        return await blocking(self._check, call)
+
+    async def diff(self, call: DiffCall) -> DiffAnswer:
+        """The digest decides; where nothing else tells why, a requirements file changed."""
+        old, new = call.old_inputs, call.inputs
+        if old.get("digest") == new.get("digest") and new.get("digest") is not UNKNOWN:
+            return DiffAnswer()
+        names = sorted({*old, *new} - {"digest"})
+        changed = [
+            PropertyChange(n, ChangeKind.UPDATE, replace=True) for n in names if old.get(n) != new.get(n)
+        ]
+        return DiffAnswer((*changed, PropertyChange("digest", ChangeKind.UPDATE, replace=True)))
+
+    async def create(self, call: CreateCall) -> CreateAnswer:
+        """Builds the environment, or finds it. In preview only what is known already."""
+        if call.preview:
+            digest = call.inputs.get("digest", UNKNOWN)
+            return CreateAnswer("" if contains_unknown(digest) else _id(digest), {})
+        spec, source = _spec(call.inputs), self._source(call.inputs)
+        made = await blocking(
+            local.ensure,
+            spec,
+            source=source,
+            needs_mpi=False,
+            needs_mpi4py=False,
+            progress=call.progress.line,
+        )
+        for warning in made.warnings:
+            call.progress.warning(warning)
+        return CreateAnswer(_id(call.inputs["digest"]), _outputs(call.inputs, spec, made))
+
+    async def update(self, call: UpdateCall) -> UpdateAnswer:
+        """Only where it runs from changed: the outputs stay."""
+        return UpdateAnswer({} if call.preview else call.old_outputs)
+
+    async def read(self, call: ReadCall) -> ReadAnswer | None:
+        """What the cache has; an environment that was pruned is made again by the next `pulumi up`."""
+        digest = call.inputs.get("digest")
+        if not isinstance(digest, str) or await blocking(cache.read, cache.prefix_of(digest)) is None:
+            return None
+        return ReadAnswer(call.id, call.outputs, call.inputs)
+
+    async def delete(self, call: DeleteCall) -> None:
+        """The cache keeps it: other jobs may share it, and unused ones are pruned by age."""
+
+    def _check(self, call: CheckCall) -> CheckAnswer:
+        given = {name: value for name, value in call.inputs.items() if name != "digest"}
+        unknown = {name for name, value in given.items() if contains_unknown(value)}
+        plain, _ = unwrap_secrets({name: value for name, value in given.items() if name not in unknown})
+        args, problems = read_partly(EnvironmentArgs, plain)
+        if args.target not in (None, "local"):
+            problems.append(
+                Problem(
+                    "target", f"environments of target {args.target!r} are not in this version; write 'local'"
+                )
+            )
+        inputs = dict(given)
+        if problems or unknown:
+            return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(problems))
+        spec, source = _spec(given), self._source(given)
+        if not source.is_dir():
+            return CheckAnswer(inputs, (Problem("sourceDirectory", f"{source} does not exist"),))
+        problems = checks.problems(spec, source)
+        if problems:
+            return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(problems))
+        try:
+            inputs["digest"] = Request(spec, source, needs_mpi=False, needs_mpi4py=False).digest
+        except SpecError as error:
+            return CheckAnswer(inputs, error.problems)
+        return CheckAnswer(dict(keep_secrets(inputs, call.inputs)))
+
+    def _source(self, inputs: Mapping[str, Any]) -> Path:
+        base = Path(self._config.program_directory).absolute()
+        return (base / str(inputs.get("sourceDirectory") or ".")).resolve()
+
+
+def _spec(inputs: Mapping[str, Any]) -> EnvironmentSpec:
+    plain, _ = unwrap_secrets(inputs)
+    own = {"target", "sourceDirectory", "digest"}
+    return EnvironmentSpec.model_validate({name: value for name, value in plain.items() if name not in own})
+
+
+def _id(digest: str) -> str:
+    return f"env-{digest.rpartition(':')[2][:16]}"
+
+
+def _outputs(
+    inputs: Mapping[str, Any], spec: EnvironmentSpec, made: local.LocalEnvironment
+) -> dict[str, Any]:
+    declared = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"image_registry"})
+    return {
+        "digest": inputs["digest"],
+        "location": str(made.prefix),
+        "packages": list(made.packages),
+        "warnings": list(made.warnings),
+        "ref": {
+            "id": _id(inputs["digest"]),
+            "digest": inputs["digest"],
+            "target": "local",
+            "location": str(made.prefix),
+            "spec": declared,
+            "sourceDirectory": str(inputs.get("sourceDirectory") or "."),
+        },
+    }

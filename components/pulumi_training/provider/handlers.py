@@ -1,0 +1,15 @@
+"""The resources of the package and the handler of each."""
+
+from __future__ import annotations
+
+from .environment import EnvironmentHandler
+from .handler import ResourceHandler
+from .training_job import TrainingJobHandler
+
+
+def handlers() -> dict[str, ResourceHandler]:
+    """Type token -> handler."""
+    return {
+        "training:index:TrainingJob": TrainingJobHandler(),
+        "training:index:Environment": EnvironmentHandler(),
+    }

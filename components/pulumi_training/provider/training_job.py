@@ -1,0 +1,184 @@
+"""The handler of `training:index:TrainingJob`: the protocol's steps, each carried out by a module of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..driver.next_up import announce, decide
+from ..driver.policy import Policy
+from ..driver.stop import remove
+from ..record.attempt import Attempt
+from ..record.files import write_whole
+from ..record.record import Record
+from ..record.staging import state_folder
+from ..record.store import Store
+from ..targets import catalog
+from ..targets.base import RunSpec
+from . import training_job_run as running
+from .handler import (
+    CheckAnswer,
+    CheckCall,
+    CreateAnswer,
+    CreateCall,
+    DeleteCall,
+    DiffAnswer,
+    DiffCall,
+    ProviderConfig,
+    ReadAnswer,
+    ReadCall,
+    ResourceHandler,
+    UpdateAnswer,
+    UpdateCall,
+)
+from .pool import blocking
+from .training_job_check import check
+from .training_job_diff import diff
+from .training_job_read import read
+from .wire import UNKNOWN, contains_unknown
+
+
+class TrainingJobHandler(ResourceHandler):
+    """Keeps in memory only what one operation needs: why each job differs, and which answers were given."""
+
+    def __init__(self) -> None:
+        self._config = ProviderConfig()
+        self._why: dict[str, list[str]] = {}
+        self._answered: dict[str, Attempt] = {}
+
+    def configured(self, config: ProviderConfig) -> None:
+        """See `ResourceHandler.configured`."""
+        self._config = config
+
+    async def closing(self) -> None:
+        """The engine has read every answer: the attempts they carried are acknowledged."""
+        answered, self._answered = self._answered, {}
+        for attempt in answered.values():
+            await blocking(_acknowledge, attempt)
+
+    async def check(self, call: CheckCall) -> CheckAnswer:
+        """See `training_job_check`."""
+        return await blocking(check, call, self._base)
+
+    async def diff(self, call: DiffCall) -> DiffAnswer:
+        """See `training_job_diff`; a Diff has seen the state, so its attempt is acknowledged."""
+        answer, words = await blocking(diff, call)
+        self._why[call.urn] = words
+        await blocking(self._acknowledge_state, call)
+        return answer
+
+    async def create(self, call: CreateCall) -> CreateAnswer:
+        """In preview what is known already, else the whole run."""
+        if call.preview:
+            return await self._preview_create(call)
+        record, attempt, outputs = await running.create(call, self._base)
+        self._answered[call.urn] = attempt
+        return CreateAnswer(record.run_id, outputs)
+
+    async def update(self, call: UpdateCall) -> UpdateAnswer:
+        """In preview the step that will be taken, else the step."""
+        if call.preview:
+            return await self._preview_update(call)
+        _, attempt, outputs = await running.update(call, self._base)
+        self._answered[call.urn] = attempt
+        return UpdateAnswer(outputs)
+
+    async def read(self, call: ReadCall) -> ReadAnswer | None:
+        """See `training_job_read`."""
+        return await blocking(read, call, self._base, self._config)
+
+    async def delete(self, call: DeleteCall) -> None:
+        """Stops what runs and removes what the target holds; the record stays unless purgeOnDelete."""
+        store = call.old_inputs.get("compute", {}).get("store")
+        if not isinstance(store, str):
+            return
+        record = Record(Store.open(store, base=self._base), call.id)
+        if not await blocking(record.exists):
+            return
+        up_to = call.outputs.get("attempt")
+        purge = bool(call.old_inputs.get("purgeOnDelete", False))
+        call.progress.line("stopping what runs")
+        await blocking(remove, record, up_to=int(up_to) if isinstance(up_to, int) else None, purge=purge)
+
+    async def _preview_create(self, call: CreateCall) -> CreateAnswer:
+        for words in self._why.pop(call.urn, []):
+            call.progress.info(words)
+        if contains_unknown(call.inputs.get("runKey", UNKNOWN)):
+            return CreateAnswer("", {})
+        request = running.request_of(call, self._base)
+        record = request.record()
+        newest = await blocking(lambda: record.newest() if record.exists() else None)
+        number = 1 if newest is None else newest.number
+        if newest is not None:
+            document = await blocking(newest.document)
+            if document.acknowledged:
+                number += 1
+            else:
+                call.progress.info(
+                    f"will adopt attempt {number} of run {request.run_id}, which is {document.status.value}"
+                )
+        await blocking(_keep_plan, record, number, request.document(), self._base, call.urn)
+        attempt = record.attempt(number)
+        known = {
+            "runId": request.run_id,
+            "runKey": request.run_key,
+            "sourceDigest": request.source_digest,
+            "attempt": number,
+            "recordLocation": record.location,
+            "outputsLocation": f"{attempt.location}/outputs",
+            "logsLocation": f"{attempt.location}/logs",
+        }
+        return CreateAnswer(request.run_id, known)
+
+    async def _preview_update(self, call: UpdateCall) -> UpdateAnswer:
+        for words in self._why.pop(call.urn, []):
+            call.progress.info(words)
+        request = running.request_of(call, self._base)
+        record = request.record()
+        newest = await blocking(lambda: record.newest() if record.exists() else None)
+        if newest is None:
+            call.progress.info(f"the record of run {request.run_id} is gone; it will be trained again")
+            return UpdateAnswer({})
+        document = await blocking(newest.document)
+        if not (document.outcome and document.outcome.is_success):
+            call.progress.info(announce(decide(document, Policy.of(request.document())), document))
+        return UpdateAnswer(_lasting(call.old_outputs))
+
+    def _acknowledge_state(self, call: DiffCall) -> None:
+        store, number = call.old_inputs.get("compute", {}).get("store"), call.old_outputs.get("attempt")
+        if isinstance(store, str) and isinstance(number, int):
+            _acknowledge(Record(Store.open(store, base=self._base), call.id).attempt(number))
+
+    @property
+    def _base(self) -> Path:
+        """The folder that relative paths are resolved against: the program's."""
+        return Path(self._config.program_directory).absolute()
+
+
+def _acknowledge(attempt: Attempt) -> None:
+    if attempt.exists() and not attempt.document().acknowledged:
+        attempt.update(acknowledged=True)
+
+
+def _lasting(outputs: dict[str, Any]) -> dict[str, Any]:
+    """Outputs that an update in place cannot change; the others are unknown until it is done."""
+    return {
+        name: outputs[name]
+        for name in ("runId", "runKey", "sourceDigest", "recordLocation")
+        if name in outputs
+    }
+
+
+def _keep_plan(record: Record, number: int, document: dict[str, Any], base: Path, urn: str) -> None:
+    """Keeps the exact request for `pulumi-training plan`, on this machine: a preview writes nothing elsewhere."""
+    target = catalog.get(document["compute"]["target"])
+    run = RunSpec(record.run_id, number, document, base, record.attempt(number).folder)
+    plan = target.plan(run, target.find_prepared(run)).to_json()
+    content = {"urn": urn, "store": record.store.display, "plan": plan}
+    write_whole(
+        state_folder() / "plans" / f"{record.run_id}.json",
+        json.dumps(content, indent=1).encode(),
+        durable=False,
+    )
+

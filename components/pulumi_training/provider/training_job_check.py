@@ -1,0 +1,125 @@
+"""Check of a training job: everything wrong with it at once, and what is derived from files added to its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..data.fingerprint import fingerprint
+from ..environment import checks
+from ..identity import manifests
+from ..identity.entry import find_entry
+from ..identity.key import run_key
+from ..identity.tree import Tree, TreeLimits, read_tree
+from ..spec.data import IGNORE_FINGERPRINT
+from ..spec.errors import Problem, SpecError, TrainingError
+from ..spec.job import JobSpec
+from ..spec.partition import key_fields
+from ..spec.reading import read_job
+from ..targets import catalog
+from .handler import CheckAnswer, CheckCall
+from .wire import UNKNOWN, contains_unknown, keep_secrets, unwrap_secrets
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A job as its inputs declare it: the model, its problems, and the top-level names that are unknown."""
+
+    job: JobSpec
+    problems: list[Problem]
+    unknown: frozenset[str]
+    secrets: Mapping[str, str]
+
+
+def declared(inputs: Mapping[str, Any], resource_name: str) -> Declared:
+    """Reads a job from decoded wire values; what Check added to them is left aside."""
+    given = {name: value for name, value in inputs.items() if name != "runKey"}
+    unknown = frozenset(name for name, value in given.items() if contains_unknown(value))
+    plain, _ = unwrap_secrets({name: value for name, value in given.items() if name not in unknown})
+    plain.setdefault("name", resource_name)
+    job, problems = read_job(plain, unknown)
+    if "name" not in given:
+        problems = [_about_resource_name(p) if p.path == "name" else p for p in problems]
+    return Declared(job, problems, unknown, dict(job.secret_environment_variables))
+
+
+def check(call: CheckCall, base: Path) -> CheckAnswer:
+    """The inputs with source digest, run key and data fingerprints, and every problem found.
+
+    Relative paths stay as they are given, so that another checkout does not differ. Anything unknown makes
+    source digest and run key unknown.
+    """
+    found = declared(call.inputs, call.name)
+    job, problems = found.job, list(found.problems)
+    refused = {problem.path.partition(".")[0].partition("[")[0] for problem in problems} | found.unknown
+    source = (base / job.source_directory).resolve()
+    tree: Tree | None = None
+    if not refused & {"sourceDirectory", "sourceMaxBytes", "sourceMaxFiles"}:
+        tree = _attempted(problems, lambda: source_tree(job, base))
+    if tree is not None:
+        manifests.remember(tree)
+        if job.entry_script is not None and "entryScript" not in refused:
+            _attempted(problems, lambda: find_entry(tree.root, job.entry_script or "", tree))
+        if job.environment is not None and "environment" not in refused:
+            problems += checks.problems(job.environment, source)
+    if job.compute is not None and "compute" not in refused:
+        _attempted(problems, lambda: catalog.get(job.compute.target.value if job.compute else ""))
+    inputs = dict(call.inputs)
+    if "inputs" not in refused and job.inputs:
+        inputs["inputs"] = _fingerprinted(call.inputs["inputs"], job, base, problems)
+    if problems or found.unknown or tree is None:
+        inputs.setdefault("sourceDigest", UNKNOWN)
+        inputs["runKey"] = UNKNOWN
+        return CheckAnswer(inputs, tuple(problems))
+    inputs["sourceDigest"] = job.source_digest or tree.digest
+    inputs["runKey"] = key_of(inputs, call.name)
+    return CheckAnswer(inputs)
+
+
+def key_of(inputs: Mapping[str, Any], resource_name: str) -> str:
+    """The run key of checked inputs."""
+    return run_key(key_fields(declared(inputs, resource_name).job))
+
+
+def source_tree(job: JobSpec, base: Path) -> Tree:
+    """The source tree as it is now.
+
+    Raises:
+        SpecError: it is missing or over its limits.
+    """
+    limits = TreeLimits(max_bytes=job.source_max_bytes, max_files=job.source_max_files)
+    return read_tree((base / job.source_directory).resolve(), limits=limits)
+
+
+def _fingerprinted(given: Any, job: JobSpec, base: Path, problems: list[Problem]) -> dict[str, Any]:
+    """The `inputs` property with a fingerprint for each input that was given none."""
+    plain, _ = unwrap_secrets(given)
+    completed = {name: dict(value) for name, value in plain.items()}
+    for name, item in job.inputs.items():
+        if item.fingerprint is not None:
+            continue
+        path = f"inputs.{name}.uri"
+        try:
+            completed[name]["fingerprint"] = fingerprint(item.uri, base=base, path=path)
+        except SpecError as error:
+            problems += error.problems
+        except TrainingError as error:
+            problems.append(
+                Problem(path, f"{error.message} (fingerprint={IGNORE_FINGERPRINT!r} does without)")
+            )
+    return dict(keep_secrets(completed, given))
+
+
+def _attempted(problems: list[Problem], look: Any) -> Any:
+    """What `look` gives, or None with its problems added."""
+    try:
+        return look()
+    except SpecError as error:
+        problems += error.problems
+        return None
+
+
+def _about_resource_name(problem: Problem) -> Problem:
+    return Problem("name", f"{problem.message}; it is the resource's name where `name` is not given")

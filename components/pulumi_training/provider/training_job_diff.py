@@ -1,0 +1,74 @@
+"""Diff of a training job: what makes another run, what changes in place, and why, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..identity import manifests
+from ..identity.why import Change, explain
+from ..spec.fields import Identity
+from ..spec.partition import names_of
+from .handler import ChangeKind, DiffAnswer, DiffCall, PropertyChange
+from .wire import UNKNOWN, contains_unknown, unwrap_secrets
+
+_REPLACING = names_of(Identity.KEY) | {"runKey", "name"}
+_IN_PLACE = names_of(Identity.INPLACE)
+_IDENTITY_OF_COMPUTE = ("target", "workspace")
+_HIDDEN = frozenset({"secretEnvironmentVariables", "environment.imageRegistry.password"})
+
+
+def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
+    """The changes and their words. Inputs are compared with inputs, never with outputs.
+
+    Where the new run key is unknown the job may be replaced, and the diff says so.
+    """
+    old, new = _comparable(call.old_inputs), _comparable(call.inputs)
+    changes = [change for change in _explained(old, new) if _counts(change)]
+    answered = [_property_change(change) for change in changes]
+    if new.get("runKey") is not UNKNOWN and old.get("runKey") == new.get("runKey"):
+        # Equal keys are equal results, however the inputs are written: `epochs: 5.0` is no other run than `5`.
+        answered = [a for a in answered if not a.replace or _moves(a.path)]
+    elif not any(a.replace for a in answered):
+        answered.append(PropertyChange("runKey", ChangeKind.UPDATE, replace=True))
+    kept = {a.path for a in answered}
+    words = [change.message for change in changes if change.path in kept]
+    if contains_unknown(call.inputs):
+        words.append("some inputs are known only after other resources are made; the job may be replaced")
+    return DiffAnswer(tuple(answered)), words
+
+
+def _explained(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    before, after = old.get("sourceDigest"), new.get("sourceDigest")
+    return explain(
+        old,
+        new,
+        manifests.recall(before) if isinstance(before, str) else None,
+        manifests.recall(after) if isinstance(after, str) else None,
+        hidden=_HIDDEN,
+    )
+
+
+def _counts(change: Change) -> bool:
+    """Whether a change is one at all: where a run runs from is none."""
+    top = _top(change.path)
+    return top in _REPLACING or top in _IN_PLACE or _moves(change.path)
+
+
+def _property_change(change: Change) -> PropertyChange:
+    replace = _top(change.path) in _REPLACING or _moves(change.path)
+    return PropertyChange(change.path, ChangeKind(change.kind), replace)
+
+
+def _moves(path: str) -> bool:
+    """Whether the run would be another one because its workspace is."""
+    return path in {f"compute.{name}" for name in _IDENTITY_OF_COMPUTE} or path in ("compute", "name")
+
+
+def _top(path: str) -> str:
+    return path.partition(".")[0].partition("[")[0]
+
+
+def _comparable(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    plain, _ = unwrap_secrets(inputs)
+    return dict(plain)

@@ -1,0 +1,88 @@
+"""The output properties of a training job, from its record."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from ..record.attempt import Attempt
+from ..record.documents import AttemptDocument, RunDocument
+from ..record.record import Record
+from ..spec.errors import shorten
+from ..spec.outcome import Outcome
+from ..spec.outputs import Failure, FileEntry, JobOutputs
+
+FILES_SHOWN = 100
+
+
+def outputs(record: Record, run: RunDocument, attempt: Attempt, document: AttemptDocument) -> dict[str, Any]:
+    """The properties as they are kept in state: no secret, no expiring URL, 4 KiB of log at most."""
+    manifest = attempt.manifest() if document.status.is_terminal else None
+    entries = manifest.entries if manifest else ()
+    environment = document.environment or {}
+    started, ended = document.started_at, document.ended_at
+    return JobOutputs(
+        run_id=run.run_id,
+        run_key=run.run_key,
+        source_digest=run.source_digest,
+        attempt=attempt.number,
+        status=document.status,
+        reason=document.outcome.reason if document.outcome else None,
+        failure=failure(document.outcome),
+        outputs_location=f"{attempt.location}/outputs",
+        logs_location=f"{attempt.location}/logs",
+        record_location=record.location,
+        metrics=document.metrics or {},
+        files=[FileEntry(path=e.path, size=e.size, sha256=e.sha256) for e in entries[:FILES_SHOWN]],
+        file_count=len(entries),
+        manifest=manifest.digest if manifest else None,
+        environment_lock=list(environment.get("packages") or []),
+        warnings=list(environment.get("warnings") or []),
+        submitted_at=_iso(document.created_at),
+        started_at=_iso(started),
+        ended_at=_iso(ended),
+        duration=round(ended - started, 3) if started and ended else None,
+        cost=document.cost["amount"] if document.cost else None,
+    ).to_wire()
+
+
+def failure(outcome: Outcome | None) -> Failure | None:
+    """Who failed first, or None where nothing failed."""
+    if outcome is None or outcome.is_success:
+        return None
+    return Failure(
+        reason=outcome.reason,
+        message=outcome.message,
+        rank=outcome.rank,
+        node=outcome.node,
+        exit_code=outcome.exit_code,
+        signal=outcome.signal,
+        exception=outcome.exception,
+        log_tail=shorten(outcome.log_tail),
+        advice=outcome.reason.rule.advice,
+    )
+
+
+def reasons(outcome: Outcome | None, attempt: Attempt) -> list[str]:
+    """A failure in words for the update's diagnostics: what, the last lines, where to read on, what to do."""
+    if outcome is None:
+        return [f"run {attempt.run_id} has no outcome"]
+    lines = [f"{outcome.reason.value}: {outcome.message or outcome.status.value}"]
+    if outcome.log_tail.strip():
+        who = f"rank {outcome.rank}" if outcome.rank is not None else "the log"
+        lines.append(
+            f"last lines of {who}:\n" + "\n".join(f"  {line}" for line in outcome.log_tail.splitlines())
+        )
+    if outcome.rank is not None:
+        lines.append(f"log: {attempt.location}/logs/std/rank-{outcome.rank}.log")
+    else:
+        lines.append(f"logs: {attempt.location}/logs")
+    if outcome.reason.rule.advice:
+        lines.append(outcome.reason.rule.advice)
+    return lines
+
+
+def _iso(seconds: float | None) -> str | None:
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

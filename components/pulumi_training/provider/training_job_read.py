@@ -1,0 +1,67 @@
+"""Read of a training job: refresh and import, answered from the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..driver.attach import observed
+from ..record.record import Record
+from ..record.store import Store
+from ..spec.errors import Problem, SpecError
+from ..spec.job import JobSpec
+from .handler import InitFailed, ProviderConfig, ReadAnswer, ReadCall
+from .training_job_outputs import outputs, reasons
+from .wire import keep_secrets
+
+
+def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | None:
+    """The job as its record has it; a failed run is a failed resource again.
+
+    Only a store that answers that there is no such run makes the job gone.
+
+    Raises:
+        InitFailed: the run ended, and not well.
+        SpecError: an import id that names no store.
+    """
+    store_url, run_id = _place(call, config)
+    record = Record(Store.open(store_url, base=base), run_id)
+    if not record.exists():
+        return None
+    attempt = record.newest()
+    if attempt is None:
+        return None
+    document = observed(record, attempt, base)
+    attempt.update(acknowledged=True)
+    run = record.run_document()
+    answered = outputs(record, run, attempt, document)
+    inputs: dict[str, Any] = dict(call.inputs)
+    if call.is_import:
+        job = JobSpec.model_validate(dict(run.spec))
+        inputs = job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        inputs |= {"sourceDigest": run.source_digest, "runKey": run.run_key}
+    inputs = dict(keep_secrets(inputs, call.inputs))
+    if (
+        document.outcome is not None
+        and not document.outcome.is_success
+        and not document.notes.get("will_retry")
+    ):
+        raise InitFailed(run_id, answered, inputs, reasons(document.outcome, attempt))
+    return ReadAnswer(run_id, answered, inputs)
+
+
+def _place(call: ReadCall, config: ProviderConfig) -> tuple[str, str]:
+    """The store and the run id: from the inputs, from `<store URL>#<run id>`, or the configured store."""
+    if "#" in call.id:
+        url, _, run_id = call.id.rpartition("#")
+        return url, run_id
+    store: Any = (call.inputs.get("compute") or {}).get("store") or config.store
+    if not isinstance(store, str):
+        raise SpecError(
+            Problem(
+                "",
+                f"cannot tell where run {call.id!r} is recorded; write the id as '<store URL>#{call.id}', or run "
+                "`pulumi config set training:store <URL>`",
+            )
+        )
+    return store, call.id

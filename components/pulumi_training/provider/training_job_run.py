@@ -1,0 +1,204 @@
+"""Create and Update of a training job: the run is started or adopted, waited for, and answered for truly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..driver.follow import Detached, Follower
+from ..driver.intend import Intent, intend, runs_of_owner
+from ..driver.next_up import Step, decide
+from ..driver.passage import attempt_run
+from ..driver.policy import Policy
+from ..driver.request import Request
+from ..driver.settle import collect_again, judge_again
+from ..driver.start import start
+from ..driver.stop import cancel
+from ..record import workspaces
+from ..record.attempt import Attempt
+from ..record.documents import AttemptDocument
+from ..record.record import Record
+from ..spec.job import JobSpec
+from ..spec.policy import LogOutput, OnCancel
+from ..targets import catalog
+from ..targets.base import Handle
+from .handler import CreateCall, InitFailed, Operation, UpdateCall
+from .pool import blocking
+from .training_job_check import declared, source_tree
+from .training_job_outputs import outputs, reasons
+
+Answer = tuple[Record, Attempt, dict[str, Any]]
+
+
+def request_of(call: CreateCall | UpdateCall, base: Path) -> Request:
+    """The request that checked inputs make."""
+    found = declared(call.inputs, call.name)
+    return Request(
+        name=found.job.name or call.name,
+        job=found.job,
+        urn=call.urn,
+        stack=call.stack,
+        project=call.project,
+        run_key=str(call.inputs["runKey"]),
+        source_digest=str(call.inputs["sourceDigest"]),
+        base=base,
+        secrets=found.secrets,
+    )
+
+
+async def create(call: CreateCall, base: Path) -> Answer:
+    """Starts the run of checked inputs, or adopts the one that is there, and waits for its end.
+
+    Raises:
+        InitFailed: the run exists and did not reach its goal, or the wait for it was given up.
+        TrainingError: nothing was started.
+    """
+    request = request_of(call, base)
+    intent = await blocking(_intend, request, call, False)
+    if intent.is_adopted:
+        document = await blocking(intent.attempt.document)
+        call.progress.info(
+            f"adopting attempt {document.attempt} of run {request.run_id} ({document.status.value})"
+        )
+    return await _carry(call, request, intent)
+
+
+async def update(call: UpdateCall, base: Path) -> Answer:
+    """Changes what may change in place, then takes the way on that the outcome table names.
+
+    Raises:
+        InitFailed: as for `create`.
+    """
+    request = request_of(call, base)
+    record = request.record()
+    newest = await blocking(record.newest)
+    if newest is None:
+        call.progress.warning(f"the record of run {request.run_id} is gone; it is trained again")
+        return await _carry(call, request, await blocking(_intend, request, call, False))
+    document = await blocking(_amend, record, newest, request)
+    step = decide(document, Policy.of(request.document()))
+    if step is Step.RERUN:
+        return await _carry(call, request, await blocking(_intend, request, call, True))
+    if step in (Step.JUDGE, Step.COLLECT):
+        await blocking(_again, record, newest, base, step)
+    return await _carry(call, request, Intent(record, newest, is_adopted=True))
+
+
+def _intend(request: Request, call: Operation, rerun: bool) -> Intent:
+    record = request.record()
+    _stop_predecessors(request, record, call)
+    if rerun or _is_acknowledged_and_live(record):
+        cancel(record)
+    workspaces.remember(record.store.url, _workspace(request), request.document()["compute"]["target"])
+    return intend(request, lambda: source_tree(request.job, request.base), call.progress.line, rerun=rerun)
+
+
+def _is_acknowledged_and_live(record: Record) -> bool:
+    """Whether a run would get a twin: its own newest attempt lives, and another one is wanted."""
+    newest = record.newest()
+    if newest is None:
+        return False
+    document = newest.document()
+    return document.is_live and document.acknowledged
+
+
+def _stop_predecessors(request: Request, record: Record, call: Operation) -> None:
+    """Stops live runs that this resource had with another key, and sees them stopped."""
+    for run_id in runs_of_owner(record.store, request.urn):
+        other = Record(record.store, run_id)
+        newest = other.newest() if run_id != request.run_id and other.exists() else None
+        if newest is not None and newest.document().is_live:
+            call.progress.info(f"stopping run {run_id}, which this one replaces")
+            cancel(other)
+
+
+async def _carry(call: CreateCall | UpdateCall, request: Request, intent: Intent) -> Answer:
+    record, attempt = intent.record, intent.attempt
+    await blocking(start, record, attempt.number, request.base, request.secrets)
+    if not request.job.wait:
+        return record, attempt, await blocking(_outputs, record, attempt)
+    follower = Follower(
+        record,
+        request.base,
+        request.secrets,
+        show=_shower(call, request.job),
+        is_given_up=call.cancelled.is_set,
+        blocking=blocking,
+    )
+    deadline = time.monotonic() + call.timeout if call.timeout else None
+    try:
+        document = await follower.follow(attempt.number, deadline)
+    except Detached:
+        raise await _given_up(call, request.job, record) from None
+    except TimeoutError as error:
+        newest = await blocking(record.newest) or attempt
+        raise InitFailed(
+            record.run_id,
+            await blocking(_outputs, record, newest),
+            reasons=[
+                f"{error}. It was not stopped: `pulumi up` attaches to it again, "
+                f"`pulumi-training cancel {record.run_id}` stops it.",
+            ],
+        ) from error
+    attempt = record.attempt(document.attempt)
+    answered = await blocking(_outputs, record, attempt)
+    if document.outcome is None or not document.outcome.is_success:
+        raise InitFailed(record.run_id, answered, reasons=reasons(document.outcome, attempt))
+    return record, attempt, answered
+
+
+async def _given_up(call: Operation, job: JobSpec, record: Record) -> InitFailed:
+    """The answer to Ctrl-C: the run is left alone or stopped, as the job wants, and the words say which."""
+    if job.on_cancel is OnCancel.STOP and not call.cancelled.is_detached:
+        call.progress.line("stopping")
+        await blocking(cancel, record)
+        words = (
+            f"run {record.run_id} was stopped because the update was canceled; `pulumi up` starts it again"
+        )
+    else:
+        words = (
+            f"the wait was canceled; run {record.run_id} goes on. `pulumi up` attaches to it again, "
+            f"`pulumi-training cancel {record.run_id}` stops it"
+        )
+    newest = await blocking(record.newest)
+    answered = await blocking(_outputs, record, newest) if newest else {}
+    return InitFailed(record.run_id, answered, reasons=[words])
+
+
+def _amend(record: Record, attempt: Attempt, request: Request) -> AttemptDocument:
+    """Brings what changed in place to the record, and to the target where the attempt lives."""
+    attempt.update(acknowledged=True)
+    run = record.run_document()
+    document = attempt.document()
+    if run.spec == request.document():
+        return document
+    record.update_run(spec=request.document())
+    attempt.event("amended", "tags, limits or policies changed")
+    if document.is_live and document.handle:
+        catalog.get(document.target).amend(Handle(**document.handle), request.document())
+    return attempt.document()
+
+
+def _again(record: Record, attempt: Attempt, base: Path, step: Step) -> None:
+    run = record.run_document()
+    policy = Policy.of(run.spec)
+    if step is Step.JUDGE:
+        judge_again(attempt, policy)
+        return
+    target = catalog.get(attempt.document().target)
+    collect_again(record, attempt, target, attempt_run(record, attempt, base, {}), policy)
+
+
+def _outputs(record: Record, attempt: Attempt) -> dict[str, Any]:
+    return outputs(record, record.run_document(), attempt, attempt.document())
+
+
+def _shower(call: Operation, job: JobSpec) -> Any:
+    return (lambda line: None) if job.log_output is LogOutput.NONE else call.progress.line
+
+
+def _workspace(request: Request) -> str:
+    compute: Mapping[str, Any] = request.document()["compute"]
+    return str(compute["workspace"])

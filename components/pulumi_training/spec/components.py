@@ -1,0 +1,98 @@
+"""What Environment and the components of each target take and give back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .compute import ComputeRef, EnvironmentRef, WorkspaceRef
+from .environment import EnvironmentSpec
+from .fields import Model, ignored, key
+
+
+class EnvironmentArgs(EnvironmentSpec):
+    """Software made once and shared by many jobs."""
+
+    target: str | None = ignored(
+        None, description="The target it is made for; local by default.", example="local"
+    )
+    source_directory: str = ignored(
+        ".", description="The folder that requirements and conda files are relative to.", example="./src"
+    )
+
+
+class EnvironmentOutputs(Model):
+    """Output properties of `Environment`."""
+
+    ref: EnvironmentRef = ignored(description="What a job's `environmentRef` takes.")
+    digest: str = ignored(description="The digest of what is installed.")
+    location: str = ignored(description="Where it is: a folder, or an image.")
+    packages: list[str] = ignored([], description="Every installed package with its version.")
+    warnings: list[str] = ignored([], description="What a person should know about it.")
+
+
+class WorkspaceArgs(Model):
+    """Where the records of its runs are kept."""
+
+    name: str | None = key(
+        None,
+        description="The workspace's name, a part of every run id; the resource's name by default.",
+        example="lab",
+    )
+    store: str | None = ignored(
+        None,
+        description="Where records are kept: a folder or any fsspec URL; `./.training/<name>` by default.",
+        example="s3://team-bucket/training",
+    )
+
+
+class WorkspaceOutputs(Model):
+    """Output properties of a Workspace."""
+
+    ref: WorkspaceRef = ignored(description="What datastores and clusters take.")
+    name: str = ignored(description="The workspace's name.")
+    store: str = ignored(description="Where records are kept.")
+
+
+class DatastoreArgs(Model):
+    """Data that jobs read or write."""
+
+    workspace: WorkspaceRef = ignored(description="The `ref` output of a Workspace.")
+    source: str = ignored(description="A folder or any fsspec URL.", example="./data")
+    name: str | None = key(
+        None, description="The datastore's name; the resource's name by default.", example="digits"
+    )
+
+
+class DatastoreOutputs(Model):
+    """Output properties of a Datastore."""
+
+    name: str = ignored(description="The datastore's name.")
+    uri: str = ignored(description="The folder or URL.")
+
+
+class ComputeClusterArgs(Model):
+    """How much may run at once."""
+
+    workspace: WorkspaceRef = ignored(description="The `ref` output of a Workspace.")
+    name: str | None = ignored(
+        None, description="The cluster's name; the resource's name by default.", example="cpu"
+    )
+    max_nodes: Annotated[int, Field(ge=1)] = ignored(
+        1, description="The most nodes that a run may use.", example=2
+    )
+    slots_per_node: Annotated[int, Field(ge=1)] = ignored(
+        1, description="Places for processes on a node.", example=2
+    )
+    gpus_per_node: Annotated[int, Field(ge=0)] = ignored(0, description="GPUs on a node.", example=0)
+    price_per_node_hour: float | None = ignored(
+        None, description="What a node costs in an hour.", example=3.06
+    )
+
+
+class ComputeClusterOutputs(Model):
+    """Output properties of a ComputeCluster."""
+
+    ref: ComputeRef = ignored(description="What a job's `compute` takes.")
+    name: str = ignored(description="The cluster's name.")

@@ -1,0 +1,248 @@
+"""The contract that every place keeps: prepare, plan, submit, watch, amend, cancel, collect, remove, find.
+
+What a target need not offer is a capability mix-in, asked for by `issubclass`:
+
+| capability | local | docker | kubernetes | azureml |
+|---|---|---|---|---|
+| Queues: we admit runs to slots ourselves | yes | yes | the cluster's | the service's |
+| BuildsImages | no | yes | yes | yes |
+| needs a supervisor of ours | yes | yes | no | no |
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..spec.attribution import LaunchFacts, RankFacts
+from ..spec.outcome import Status
+
+if TYPE_CHECKING:
+    from ..spec.job import JobSpec
+
+Tell = Callable[[str], None]
+"""Takes one short line for a person who waits."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One attempt of a run, as a target sees it.
+
+    `document` is the job as recorded (wire names, defaults filled in, no secret); `base` is the folder that
+    relative paths are resolved against; `folder` is the attempt's folder on this machine; `secrets` are
+    environment variables that must be written nowhere.
+    """
+
+    run_id: str
+    attempt: int
+    document: Mapping[str, Any]
+    base: Path
+    folder: Path
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    resume_from: str | None = None
+
+    @cached_property
+    def job(self) -> JobSpec:
+        """The job as a model; building it costs a quarter second of imports, so it is built when asked for."""
+        from ..spec.job import JobSpec
+
+        return JobSpec.model_validate(dict(self.document))
+
+    @property
+    def compute(self) -> Mapping[str, Any]:
+        """The cluster, as recorded."""
+        compute: Mapping[str, Any] = self.document["compute"]
+        return compute
+
+    @property
+    def code(self) -> Path:
+        """The run's own copy of the source tree: the working directory of every rank."""
+        return self.folder / "code"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What preparation found out: all that a plan needs beside the job.
+
+    `settings` are the target's own (interpreter, image digest, MPI flavour); `data` is the local path of each
+    input and output; `packages` every installed package with its version.
+    """
+
+    settings: Mapping[str, str]
+    data: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    packages: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` reads it back."""
+        return {
+            "settings": dict(self.settings),
+            "data": dict(self.data),
+            "digest": self.digest,
+            "packages": list(self.packages),
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Prepared:
+        """Reads what `to_json` wrote."""
+        return cls(
+            settings=document["settings"],
+            data=document.get("data", {}),
+            digest=document.get("digest", ""),
+            packages=tuple(document.get("packages", ())),
+            warnings=tuple(document.get("warnings", ())),
+        )
+
+
+UNKNOWN_PART = "<known after preparation>"
+"""Stands in a preview's plan for what only preparation can tell."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The exact request that a target would send. Nothing has been sent yet, and nothing in it is secret."""
+
+    target: str
+    run_id: str
+    attempt: int
+    request: Mapping[str, Any]
+    slots: int = 1
+    gpus: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing in it still waits for preparation."""
+        return UNKNOWN_PART not in repr(self.request)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` reads it back."""
+        return {
+            "target": self.target,
+            "run_id": self.run_id,
+            "attempt": self.attempt,
+            "request": dict(self.request),
+            "slots": self.slots,
+            "gpus": self.gpus,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Plan:
+        """Reads what `to_json` wrote."""
+        return cls(**{name: document[name] for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class Handle:
+    """What is needed to speak of a submitted attempt again; it can be rebuilt from run id, attempt and workspace."""
+
+    target: str
+    run_id: str
+    attempt: int
+    folder: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `Handle(**document)` reads it back."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a target says of an attempt now.
+
+    `status` is NotStarted where nothing of it exists at the backend, NotResponding where a probe failed.
+    `launch` is there once the launch has ended.
+    """
+
+    status: Status
+    ranks: tuple[RankFacts, ...] = ()
+    launch: LaunchFacts | None = None
+    started_at: float | None = None
+
+
+class Watch(ABC):
+    """One watcher of a workspace: many handles, asked as often as the caller likes."""
+
+    @abstractmethod
+    def observe(self, handle: Handle) -> Observation:
+        """Where the attempt stands. Raises `TransientError` where the backend did not answer."""
+
+    @abstractmethod
+    def read_log(self, handle: Handle, rank: int, start: int, limit: int = 1 << 20) -> bytes:
+        """Log bytes of a rank from byte `start`, at most `limit`; the next start is `start` + their length."""
+
+    def close(self) -> None:  # noqa: B027 - a watch that holds nothing has nothing to close
+        """Lets go of connections."""
+
+
+class Target(ABC):
+    """A place where runs execute. Methods may be called from any thread; none keeps state between processes."""
+
+    name: ClassVar[str]
+    needs_supervisor: ClassVar[bool]
+
+    @abstractmethod
+    def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
+        """Makes environment or image and brings the data; idempotent.
+
+        Raises:
+            PermanentError: with EnvironmentFailed, ImageBuildFailed, ImagePullFailed or DataUnavailable.
+            TransientError: worth another try.
+        """
+
+    @abstractmethod
+    def find_prepared(self, run: RunSpec) -> Prepared | None:
+        """What `prepare` would answer, where that is known without work."""
+
+    @abstractmethod
+    def plan(self, run: RunSpec, prepared: Prepared | None) -> Plan:
+        """The request for an attempt. Pure; with None for `prepared`, what is not known yet is marked."""
+
+    @abstractmethod
+    def submit(self, plan: Plan, run: RunSpec) -> Handle:
+        """Starts the attempt; one that lives already under this run id and attempt is adopted."""
+
+    @abstractmethod
+    def watch(self, compute: Mapping[str, Any]) -> Watch:
+        """The watcher of a workspace."""
+
+    @abstractmethod
+    def amend(self, handle: Handle, document: Mapping[str, Any]) -> None:
+        """Brings changed tags and limits to a live attempt; `document` is the job as it is now."""
+
+    @abstractmethod
+    def cancel(self, handle: Handle, grace: float) -> None:
+        """Stops the attempt and returns when it has SEEN it stopped; `grace` in seconds. Idempotent."""
+
+    @abstractmethod
+    def collect(self, handle: Handle, run: RunSpec, tell: Tell) -> None:
+        """Brings outputs and logs into the attempt's folder and delivers named outputs; resumable.
+
+        Raises:
+            PermanentError: with CollectFailed.
+        """
+
+    @abstractmethod
+    def remove(self, handle: Handle) -> None:
+        """Removes the backend's objects of an attempt; its record stays. Idempotent."""
+
+    @abstractmethod
+    def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
+        """Every live or left attempt of ours in a workspace, by our labels."""
+
+
+class Queues(ABC):
+    """A target whose slots are ours to give: first come, first served, across processes."""
+
+    @abstractmethod
+    def enter(self, plan: Plan, run: RunSpec) -> int | None:
+        """The attempt's place in the queue (1 is next), or None once it holds its slots. Called until then."""
+
+    @abstractmethod
+    def leave(self, run: RunSpec) -> None:
+        """Gives back the slots, or the place in the queue. Idempotent."""

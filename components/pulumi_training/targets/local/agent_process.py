@@ -1,0 +1,85 @@
+"""The agent of an attempt as a process of this machine: started once, found again, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...record.files import try_lock, write_whole
+from ...spec.errors import TransientError
+from . import processes
+
+_LOCK = "launch/agent.lock"
+_END = "launch/end.json"
+_STOP = "launch/stop.json"
+
+
+def start(folder: Path, line: list[str], environment: Mapping[str, str]) -> int | None:
+    """Starts `agent run` in a session of its own; its pid, or None where it runs or ran already.
+
+    The agent holds a lock on a file of the attempt for as long as it lives, and nothing it starts inherits
+    it: whoever comes later can tell a live agent from a dead one whatever pids have become.
+    """
+    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        if not try_lock(lock) or (folder / _END).exists():
+            return None
+        with (folder / "launch" / "agent.log").open("ab") as log:
+            child = subprocess.Popen(
+                line,
+                env=dict(environment),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+        _children[:] = [c for c in _children if c.poll() is None]
+        _children.append(child)
+        return child.pid
+    finally:
+        os.close(lock)
+
+
+def is_live(folder: Path) -> bool:
+    """Whether the agent of the attempt in `folder` runs."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not try_lock(lock)
+    finally:
+        os.close(lock)
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the agent left its last word."""
+    return (folder / _END).exists()
+
+
+def stop(folder: Path, run_id: str, attempt: int, grace: float) -> None:
+    """Asks the agent to stop its ranks and returns when nothing of the attempt runs; `grace` in seconds.
+
+    Raises:
+        TransientError: something survives.
+    """
+    if is_live(folder):
+        order = json.dumps({"why": "cancel", "grace_seconds": grace}).encode()
+        write_whole(folder / _STOP, order, durable=False)
+        deadline = time.monotonic() + grace + 15
+        while is_live(folder) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    try:
+        processes.stop(run_id, attempt, 0.0)
+    except TimeoutError as error:
+        raise TransientError(str(error)) from error
+
+
+_children: list[subprocess.Popen[bytes]] = []
+"""Kept until they end, so that none is left a zombie of its supervisor."""

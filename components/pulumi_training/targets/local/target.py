@@ -1,0 +1,200 @@
+"""The local target: environments by uv, slots shared by all processes, the agent as a child of the supervisor.
+
+1. Nodes are labels: one `mpirun` with one daemon starts every rank, because two daemons on one machine hang or
+   abort (measured with Open MPI 5.0.11). Killing a node means killing its group of ranks.
+2. Runs of one cluster get slots first come, first served, whatever process they come from.
+3. Not promised: that a run survives a reboot. Its record does, and the next `pulumi up` starts an attempt.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...agent.package import install
+from ...environment import cache
+from ...record.files import write_whole
+from ...record.staging import state_folder
+from ...spec.errors import PermanentError
+from ...spec.outcome import Reason
+from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
+from . import agent_process, processes
+from .request import MASTER_PORT, bin_folder, limits
+from .slots import Owner, Slots, Ticket, me
+from .surroundings import inherited, with_interpreter
+from .watch import LocalWatch
+
+if TYPE_CHECKING:
+    from ...environment.local import LocalEnvironment
+
+# The supervisor submits and watches with what is imported here; what needs the job's model (a quarter second
+# of imports) is imported by the methods that build it.
+
+
+class LocalTarget(Target, Queues):
+    """See `Target` and `Queues`."""
+
+    name = "local"
+    needs_supervisor = True
+
+    def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
+        """Builds the virtual environment, or finds it, and brings the data."""
+        from ...data.materialise import materialise
+        from ...environment import local
+
+        spec, source = _environment_of(run)
+        environment = local.ensure(
+            spec,
+            source=source,
+            needs_mpi=run.job.is_distributed,
+            needs_mpi4py=_needs_mpi4py(run),
+            progress=tell,
+        )
+        brought = materialise(run.job.inputs, run.job.outputs, code=run.code, base=run.base, tell=tell)
+        return _prepared(environment, data=brought.paths, warnings=brought.warnings)
+
+    def find_prepared(self, run: RunSpec) -> Prepared | None:
+        """The environment, where it is built already and no data must be brought."""
+        if run.job.inputs or run.job.outputs:
+            return None
+        from ...environment import local
+
+        spec, source = _environment_of(run)
+        environment = local.find(
+            spec, source, needs_mpi=run.job.is_distributed, needs_mpi4py=_needs_mpi4py(run)
+        )
+        return _prepared(environment) if environment else None
+
+    def plan(self, run: RunSpec, prepared: Prepared | None) -> Plan:
+        """The launch request."""
+        from .plan import plan
+
+        return plan(run, prepared)
+
+    def enter(self, plan: Plan, run: RunSpec) -> int | None:
+        """See `Queues.enter`."""
+        return _slots(run.compute).enter(run.run_id, run.attempt, plan.slots, plan.gpus, me())
+
+    def leave(self, run: RunSpec) -> None:
+        """See `Queues.leave`."""
+        _slots(run.compute).leave(run.run_id, run.attempt)
+
+    def submit(self, plan: Plan, run: RunSpec) -> Handle:
+        """Starts `agent run`, unless it runs or ran."""
+        handle = Handle("local", run.run_id, run.attempt, str(run.folder))
+        agent = [sys.executable, "-I", "-S", str(install(cache.root() / "agent"))]
+        ticket = _slots(run.compute).held(run.run_id, run.attempt)
+        request = {**plan.request, "agent": agent, **_found_at_submission(plan, ticket)}
+        path = run.folder / "launch" / "launch.json"
+        if not agent_process.is_live(run.folder) and not agent_process.has_ended(run.folder):
+            write_whole(path, json.dumps(request, indent=1).encode(), durable=False)
+        environment = {
+            **inherited(),
+            **run.secrets,
+            "TRAINING_RUN_ID": run.run_id,
+            "TRAINING_ATTEMPT": str(run.attempt),
+        }
+        folder = bin_folder(plan)
+        if folder is not None:
+            environment = with_interpreter(environment, folder)
+        pid = agent_process.start(run.folder, [*agent, "run", "--request", str(path)], environment)
+        owner = Owner.of(pid) if pid is not None else None
+        if owner is not None:
+            _slots(run.compute).hand_over(run.run_id, run.attempt, owner)
+        return handle
+
+    def watch(self, compute: Mapping[str, Any]) -> Watch:
+        """See `Target.watch`."""
+        return LocalWatch()
+
+    def amend(self, handle: Handle, document: Mapping[str, Any]) -> None:
+        """Limits reach the agent through its launch request, which it reads again when it changes."""
+        path = Path(handle.folder) / "launch" / "launch.json"
+        if not path.exists():
+            return
+        request = json.loads(path.read_bytes())
+        request["limits"] = dict(limits(document).__dict__)
+        write_whole(path, json.dumps(request, indent=1).encode(), durable=False)
+
+    def cancel(self, handle: Handle, grace: float) -> None:
+        """See `Target.cancel`."""
+        agent_process.stop(Path(handle.folder), handle.run_id, handle.attempt, grace)
+
+    def collect(self, handle: Handle, run: RunSpec, tell: Tell) -> None:
+        """Delivers named outputs; `./outputs` and `./logs` are in the attempt's folder already."""
+        if not run.document["outputs"]:
+            return
+        from ...data.materialise import deliver
+
+        deliver(run.job.outputs, code=run.code, base=run.base, tell=tell)
+
+    def remove(self, handle: Handle) -> None:
+        """Ends what is left of the processes and takes the copy of the source away."""
+        agent_process.stop(Path(handle.folder), handle.run_id, handle.attempt, 0.0)
+        shutil.rmtree(Path(handle.folder) / "code", ignore_errors=True)
+
+    def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
+        """The attempts that have live processes on this machine or a place in the cluster's queue."""
+        seen = {(t.run_id, t.attempt) for t in _slots(compute).tickets()} | set(processes.find_all())
+        for run_id, attempt in sorted(seen):
+            yield Handle("local", run_id, attempt, processes.folder_of(run_id, attempt) or "")
+
+
+def _environment_of(run: RunSpec) -> tuple[Any, Path]:
+    """What to install, and the folder its files are relative to."""
+    from ...spec.environment import EnvironmentSpec
+
+    ref = run.job.environment_ref
+    if ref is not None:
+        return ref.spec, (run.base / ref.source_directory).resolve()
+    return run.job.environment or EnvironmentSpec(), run.code
+
+
+def _needs_mpi4py(run: RunSpec) -> bool:
+    """Scripts are started by `python -m mpi4py`, so that an exception aborts all ranks; commands are not."""
+    return run.document["distributedBackend"] == "mpi" and run.document["entryScript"] is not None
+
+
+def _prepared(
+    environment: LocalEnvironment, data: Mapping[str, str] | None = None, warnings: tuple[str, ...] = ()
+) -> Prepared:
+    settings = {"python": str(environment.python)}
+    if environment.mpirun is not None and environment.mpi is not None:
+        settings |= {"mpirun": str(environment.mpirun), "mpi": environment.mpi}
+    return Prepared(
+        settings, data or {}, environment.digest, environment.packages, (*environment.warnings, *warnings)
+    )
+
+
+def _slots(compute: Mapping[str, Any]) -> Slots:
+    return Slots.of(compute, state_folder())
+
+
+def _found_at_submission(plan: Plan, ticket: Ticket | None) -> dict[str, Any]:
+    port = _free_port()
+    environment = {
+        name: value.replace(f":{MASTER_PORT}", f":{port}") if name == "AZ_BATCH_MASTER_NODE" else value
+        for name, value in plan.request["environment"].items()
+    }
+    found: dict[str, Any] = {"master_port": port, "environment": environment}
+    if ticket is not None and ticket.gpus:
+        ranks = plan.request["node_count"] * plan.request["process_count_per_node"]
+        if len(ticket.gpus) < ranks:
+            raise PermanentError(
+                Reason.LAUNCH_FAILED, f"{len(ticket.gpus)} GPUs cannot be given to {ranks} processes"
+            )
+        share = len(ticket.gpus) // ranks
+        found["gpus"] = [list(ticket.gpus[r * share : (r + 1) * share]) for r in range(ranks)]
+    return found
+
+
+def _free_port() -> int:
+    """A port of loopback that nobody uses now; the ranks take it a moment later."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
