@@ -1,12 +1,12 @@
 """Wire values: protobuf structs as the engine sends them, to and from Python values.
 
-    null, bool, string, list, map    themselves
-    number                           int when it has no fraction (the wire knows doubles only), else float
-    unknown                          `UNKNOWN`, of whatever type
-    secret                           `Secret(value)`
-    output value                     its value; `UNKNOWN` without one; `Secret(...)` when marked so
-    asset, archive                   `Asset`, with its hash alone when the engine left the content out
-    resource reference               `ResourceReference`
+null, bool, string, list, map    themselves
+number                           int when it has no fraction (the wire knows doubles only), else float
+unknown                          `UNKNOWN`, of whatever type
+secret                           `Secret(value)`
+output value                     its value; `UNKNOWN` without one; `Secret(...)` when marked so
+asset, archive                   `Asset`, with its hash alone when the engine left the content out
+resource reference               `ResourceReference`
 """
 
 from __future__ import annotations
