@@ -32,6 +32,8 @@ KEEP = 20
 """Environments kept by `prune`, the most recently used ones."""
 MIN_AGE = 3600.0
 """Seconds since the last use before an environment may be pruned: a run may be about to start in it."""
+_POLL = 0.05
+"""Seconds between two tries for a lock; a blocking wait could not be called off."""
 
 
 @dataclass(frozen=True)
@@ -134,13 +136,18 @@ def touch(prefix: Path) -> None:
 
 @contextmanager
 def building(prefix: Path, on_wait: Callable[[], None] | None = None) -> Iterator[int]:
-    """Holds the environment alone and yields the lock's descriptor; calls `on_wait` if it must wait."""
+    """Holds the environment alone and yields the lock's descriptor.
+
+    While another process holds it, `on_wait` is called once a second; an exception out of it ends the wait.
+    """
     descriptor = _open_lock(prefix)
     try:
-        if not _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            if on_wait is not None:
+        told = 0.0
+        while not _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if on_wait is not None and time.monotonic() - told >= 1.0:
+                told = time.monotonic()
                 on_wait()
-            _lock(descriptor, fcntl.LOCK_EX)
+            time.sleep(_POLL)
         yield descriptor
     finally:
         os.close(descriptor)

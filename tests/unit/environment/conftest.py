@@ -47,21 +47,29 @@ def make_wheel(
 
 
 def make_conda_package(
-    channel: Path, name: str, version: str, depends: tuple[str, ...] = (), files: dict[str, str] | None = None
+    channel: Path,
+    name: str,
+    version: str,
+    depends: tuple[str, ...] = (),
+    files: dict[str, str] | None = None,
+    noarch: str = "generic",
 ) -> None:
-    """A noarch generic package in a channel folder; a value `-> PATH` is a symbolic link."""
+    """A noarch package in a channel folder; a file's text `-> PATH` makes it a symbolic link."""
     contents = {"share/" + name: version, **(files or {})}
     index = {
         "name": name, "version": version, "build": "0", "build_number": 0, "depends": list(depends),
-        "arch": None, "platform": None, "noarch": "generic", "subdir": "noarch",
+        "arch": None, "platform": None, "noarch": noarch, "subdir": "noarch",
     }  # fmt: skip
     paths = []
     for inner, text in contents.items():
-        link = text.startswith("-> ")
-        entry = {"_path": inner, "path_type": "softlink" if link else "hardlink"}
-        raw = b"" if link else text.encode()
+        is_link = text.startswith("-> ")
+        entry = {"_path": inner, "path_type": "softlink" if is_link else "hardlink"}
+        raw = b"" if is_link else text.encode()
         paths.append({**entry, "sha256": hashlib.sha256(raw).hexdigest(), "size_in_bytes": len(raw)})
     contents["info/index.json"] = json.dumps(index)
+    if noarch == "python":
+        link = {"noarch": {"type": "python", "entry_points": [f"{name} = {name}:main"]}}
+        contents["info/link.json"] = json.dumps({**link, "package_metadata_version": 1})
     contents["info/paths.json"] = json.dumps({"paths": paths, "paths_version": 1})
     folder = channel / "noarch"
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,6 +156,7 @@ def channel(tmp_path: Path) -> Path:
         folder, "python", version,
         files={
             "bin/python": f"-> {base}",
+            "bin/python{}.{}".format(*sys.version_info): "-> python",
             "pyvenv.cfg": f"home = {Path(base).parent}\nversion_info = {version}\n",
             f"{lib}/README": "packages",
         },
@@ -155,6 +164,8 @@ def channel(tmp_path: Path) -> Path:
     make_conda_package(folder, "gamma", "1.0", ("python",), {f"{lib}/gamma.py": "VERSION = '1.0'\n"})
     make_conda_package(folder, "gamma", "2.0", ("python",), {f"{lib}/gamma.py": "VERSION = '2.0'\n"})
     make_conda_package(folder, "delta", "1.0", ("gamma <2",))
+    module = "VERSION = '1.0'\ndef main():\n    print('epsilon runs')\n"
+    make_conda_package(folder, "epsilon", "1.0", ("python",), {"site-packages/epsilon.py": module}, "python")
     return folder
 
 

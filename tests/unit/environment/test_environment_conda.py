@@ -44,6 +44,14 @@ def test_packages_of_a_channel_folder_are_installed(source, channel, said):
     assert again.was_cached
 
 
+def test_pure_python_packages_find_their_place_and_their_commands(source, channel, said):
+    environment = ensure(source, said, conda_packages=["epsilon"], conda_channels=[str(channel)])
+    assert python_says(environment, "import epsilon; print(epsilon.VERSION)") == "1.0"
+    command = environment.prefix / "bin" / "epsilon"
+    assert command.read_text().startswith(f"#!{environment.prefix}/bin/python")
+    assert subprocess.run([str(command)], capture_output=True, text=True).stdout == "epsilon runs\n"
+
+
 def test_pips_packages_go_into_the_same_prefix(source, channel, wheels, said):
     environment = ensure(
         source, said, mpi=True, conda_packages=["gamma"], conda_channels=[str(channel)], pip_packages=["beta"],
