@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..spec.errors import PermanentError, Problem, SpecError, TrainingError, TransientError, mask
@@ -137,9 +138,16 @@ def _object(path: str, info: dict[str, Any]) -> Object:
     md5 = _md5(info)
     # The ETags of Azure and Google change with metadata too, so a checksum goes first.
     marks = (md5, info.get("crc32c"), info.get("checksum"), info.get("ETag"), info.get("etag"))
-    times = (info.get(name) for name in ("mtime", "LastModified", "last_modified", "modified", "created"))
+    times = (
+        _time(info.get(name)) for name in ("mtime", "LastModified", "last_modified", "modified", "created")
+    )
     mark = next((str(value) for value in (*marks, *times) if value), "")
     return Object(path, int(info.get("size") or 0), mark.strip('"'), md5)
+
+
+def _time(value: Any) -> Any:
+    # A listing may tell as a number what asking for one object tells as a datetime (fsspec's memory does).
+    return value.timestamp() if isinstance(value, datetime) else value
 
 
 def _md5(info: dict[str, Any]) -> str | None:

@@ -51,7 +51,7 @@ class ObjectStore(Store):
 
     def write(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """See `Store.write`; a put is durable when it returns."""
-        with self._explained(key):
+        with self._explained(key, writing=True):
             self._fs.pipe_file(self._path(key), data)
 
     def create(self, key: str, data: bytes) -> bool:
@@ -105,7 +105,7 @@ class ObjectStore(Store):
         """See `Store.upload`."""
         if not path.is_file():
             raise StoreError(f"{path} is not a file; it cannot be brought to {self.display}")
-        with self._explained(key):
+        with self._explained(key, writing=True):
             self._fs.put_file(str(path), self._path(key))
 
     def download(self, key: str, path: Path) -> None:
@@ -126,7 +126,7 @@ class ObjectStore(Store):
 
     def _create(self, key: str, data: bytes) -> bool:
         try:
-            with self._explained(key):
+            with self._explained(key, writing=True):
                 if self._scheme != "memory":
                     self._fs.pipe_file(self._path(key), data, mode="create")
                     return True
@@ -155,13 +155,18 @@ class ObjectStore(Store):
         self._create_proven = True
 
     @contextmanager
-    def _explained(self, key: str) -> Iterator[None]:
+    def _explained(self, key: str, *, writing: bool = False) -> Iterator[None]:
         """Turns whatever a driver raises into our errors, with the URL's secrets masked."""
         try:
             yield
         except (NotFound, StoreError, TransientError):
             raise
         except (FileNotFoundError, IsADirectoryError) as error:
+            if writing:
+                words = (
+                    f"{self.display} cannot take {key}: {error}. Make the bucket, or choose another store."
+                )
+                raise StoreError(words) from error
             raise NotFound(key, self.display) from error
         except (
             Exception
