@@ -13,6 +13,7 @@ import os
 import queue
 import runpy
 import signal
+import socket
 import sys
 import threading
 import time
@@ -120,16 +121,19 @@ class MainThread:
 
     def serve(self) -> None:
         """Run programs until a signal, or until the engine that started this host is gone."""
+        reader, writer = socket.socketpair()
+        writer.setblocking(False)
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGUSR1, self._on_interrupt)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_end)
-        threading.Thread(target=self._watch_engine, daemon=True).start()
+            signal.signal(number, lambda *_: None)  # _watch_signals answers them
+        for watch in (functools.partial(self._watch_signals, reader), self._watch_engine):
+            threading.Thread(target=watch, daemon=True).start()
         while not self.ending:
             program, future = self.programs.get()
             self.running = True
             try:
-                code = program()
-                future.set_result(code)
+                future.set_result(program())
             except KeyboardInterrupt:  # it came in the program's last moment
                 future.set_result(EXIT_ALREADY_EXPLAINED)
             except Exception as error:  # noqa: BLE001 handed to the RPC that asked, which reports it
@@ -137,6 +141,17 @@ class MainThread:
             finally:
                 self.running = False
         end_now()
+
+    def _watch_signals(self, reader: socket.socket) -> None:
+        # The kernel gives a signal to any thread, so the main one may sleep through it: this one never does.
+        while numbers := reader.recv(64):
+            if not {signal.SIGINT, signal.SIGTERM} & set(numbers):
+                continue
+            if not self.running or self.ending:
+                end_now()
+            self.ending = True
+            threading.Timer(PROGRAM_GRACE_SECONDS, end_now).start()
+            self.interrupt()
 
     def _watch_engine(self) -> None:
         while os.getppid() == self.parent:
@@ -146,15 +161,6 @@ class MainThread:
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.running:
             raise KeyboardInterrupt
-
-    def _on_end(self, number: int, frame: FrameType | None) -> None:
-        if not self.running or self.ending:
-            end_now()
-        self.ending = True
-        last_word = threading.Timer(PROGRAM_GRACE_SECONDS, end_now)
-        last_word.daemon = True
-        last_word.start()
-        raise KeyboardInterrupt
 
 
 def end_now() -> None:
