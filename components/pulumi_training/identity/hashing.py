@@ -44,10 +44,14 @@ def digest_file(path: str) -> Digested:
         # O_NONBLOCK: what was a file when it was listed may be a pipe by now.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            digest = hashlib.sha256(os.read(handle, CHUNK))
-            while content := os.read(handle, CHUNK):
-                digest.update(content)
-            return Digested(digest.digest(), stamps(os.fstat(handle)))
+            content = os.read(handle, CHUNK)
+            digest = hashlib.sha256(content)
+            seen = os.fstat(handle)
+            if seen.st_size != len(content):
+                while content := os.read(handle, CHUNK):
+                    digest.update(content)
+                seen = os.fstat(handle)
+            return Digested(digest.digest(), stamps(seen))
         finally:
             os.close(handle)
     except OSError as error:

@@ -3,8 +3,9 @@
 - `.amlignore` in the root wins over `.gitignore` in the root; they are never merged (Azure ML's rule: see
   "Storage limits of experiment snapshots" in its documentation). Ignore files in deeper folders and above the
   source directory are not read, again as Azure ML does; a deeper one is an ordinary file of the tree.
-- Patterns are git's. As in git a folder that is out is not entered, so `!data/keep.csv` cannot bring back a
-  file from a folder left out by `data/`; write `data/*` and `!data/keep.csv`.
+- Patterns are git's, as pathspec reads them: the two differ only for odd places of `**` (`a/**b`). As in git a
+  folder that is out is not entered, so `!data/keep.csv` cannot bring back a file from a folder left out by
+  `data/`; write `data/*` and `!data/keep.csv`.
 - Always out, whatever the patterns say: `OUT_ANYWHERE`, `OUT_AT_ROOT`, and every folder with a `pyvenv.cfg`.
 - The ignore file in the root is itself left out: a comment added to it must not train anything again.
 """
@@ -93,7 +94,12 @@ def built_in_rule(path: str) -> str:
 def _parse(name: str, content: bytes) -> IgnoreRules:
     # As git reads it: lines end at a newline only, with a carriage return before it or without.
     lines = [line.removesuffix("\r") for line in content.decode("utf-8-sig", "surrogateescape").split("\n")]
-    written = [line for line in lines if line.strip() and not line.startswith("#")]
+    # `data/**` is all that is in `data` but not `data` itself; pathspec would match the folder as well.
+    written = [
+        re.sub(r"(?<=[^/])/\*\* *$", "/**/*", line)
+        for line in lines
+        if line.strip() and not line.startswith("#")
+    ]
     digest = _digest(name, content)
     if not written:
         return IgnoreRules(name, digest, None, None)

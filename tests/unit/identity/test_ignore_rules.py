@@ -49,15 +49,16 @@ def test_what_is_always_out_stays_out_whatever_the_patterns_say(write) -> None:
     ]  # fmt: skip
     inside = ["sub/outputs/kept.txt", "sub/logs/kept.txt", "train.py"]
     root = write(dict.fromkeys(out + inside, "") | {".amlignore": "!*\n!outputs/\n!.git/\n"})
-    assert paths(root) == inside
+    assert paths(root) == sorted(inside)
 
 
 def test_an_ignored_folder_is_not_entered(write) -> None:
     root = write({"data/keep.csv": "", "data/x.csv": "", "a.py": ""})
     write({".amlignore": "data/\n!data/keep.csv\n"})
     assert paths(root) == ["a.py"]
-    write({".amlignore": "data/*\n!data/keep.csv\n"})
-    assert paths(root) == ["a.py", "data/keep.csv"]
+    for pattern in ("data/*", "data/**", "data/** "):
+        write({".amlignore": f"{pattern}\n!data/keep.csv\n"})
+        assert paths(root) == ["a.py", "data/keep.csv"]
 
 
 def test_a_pattern_that_git_passes_over_is_passed_over(write) -> None:
@@ -90,17 +91,33 @@ def test_a_remembered_tree_asks_no_pattern(write, cache: StatCache, monkeypatch:
 
 
 FILES = ["a.py", "a.txt", "b.txt", "d/a.py", "d/a.txt", "d/e/a.txt", "d/e/c.py", "x y/a.txt", "é/a.py"]
-PIECES = st.sampled_from(["a", "*", "**", "d", "e", "a.txt", "*.py", "?.txt", "[ab].*", "x y", "é", "c.py"])
+PIECES = st.sampled_from(["a", "*", "d", "e", "a.txt", "*.py", "?.txt", "[ab].*", "x y", "é", "c.py"])
+# `**` only where git's manual gives it a meaning; elsewhere pathspec and git read it differently.
 PATTERNS = st.builds(
     lambda negate, root, pieces, folder: f"{negate}{root}{'/'.join(pieces)}{folder}",
     st.sampled_from(["", "", "!"]),
-    st.sampled_from(["", "/"]),
+    st.sampled_from(["", "/", "**/"]),
     st.lists(PIECES, min_size=1, max_size=3),
     st.sampled_from(["", "", "/"]),
+) | st.sampled_from(
+    [
+        "*",
+        "!*/",
+        "d/**",
+        "/d/e/**",
+        "*/**",
+        "!*.py",
+        "d/**/a.txt",
+        "!d/**/c.py",
+        "# no",
+        "\\#",
+        " a.py",
+        "a.py ",
+    ]
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(patterns=st.lists(PATTERNS, min_size=1, max_size=4))
 def test_patterns_mean_what_git_means(patterns: list[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
@@ -118,6 +135,7 @@ def test_patterns_mean_what_git_means(patterns: list[str]) -> None:
         assert paths(root) == expected
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(PATTERNS, max_size=5), st.sampled_from([*FILES, "d/", "d/e/", "x y/"]))
 def test_the_quick_look_never_changes_the_answer(patterns: list[str], path: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:

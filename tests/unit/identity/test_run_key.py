@@ -7,7 +7,7 @@ import re
 from enum import Enum
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulumi_training.identity.key import canonical_json, run_id, run_key
@@ -22,6 +22,7 @@ NAMES = st.text(max_size=200) | st.sampled_from(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(JSON)
 def test_canonical_json_says_what_it_was_given(value: object) -> None:
     back = json.loads(canonical_json(value).decode("utf-8", "surrogatepass"))
@@ -29,6 +30,7 @@ def test_canonical_json_says_what_it_was_given(value: object) -> None:
     assert canonical_json(back) == canonical_json(value)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(), JSON, max_size=5))
 def test_the_order_of_fields_does_not_matter(fields: dict[str, object]) -> None:
     assert run_key(fields) == run_key(dict(reversed(fields.items())))

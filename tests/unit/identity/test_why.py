@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulumi_training.identity.values import UNKNOWN_SENTINEL, same
@@ -181,6 +181,7 @@ FIELDS = st.dictionaries(
 ARGUMENTS = st.lists(st.sampled_from(["-a", "--b", "--b=1", "1", "x", "-1", "-", "--", ""]), max_size=5)
 
 
+@settings(max_examples=50, deadline=None)
 @given(FIELDS, FIELDS)
 def test_different_inputs_are_always_explained_and_equal_ones_never(
     old: dict[str, Any], new: dict[str, Any]
