@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -61,13 +59,15 @@ def this_process(*, token: str = "") -> Holder:
     """The calling process as a holder."""
     now = time.time()
     pid = os.getpid()
-    return Holder(socket.gethostname(), boot_id(), pid, now, now, 0, token, birth_of(pid) or "", _pid_space())
+    return Holder(os.uname().nodename, boot_id(), pid, now, now, 0, token, birth_of(pid) or "", _pid_space())
 
 
 @cache
 def boot_id() -> str:
     """The mark of this boot of this kernel; containers of one machine share it. Empty where there is none."""
     if sys.platform == "darwin":
+        import subprocess
+
         return subprocess.run(
             ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True
         ).stdout.strip()
