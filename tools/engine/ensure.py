@@ -73,15 +73,20 @@ def _bring(places: Places) -> None:
     with held(places.cache / "lock", f"bringing pulumi {places.version}", say):
         if places.pulumi.exists():  # by whoever held the lock before
             return
-        for left in places.cache.glob(f"{BUILDING}*"):  # of a builder that was killed: we hold the lock
-            shutil.rmtree(left, ignore_errors=True)
+        _sweep(places)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=BUILDING, dir=places.cache) as folder:
             draft = Path(folder) / places.version
             _make(places, draft)
             shutil.rmtree(places.home, ignore_errors=True)
             draft.rename(places.home)
+        _sweep(places)
         say(f"pulumi {places.version} is in {places.home} after {time.monotonic() - started:.0f} s")
+
+
+def _sweep(places: Places) -> None:
+    for left in places.cache.glob(f"{BUILDING}*"):  # of a builder that was killed: we hold the lock
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _make(places: Places, draft: Path) -> None:
