@@ -1,1 +1,46 @@
-"""A distributed training run as a Pulumi resource."""
+"""A distributed training run as a Pulumi resource.
+
+The face of the package: `TrainingJob` and `Environment` here, the components of a target in the module of its
+name (`from pulumi_training import local as target`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .resources.data_reference import DataReference
+    from .resources.environment import Environment
+    from .resources.training_job import TrainingJob
+    from .spec.errors import PermanentError, SpecError, TrainingError, TransientError
+
+__all__ = [
+    "DataReference",
+    "Environment",
+    "PermanentError",
+    "SpecError",
+    "TrainingError",
+    "TrainingJob",
+    "TransientError",
+    "__version__",
+]
+
+_HOMES = {
+    "DataReference": "resources.data_reference",
+    "Environment": "resources.environment",
+    "PermanentError": "spec.errors",
+    "SpecError": "spec.errors",
+    "TrainingError": "spec.errors",
+    "TrainingJob": "resources.training_job",
+    "TransientError": "spec.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name when it is asked for: the plugin and the agent share this package and need none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -119,8 +119,10 @@ def _conclude(record: Record, attempt: Attempt, run: RunSpec, policy: Policy, ou
         changes["cost"] = {"amount": amount, "seconds": now - document.started_at, "nodes": policy.nodes}
     attempt.event("ended", outcome.message, reason=outcome.reason.value, will_retry=will_retry)
     attempt.update(**changes)
-    if not will_retry:
-        shutil.rmtree(run.code, ignore_errors=True)
+    if outcome.reason is not Reason.COLLECT_FAILED:
+        shutil.rmtree(
+            run.code, ignore_errors=True
+        )  # its archive is kept; what is left to deliver is not in it
     return outcome
 
 

@@ -154,18 +154,19 @@ def building(prefix: Path, on_wait: Callable[[], None] | None = None) -> Iterato
 
 
 @contextmanager
-def using(prefix: Path) -> Iterator[None]:
+def using(prefix: Path) -> Iterator[int | None]:
     """Keeps an environment from being pruned while a run is in it; ends with the process at the latest.
 
-    For prefixes outside the cache (user managed ones) it does nothing.
+    Yields the lock's descriptor: a process that inherits it keeps the environment for as long as it lives. For
+    prefixes outside the cache (user managed ones) it does nothing and yields None.
     """
     if not (prefix / MARKER).exists():
-        yield
+        yield None
         return
     descriptor = _open_lock(prefix)
     try:
         _lock(descriptor, fcntl.LOCK_SH)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -181,4 +181,3 @@ def _keep_plan(record: Record, number: int, document: dict[str, Any], base: Path
         json.dumps(content, indent=1).encode(),
         durable=False,
     )
-

@@ -12,6 +12,7 @@ from ..environment import checks
 from ..identity import manifests
 from ..identity.entry import find_entry
 from ..identity.key import run_key
+from ..identity.stat_cache import StatCache
 from ..identity.tree import Tree, TreeLimits, read_tree
 from ..spec.data import IGNORE_FINGERPRINT
 from ..spec.errors import Problem, SpecError, TrainingError
@@ -57,7 +58,7 @@ def check(call: CheckCall, base: Path) -> CheckAnswer:
     source = (base / job.source_directory).resolve()
     tree: Tree | None = None
     if not refused & {"sourceDirectory", "sourceMaxBytes", "sourceMaxFiles"}:
-        tree = _attempted(problems, lambda: source_tree(job, base))
+        tree = _attempted(problems, lambda: source_tree(job, base, max_age=0.25))
     if tree is not None:
         manifests.remember(tree)
         if job.entry_script is not None and "entryScript" not in refused:
@@ -83,14 +84,16 @@ def key_of(inputs: Mapping[str, Any], resource_name: str) -> str:
     return run_key(key_fields(declared(inputs, resource_name).job))
 
 
-def source_tree(job: JobSpec, base: Path) -> Tree:
-    """The source tree as it is now.
+def source_tree(job: JobSpec, base: Path, *, max_age: float = 0.0) -> Tree:
+    """The source tree as it is now, or was at most `max_age` seconds ago: many jobs share one tree.
 
     Raises:
         SpecError: it is missing or over its limits.
     """
     limits = TreeLimits(max_bytes=job.source_max_bytes, max_files=job.source_max_files)
-    return read_tree((base / job.source_directory).resolve(), limits=limits)
+    return read_tree(
+        (base / job.source_directory).resolve(), limits=limits, cache=StatCache.default(), max_age=max_age
+    )
 
 
 def _fingerprinted(given: Any, job: JobSpec, base: Path, problems: list[Problem]) -> dict[str, Any]:

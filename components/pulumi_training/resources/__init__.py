@@ -3,3 +3,14 @@
 Here: `TrainingJob`, `Environment` and the components of each target, as Pulumi resource classes. A program that
 only declares must start fast: nothing here imports targets, environments, data or records. May import: `spec`.
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def components() -> dict[str, Any]:
+    """The components by type token, for Construct."""
+    from . import local
+
+    return {kind.token: kind for kind in (local.Workspace, local.Datastore, local.ComputeCluster)}

@@ -161,7 +161,7 @@ def environment_holds_together(job: JobSpec) -> Iterator[Problem]:
         yield Problem("environment.image", "a Dockerfile names its own base image; give one of the two")
     if job.compute is not None and job.compute.target is TargetName.LOCAL:
         for field in ("image", "dockerfile", "buildContext", "imageRegistry"):
-            if getattr(env, re.sub(r"[A-Z]", lambda m: f"_{m[0].lower()}", field)):
+            if getattr(env, re.sub(r"[A-Z]", lambda m: "_" + str(m[0]).lower(), field)):
                 yield Problem(
                     f"environment.{field}",
                     "the local target runs no images; use docker, kubernetes or azureml",

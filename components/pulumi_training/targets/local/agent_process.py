@@ -7,8 +7,10 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from ...environment import cache
 from ...record.files import try_lock, write_whole
 from ...spec.errors import TransientError
 from . import processes
@@ -18,8 +20,10 @@ _END = "launch/end.json"
 _STOP = "launch/stop.json"
 
 
-def start(folder: Path, line: list[str], environment: Mapping[str, str]) -> int | None:
+def start(folder: Path, line: list[str], environment: Mapping[str, str], prefix: Path | None) -> int | None:
     """Starts `agent run` in a session of its own; its pid, or None where it runs or ran already.
+
+    The environment at `prefix` is kept from being pruned for as long as the agent lives.
 
     The agent holds a lock on a file of the attempt for as long as it lives, and nothing it starts inherits
     it: whoever comes later can tell a live agent from a dead one whatever pids have become.
@@ -28,7 +32,7 @@ def start(folder: Path, line: list[str], environment: Mapping[str, str]) -> int 
     try:
         if not try_lock(lock) or (folder / _END).exists():
             return None
-        with (folder / "launch" / "agent.log").open("ab") as log:
+        with (folder / "launch" / "agent.log").open("ab") as log, _kept(prefix) as kept:
             child = subprocess.Popen(
                 line,
                 env=dict(environment),
@@ -37,13 +41,17 @@ def start(folder: Path, line: list[str], environment: Mapping[str, str]) -> int 
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                pass_fds=(lock,),
+                pass_fds=(lock,) if kept is None else (lock, kept),
             )
         _children[:] = [c for c in _children if c.poll() is None]
         _children.append(child)
         return child.pid
     finally:
         os.close(lock)
+
+
+def _kept(prefix: Path | None) -> AbstractContextManager[int | None]:
+    return nullcontext() if prefix is None else cache.using(prefix)
 
 
 def is_live(folder: Path) -> bool:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 # of imports) is imported by the methods that build it.
 
 
+_WARNING = "warning: "
+
+
 class LocalTarget(Target, Queues):
     """See `Target` and `Queues`."""
 
@@ -44,7 +47,7 @@ class LocalTarget(Target, Queues):
 
     def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
         """Builds the virtual environment, or finds it, and brings the data."""
-        from ...data.materialise import materialise
+        from ...data.mount import materialise, place_outputs
         from ...environment import local
 
         spec, source = _environment_of(run)
@@ -55,8 +58,17 @@ class LocalTarget(Target, Queues):
             needs_mpi4py=_needs_mpi4py(run),
             progress=tell,
         )
-        brought = materialise(run.job.inputs, run.job.outputs, code=run.code, base=run.base, tell=tell)
-        return _prepared(environment, data=brought.paths, warnings=brought.warnings)
+        warnings: list[str] = []
+
+        def show(line: str) -> None:
+            # What the data layer has to say beside progress is for the record, not only for the row.
+            if line.startswith(_WARNING):
+                warnings.append(line.removeprefix(_WARNING))
+            tell(line)
+
+        data = materialise(run.job.inputs, run.code, show, base=run.base)
+        data |= place_outputs(run.job.outputs, run.code, show, base=run.base)
+        return _prepared(environment, data=data, warnings=tuple(warnings))
 
     def find_prepared(self, run: RunSpec) -> Prepared | None:
         """The environment, where it is built already and no data must be brought."""
@@ -100,9 +112,10 @@ class LocalTarget(Target, Queues):
             "TRAINING_ATTEMPT": str(run.attempt),
         }
         folder = bin_folder(plan)
+        prefix = None if folder is None else folder.parent
         if folder is not None:
             environment = with_interpreter(environment, folder)
-        pid = agent_process.start(run.folder, [*agent, "run", "--request", str(path)], environment)
+        pid = agent_process.start(run.folder, [*agent, "run", "--request", str(path)], environment, prefix)
         owner = Owner.of(pid) if pid is not None else None
         if owner is not None:
             _slots(run.compute).hand_over(run.run_id, run.attempt, owner)
@@ -129,9 +142,9 @@ class LocalTarget(Target, Queues):
         """Delivers named outputs; `./outputs` and `./logs` are in the attempt's folder already."""
         if not run.document["outputs"]:
             return
-        from ...data.materialise import deliver
+        from ...data.mount import deliver
 
-        deliver(run.job.outputs, code=run.code, base=run.base, tell=tell)
+        deliver(run.job.outputs, run.code, tell, base=run.base)
 
     def remove(self, handle: Handle) -> None:
         """Ends what is left of the processes and takes the copy of the source away."""

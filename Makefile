@@ -1,0 +1,66 @@
+# The front door. `make up` trains the quickstart; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup run-setup up preview destroy test test-quick lint format bench schema docs wheel clean
+
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.run: requirements/run.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10) and "pulumi-training needs Python 3.10 or newer")'
+	@echo "installing pinned requirements ..."
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install -q $$(grep -o '^uv==[0-9.]*' requirements/run.txt)
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@echo "installing pinned development requirements ..."
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## install everything that development needs
+	@tools/pulumi ensure
+
+up: $(VENV)/.run ## train the quickstart
+	@tools/pulumi up
+
+preview: $(VENV)/.run ## show what `make up` would do, and why
+	@tools/pulumi preview
+
+destroy: $(VENV)/.run ## stop and remove what `make up` made; records stay
+	@tools/pulumi destroy
+
+test: setup ## run every test
+	@tools/pulumi run --help >/dev/null
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-quick: $(VENV)/.dev ## run the tests that start nothing
+	@$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## ruff, mypy, layers, schema
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pulumi_training.spec.write_schema --check
+
+format: $(VENV)/.dev ## put the code into form
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: setup ## measure, side by side with peers and floors
+	@$(BIN)/python -m benchmarks
+
+schema: $(VENV)/.dev ## generate schema.json from the models
+	@$(BIN)/python -m pulumi_training.spec.write_schema
+
+docs: schema ## generate docs/reference.md from the schema
+	@$(BIN)/python docs/generate.py
+
+wheel: $(VENV)/.dev ## build the wheel
+	@$(BIN)/python -m build --wheel
+
+clean: ## remove what was built; records and state stay
+	@rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

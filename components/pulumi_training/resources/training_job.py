@@ -1,0 +1,259 @@
+"""`TrainingJob`: a training run as a resource."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+from ..spec.arguments import flatten
+from ..spec.errors import Problem, SpecError
+from ..version import __version__
+from .data_reference import DataReference
+from .environment import Environment
+from .property import OutputProperty, given, output_names
+
+_SHORTCUTS = (
+    "python_version",
+    "pip_packages",
+    "pip_requirements_file",
+    "conda_packages",
+    "conda_dependencies_file",
+    "conda_channels",
+    "conda_fallback",
+    "index_url",
+    "extra_index_urls",
+    "find_links",
+    "user_managed",
+    "interpreter",
+)
+
+
+class TrainingJob(pulumi.CustomResource):
+    """A training run: environment built, ranks launched, waited for to its true end.
+
+    `pulumi up` is green only when the training was. A failed rank is a failed update that names the rank, its
+    node, exit code and last lines; an unchanged tree does nothing; a changed file replaces the job.
+    """
+
+    run_id = OutputProperty[str]("The run's id.")
+    run_key = OutputProperty[str]("What decides the result, as one digest.")
+    source_digest = OutputProperty[str]("The digest of the source tree.")
+    attempt = OutputProperty[int]("The newest attempt of the run, from 1.")
+    status = OutputProperty[str]("Where the run stands.")
+    reason = OutputProperty[str]("Why it ended as it did.")
+    failure = OutputProperty[Mapping[str, Any]]("Who failed first, and of what.")
+    outputs_location = OutputProperty[str]("Where `./outputs` of the script is kept.")
+    logs_location = OutputProperty[str]("Where `./logs` of the script is kept.")
+    record_location = OutputProperty[str]("Where the record of the run is kept.")
+    metrics = OutputProperty[Mapping[str, float]]("The last value of each metric.")
+    files = OutputProperty[Sequence[Mapping[str, Any]]]("The first 100 files of the outputs.")
+    file_count = OutputProperty[int]("How many files the outputs have.")
+    manifest = OutputProperty[str]("The digest of all output files.")
+    environment_lock = OutputProperty[Sequence[str]]("Every installed package with its version.")
+    warnings = OutputProperty[Sequence[str]]("What a person should know about the run.")
+    submitted_at = OutputProperty[str]("When the attempt was submitted.")
+    started_at = OutputProperty[str]("When the script started.")
+    ended_at = OutputProperty[str]("When the attempt ended.")
+    duration = OutputProperty[float]("From start to end, in seconds.")
+    cost = OutputProperty[float]("nodeCount x duration x pricePerNodeHour.")
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        compute: Any,
+        source_directory: pulumi.Input[str] | None = None,
+        entry_script: pulumi.Input[str] | None = None,
+        command: pulumi.Input[str] | None = None,
+        script_params: Mapping[str, Any] | None = None,
+        arguments: Sequence[Any] | None = None,
+        environment: Any = None,
+        python_version: pulumi.Input[str] | None = None,
+        pip_packages: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        pip_requirements_file: pulumi.Input[str] | None = None,
+        conda_packages: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        conda_dependencies_file: pulumi.Input[str] | None = None,
+        conda_channels: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        conda_fallback: pulumi.Input[str] | None = None,
+        index_url: pulumi.Input[str] | None = None,
+        extra_index_urls: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        find_links: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        user_managed: pulumi.Input[bool] | None = None,
+        interpreter: pulumi.Input[str] | None = None,
+        custom_docker_image: pulumi.Input[str] | None = None,
+        image_registry_details: Any = None,
+        environment_variables: Mapping[str, Any] | None = None,
+        secret_environment_variables: Mapping[str, pulumi.Input[str]] | None = None,
+        node_count: pulumi.Input[int] | None = None,
+        process_count_per_node: pulumi.Input[int] | None = None,
+        distributed_backend: pulumi.Input[str] | None = None,
+        worker_count: pulumi.Input[int] | None = None,
+        parameter_server_count: pulumi.Input[int] | None = None,
+        use_gpu: pulumi.Input[bool] | None = None,
+        shm_size: pulumi.Input[str] | None = None,
+        inputs: Sequence[DataReference] | Mapping[str, Any] | None = None,
+        outputs: Sequence[DataReference] | Mapping[str, Any] | None = None,
+        resume_from: pulumi.Input[str] | None = None,
+        source_digest: pulumi.Input[str] | None = None,
+        triggers: Sequence[Any] | None = None,
+        source_max_bytes: pulumi.Input[int] | None = None,
+        source_max_files: pulumi.Input[int] | None = None,
+        max_run_duration_seconds: pulumi.Input[float] | None = None,
+        queue_timeout_seconds: pulumi.Input[float] | None = None,
+        stall_timeout_seconds: pulumi.Input[float] | None = None,
+        grace_period_seconds: pulumi.Input[float] | None = None,
+        retries: pulumi.Input[Mapping[str, Any]] | None = None,
+        rerun_failed: pulumi.Input[str] | None = None,
+        expect: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        metrics_rank: pulumi.Input[int] | None = None,
+        wait: pulumi.Input[bool] | None = None,
+        on_cancel: pulumi.Input[str] | None = None,
+        purge_on_delete: pulumi.Input[bool] | None = None,
+        log_output: pulumi.Input[str] | None = None,
+        experiment_name: pulumi.Input[str] | None = None,
+        display_name: pulumi.Input[str] | None = None,
+        description: pulumi.Input[str] | None = None,
+        tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        name: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declares a job. The parameters are those of Azure ML's Estimator; `docs/reference.md` describes each.
+
+        Args:
+            resource_name: The resource's name, and the first part of the run id unless `name` is given.
+            compute: A ComputeCluster, or its `ref`.
+            script_params: Arguments by name, flattened in order (`spec.arguments.flatten` has the rules): `True`
+                is a flag, a list gives several arguments, a datastore's `as_mount()` stands for a local path.
+            arguments: Arguments as a list, after those of `script_params`.
+            environment: An Environment, or its `ref`; else the package parameters make one in place.
+            inputs: Data beside that of `script_params`: references, or the wire form by name.
+            outputs: Folders to deliver, likewise.
+            opts: Pulumi's own options.
+
+        The other parameters go to the provider as they are; it checks them all at once, before anything starts.
+
+        Raises:
+            SpecError: parameters that contradict one another before the provider could see them.
+        """
+        values = {name_: value for name_, value in locals().items() if name_ not in _NOT_PASSED}
+        shortcuts = {name_: values.pop(name_) for name_ in _SHORTCUTS}
+        shortcuts |= {"image": custom_docker_image, "image_registry": image_registry_details}
+        data = _Data()
+        data.add(inputs, "inputs")
+        data.add(outputs, "outputs")
+        words = _arguments(script_params, arguments, data)
+        props = given(values)
+        props["compute"] = getattr(compute, "ref", compute)
+        props |= _environment(environment, given(shortcuts))
+        if words:
+            props["arguments"] = words
+        props |= data.to_wire()
+        if environment_variables:
+            props["environmentVariables"] = {n: _text(v, data) for n, v in environment_variables.items()}
+        if secret_environment_variables:
+            props["secretEnvironmentVariables"] = pulumi.Output.secret(dict(secret_environment_variables))
+        if triggers:
+            props["triggers"] = [_text(trigger, data) for trigger in triggers]
+        if isinstance(retries, Mapping):
+            props["retries"] = given(retries)
+        for output in output_names(type(self)):
+            props.setdefault(output, None)
+        version = pulumi.ResourceOptions(version=__version__)
+        super().__init__(
+            "training:index:TrainingJob", resource_name, props, pulumi.ResourceOptions.merge(version, opts)
+        )
+
+
+_NOT_PASSED = frozenset(
+    {
+        "self", "__class__", "resource_name", "compute", "script_params", "arguments", "environment",
+        "custom_docker_image", "image_registry_details", "environment_variables", "secret_environment_variables",
+        "inputs", "outputs", "triggers", "retries", "opts",
+    }
+)  # fmt: skip
+
+
+class _Data:
+    """The data that a job refers to, each under one name."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, DataReference] = {}
+        self._wire: dict[str, dict[str, Any]] = {"inputs": {}, "outputs": {}}
+
+    def add(self, given_: Sequence[DataReference] | Mapping[str, Any] | None, field: str) -> None:
+        """Takes the job's own `inputs` or `outputs`."""
+        if isinstance(given_, Mapping):
+            for name, value in given_.items():
+                if isinstance(value, DataReference):
+                    self.refer(value.named(name))
+                else:
+                    self._wire[field][name] = given(value) if isinstance(value, Mapping) else {"uri": value}
+            return
+        for value in given_ or ():
+            self.refer(value)
+
+    def refer(self, reference: DataReference) -> str:
+        """The argument that stands for the data; the same data in another mode gets another name."""
+        name, number = reference.name, 1
+        while (known := self._named.get(name)) is not None and known.named("") != reference.named(""):
+            number += 1
+            name = f"{reference.name}-{reference.mode}" if number == 2 else f"{reference.name}-{number}"
+        self._named[name] = reference.named(name)
+        return self._named[name].argument
+
+    def to_wire(self) -> dict[str, Any]:
+        """The `inputs` and `outputs` properties, where there is anything in them."""
+        for name, reference in self._named.items():
+            self._wire["outputs" if reference.is_output else "inputs"][name] = reference.to_wire()
+        return {field: entries for field, entries in self._wire.items() if entries}
+
+
+def _arguments(parameters: Mapping[str, Any] | None, further: Sequence[Any] | None, data: _Data) -> Any:
+    """The flat list of arguments; a value that is an Output is flattened when it is known."""
+    words: list[Any] = []
+    for name, value in (parameters or {}).items():
+        if isinstance(value, pulumi.Output):
+            words.append(value.apply(functools.partial(_known, name)))
+        else:
+            words.extend(flatten({name: value}, lambda item: _text(item, data)))
+    for value in further or ():
+        words.append(value if isinstance(value, str) else _text(value, data))
+    if not any(isinstance(word, pulumi.Output) for word in words):
+        return words
+    return pulumi.Output.all(*words).apply(_flat)
+
+
+def _known(name: Any, value: Any) -> list[str]:
+    return flatten({name: value}, str)
+
+
+def _flat(known: Sequence[Any]) -> list[str]:
+    return [word for item in known for word in (item if isinstance(item, list) else [item])]
+
+
+def _text(value: Any, data: _Data) -> Any:
+    """A value as the text of one argument; an Output becomes an Output of text."""
+    if isinstance(value, DataReference):
+        return data.refer(value)
+    if isinstance(value, pulumi.Output):
+        return value.apply(str)
+    return value if isinstance(value, str) else str(value)
+
+
+def _environment(environment: Any, shortcuts: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(environment, Mapping):
+        if shortcuts:
+            raise SpecError(
+                Problem(
+                    "environment",
+                    f"is given beside {', '.join(shortcuts)}; put those into it, or leave it out",
+                )
+            )
+        return {"environment": given(environment)}
+    props: dict[str, Any] = {"environment": shortcuts} if shortcuts else {}
+    if environment is not None:
+        props["environmentRef"] = environment.ref if isinstance(environment, Environment) else environment
+    return props

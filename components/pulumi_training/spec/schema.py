@@ -1,0 +1,195 @@
+"""`schema.json`: what Pulumi's other languages and its registry know of the package, generated from the models."""
+
+from __future__ import annotations
+
+import json
+import types
+from enum import Enum
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+
+from ..version import __version__
+from .components import (
+    ComputeClusterArgs,
+    ComputeClusterOutputs,
+    DatastoreArgs,
+    DatastoreOutputs,
+    EnvironmentArgs,
+    EnvironmentOutputs,
+    WorkspaceArgs,
+    WorkspaceOutputs,
+)
+from .fields import is_secret
+from .job import JobSpec
+from .outputs import JobOutputs
+
+PACKAGE = "training"
+REQUIRED_OF_JOB = ("compute",)
+_PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_TARGETS = ("local",)
+
+
+def package_schema() -> dict[str, Any]:
+    """The whole schema, as Pulumi's package schema has it."""
+    collected = _Types()
+    resources = {
+        f"{PACKAGE}:index:TrainingJob": _resource(collected, JobSpec, JobOutputs, _JOB, REQUIRED_OF_JOB),
+        f"{PACKAGE}:index:Environment": _resource(
+            collected, EnvironmentArgs, EnvironmentOutputs, _ENVIRONMENT
+        ),
+    }
+    for target in _TARGETS:
+        for name, (arguments, outputs, description, required) in _COMPONENTS.items():
+            resource = _resource(collected, arguments, outputs, description.format(target=target), required)
+            resources[f"{PACKAGE}:{target}:{name}"] = {"isComponent": True, **resource}
+    return {
+        "name": PACKAGE,
+        "displayName": "Training",
+        "version": __version__,
+        "description": "A distributed training run as a resource: built, launched with MPI, waited for to its true end.",
+        "keywords": ["pulumi", "training", "mpi", "machine-learning", "category/utility", "kind/native"],
+        "license": "Apache-2.0",
+        "publisher": "pulumi-training",
+        "config": {"variables": {"store": _STORE}},
+        "provider": {
+            "description": "Where runs are looked for by id alone.",
+            "inputProperties": {"store": _STORE},
+        },
+        "types": dict(sorted(collected.types.items())),
+        "resources": dict(sorted(resources.items())),
+        "language": {
+            "python": {
+                "respectSchemaVersion": True,
+                "pyproject": {"enabled": True},
+                "packageName": "pulumi_training",
+            },
+            "nodejs": {"respectSchemaVersion": True},
+            "go": {"respectSchemaVersion": True, "generateResourceContainerTypes": True},
+            "csharp": {"respectSchemaVersion": True},
+        },
+    }
+
+
+def schema_text() -> str:
+    """The schema as it is checked in."""
+    return json.dumps(package_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+class _Types:
+    """Object and enum types met on the way, by token."""
+
+    def __init__(self) -> None:
+        self.types: dict[str, Any] = {}
+
+    def of(self, annotation: Any) -> dict[str, Any]:
+        """The type of an annotation. Raises TypeError for a union, which the wire must not have."""
+        origin = get_origin(annotation)
+        if origin in (Union, types.UnionType):
+            inner = [a for a in get_args(annotation) if a is not type(None)]
+            if len(inner) != 1:
+                raise TypeError(f"{annotation} is a union; the wire has none")
+            return self.of(inner[0])
+        if hasattr(annotation, "__metadata__"):
+            return self.of(get_args(annotation)[0])
+        if origin in (list, tuple):
+            return {"type": "array", "items": self.of(get_args(annotation)[0])}
+        if origin is dict:
+            return {"type": "object", "additionalProperties": self.of(get_args(annotation)[1])}
+        if isinstance(annotation, type) and issubclass(annotation, Enum):
+            return self._enum(annotation)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return self._object(annotation)
+        return {"type": _PLAIN[annotation]}
+
+    def _enum(self, kind: type[Enum]) -> dict[str, Any]:
+        token = f"{PACKAGE}:index:{kind.__name__}"
+        values = [{"name": member.name.title().replace("_", ""), "value": member.value} for member in kind]
+        self.types[token] = {"type": "string", "description": _first_line(kind), "enum": values}
+        return {"$ref": f"#/types/{token}"}
+
+    def _object(self, model: type[BaseModel]) -> dict[str, Any]:
+        token = f"{PACKAGE}:index:{model.__name__}"
+        if token not in self.types:
+            self.types[token] = {}
+            properties, required = self.properties(model)
+            self.types[token] = {
+                "type": "object",
+                "description": _first_line(model),
+                "properties": properties,
+                **({"required": required} if required else {}),
+            }
+        return {"$ref": f"#/types/{token}"}
+
+    def properties(self, model: type[BaseModel]) -> tuple[dict[str, Any], list[str]]:
+        """The properties of a model and the names of those that must be given."""
+        properties, required = {}, []
+        for name, info in model.model_fields.items():
+            wire = to_camel(name)
+            extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+            words = info.description or ""
+            if "example" in extra:
+                words += f" Example: `{json.dumps(extra['example'], ensure_ascii=False)}`."
+            properties[wire] = {**self.of(info.annotation), "description": words}
+            if is_secret(model, name):
+                properties[wire]["secret"] = True
+            default = info.get_default(call_default_factory=False)
+            if isinstance(default, (bool, int, float, str)):
+                properties[wire]["default"] = default.value if isinstance(default, Enum) else default
+            if info.is_required():
+                required.append(wire)
+        return properties, required
+
+
+def _resource(
+    collected: _Types,
+    arguments: type[BaseModel],
+    outputs: type[BaseModel],
+    description: str,
+    required: Any = (),
+) -> dict[str, Any]:
+    inputs, needed = collected.properties(arguments)
+    given, always = collected.properties(outputs)
+    return {
+        "description": description,
+        "inputProperties": inputs,
+        "requiredInputs": sorted({*needed, *required}),
+        "properties": given,
+        "required": sorted(always),
+    }
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0]
+
+
+_STORE = {
+    "type": "string",
+    "description": "The record store to look in where an import id names none: a folder or any fsspec URL.",
+}
+_JOB = """A training run: environment built, ranks launched, waited for to its true end.
+
+A failed rank is a failed update that names the rank. An unchanged source tree does nothing; a changed file
+replaces the job. The record of the run (logs, outputs, metrics, manifest) outlives the machine that made it."""
+_ENVIRONMENT = "Software made once and shared by many jobs: pass its `ref` as `environmentRef`."
+_COMPONENTS: dict[str, tuple[type[BaseModel], type[BaseModel], str, tuple[str, ...]]] = {
+    "Workspace": (
+        WorkspaceArgs,
+        WorkspaceOutputs,
+        "A workspace on target {target}: where the records of its runs are kept.",
+        (),
+    ),
+    "Datastore": (
+        DatastoreArgs,
+        DatastoreOutputs,
+        "Data that jobs on target {target} read or write: a folder or any fsspec URL.",
+        (),
+    ),
+    "ComputeCluster": (
+        ComputeClusterArgs,
+        ComputeClusterOutputs,
+        "How many nodes, slots and GPUs runs on target {target} share, first come, first served.",
+        (),
+    ),
+}

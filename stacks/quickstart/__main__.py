@@ -1,0 +1,29 @@
+"""Trains a digit classifier on this machine: two simulated nodes, two processes on each."""
+
+import pulumi
+
+import pulumi_training as training
+from pulumi_training import local as target  # docker, kubernetes, azure: the one line that changes
+
+lab = target.Workspace("lab")
+digits = target.Datastore("digits", workspace=lab, source="./data")
+cluster = target.ComputeCluster("cpu", workspace=lab, max_nodes=2, slots_per_node=2)
+
+fit = training.TrainingJob(
+    "fit",
+    compute=cluster,
+    source_directory="./src",
+    entry_script="train.py",
+    script_params={"--data": digits.as_mount(), "--epochs": 12},
+    pip_packages=["numpy", "mpi4py", "pillow", "tensorboardX"],
+    node_count=2,
+    process_count_per_node=2,
+    distributed_backend="mpi",
+    expect={"accuracy": ">=0.93"},
+    opts=pulumi.ResourceOptions(depends_on=[digits]),
+)
+
+pulumi.export("model", pulumi.Output.concat(fit.outputs_location, "/model.npz"))
+pulumi.export("accuracy", fit.metrics.apply(lambda metrics: (metrics or {}).get("accuracy")))
+pulumi.export("outputs", fit.outputs_location)
+pulumi.export("logs", fit.logs_location)
