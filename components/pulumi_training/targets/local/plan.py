@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from ...launch.environ import shared_environment
 from ...launch.mpirun import launcher_line
@@ -70,7 +71,8 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
         limits=limits(run.document),
     )
     gpus = job.node_count * (job.compute.gpus_per_node if job.compute and job.use_gpu else 0)
-    return Plan("local", run.run_id, run.attempt, request.to_json(), slots=job.world_size, gpus=gpus)
+    document = {**request.to_json(), "prefix": str(Path(python).parent.parent) if prepared else UNKNOWN_PART}
+    return Plan("local", run.run_id, run.attempt, document, slots=job.world_size, gpus=gpus)
 
 
 def _cores_of_slot(world_size: int) -> int:

@@ -22,7 +22,6 @@ def limits(document: Mapping[str, Any]) -> Limits:
     )
 
 
-def bin_folder(plan: Plan) -> Path | None:
-    """The folder of the run's interpreter, or None for a command whose interpreter is its own business."""
-    python = Path(plan.request["script"][0])
-    return python.parent if python.name.startswith("python") else None
+def prefix_of(plan: Plan) -> Path:
+    """The folder of the run's environment."""
+    return Path(plan.request["prefix"])

@@ -24,7 +24,7 @@ from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
 from . import agent_process, processes
-from .request import MASTER_PORT, bin_folder, limits
+from .request import MASTER_PORT, limits, prefix_of
 from .slots import Owner, Slots, Ticket, me
 from .surroundings import inherited, with_interpreter
 from .watch import LocalWatch
@@ -111,10 +111,8 @@ class LocalTarget(Target, Queues):
             "TRAINING_RUN_ID": run.run_id,
             "TRAINING_ATTEMPT": str(run.attempt),
         }
-        folder = bin_folder(plan)
-        prefix = None if folder is None else folder.parent
-        if folder is not None:
-            environment = with_interpreter(environment, folder)
+        prefix = prefix_of(plan)
+        environment = with_interpreter(environment, prefix / "bin")
         pid = agent_process.start(run.folder, [*agent, "run", "--request", str(path)], environment, prefix)
         owner = Owner.of(pid) if pid is not None else None
         if owner is not None:
