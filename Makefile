@@ -35,7 +35,6 @@ destroy: $(VENV)/.run ## stop and remove what `make up` made; records stay
 	@tools/pulumi destroy
 
 test: setup ## run every test
-	@tools/pulumi run --help >/dev/null
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-quick: $(VENV)/.dev ## run the tests that start nothing
