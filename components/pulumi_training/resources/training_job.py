@@ -14,6 +14,7 @@ from ..version import __version__
 from .data_reference import DataReference
 from .environment import Environment
 from .property import OutputProperty, given, output_names
+from .quiet import keep_interrupts_quiet
 
 _SHORTCUTS = (
     "python_version",
@@ -29,6 +30,9 @@ _SHORTCUTS = (
     "user_managed",
     "interpreter",
 )
+
+
+keep_interrupts_quiet()
 
 
 class TrainingJob(pulumi.CustomResource):
