@@ -1,5 +1,6 @@
-"""Runs as a person meets them.
+"""Runs as a person meets them: found by name, looked at, followed, downloaded.
 
-Here: runs listed, shown, followed, downloaded and cancelled from their records. Not here: how they are printed.
+Here: pure functions that return frozen dataclasses, and generators where things come bit by bit. Not here:
+printing (that is `cli`), Pulumi's protocol (`provider`), and the rules of a run's course (`driver`).
 May import: `driver` and below.
 """

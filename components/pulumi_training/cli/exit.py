@@ -1,0 +1,79 @@
+"""Exit codes, and the one place where errors become words on stderr."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from ..spec.errors import TrainingError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ExitCode(IntEnum):
+    """What a shell gets. 2 is given by typer for a wrong command line."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+def verb(function: Callable[P, R]) -> Callable[P, R]:
+    """Lets a verb raise `TrainingError`, be interrupted or lose its reader without a traceback."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            result = function(*args, **kwargs)
+            sys.stdout.flush()
+            return result
+        except TrainingError as error:
+            _say(error)
+            raise typer.Exit(_code_of(error)) from None
+        except (KeyboardInterrupt, typer.Abort):
+            _silence(sys.stderr)
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except BrokenPipeError:
+            _silence(sys.stdout)
+            raise typer.Exit(ExitCode.BROKEN_PIPE) from None
+
+    return guarded
+
+
+def usage_error(message: str) -> typer.Exit:
+    """Says what is wrong with the command line; to be raised."""
+    print(f"pulumi-training: {message}", file=sys.stderr)
+    return typer.Exit(ExitCode.USAGE)
+
+
+def _code_of(error: TrainingError) -> ExitCode:
+    from ..client.runs import RunNotFound
+    from ..record.store import NotFound
+
+    return ExitCode.NOT_FOUND if isinstance(error, (RunNotFound, NotFound)) else ExitCode.FAILURE
+
+
+def _say(error: TrainingError) -> None:
+    from .text import safe
+
+    words = "\n".join(safe(line) for line in str(error).splitlines())
+    print(f"pulumi-training: {words}", file=sys.stderr)
+
+
+def _silence(stream: object) -> None:
+    """What is still buffered for a reader that is gone must not be written at exit."""
+    if stream is sys.stdout:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (OSError, ValueError):
+            return

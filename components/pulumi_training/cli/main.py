@@ -1,0 +1,67 @@
+"""`pulumi-training`: the verbs put together, and the process around them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .exit import ExitCode
+from .logs import logs
+from .runs_list import list_
+from .runs_show import show
+
+_EPILOG = "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 no such run, 130 interrupted."
+
+
+def build() -> typer.Typer:
+    """The application; plain help, because rich's costs a fifth of a second."""
+    settings = {"rich_markup_mode": None, "no_args_is_help": True, "pretty_exceptions_enable": False}
+    app = typer.Typer(
+        name="pulumi-training",
+        help="Look at training runs, follow them, fetch what they made. Deploying is `pulumi`'s own.",
+        epilog=_EPILOG,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **settings,
+    )
+    app.callback()(_root)
+    runs = typer.Typer(help="List runs, and show one.", **settings)
+    runs.command("list")(list_)
+    runs.command("show")(show)
+    app.add_typer(runs, name="runs")
+    app.command("logs")(logs)
+    return app
+
+
+def main() -> None:
+    """The console script."""
+    if sys.platform == "win32":
+        sys.exit("pulumi-training does not run on Windows itself; it works in WSL")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        build()()
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        from ..version import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+if __name__ == "__main__":
+    main()

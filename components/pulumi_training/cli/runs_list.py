@@ -1,0 +1,106 @@
+"""`pulumi-training runs list`: the runs of this machine's workspaces, or of one store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from ..spec.outcome import Status
+from .exit import usage_error, verb
+from .options import JsonOption, StoreOption
+
+if TYPE_CHECKING:
+    from ..client.runs import RunLine
+
+
+@verb
+def list_(
+    store: StoreOption = None,
+    workspace: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--workspace", metavar="NAME", help="Only runs of this workspace."),
+    ] = None,
+    status: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--status", metavar="STATUS", help="Only runs of this status; may be repeated."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 is all.")
+    ] = 50,
+    json: JsonOption = False,
+) -> None:
+    """List runs, the one started last first.
+
+    Without --store, the stores of the workspaces that this machine has seen are looked at.
+    """
+    from ..client.runs import list_runs, run_json
+    from . import output
+
+    found = list_runs(store, workspace, _statuses(status or []), limit or None)
+    if json:
+        output.as_json([run_json(line) for line in found.lines])
+    elif found.lines:
+        _table(list(found.lines))
+    for place in found.unreadable:
+        output.note(f"{place.store} could not be read: {place.message}")
+    if found.left_out:
+        output.note(f"{found.left_out} more; --limit 0 shows all")
+    if not found.lines and not json:
+        output.note(_nothing(found.stores, store, bool(workspace or status)))
+    if found.unreadable and not found.lines:
+        raise typer.Exit(1)
+
+
+def _table(lines: list[RunLine]) -> None:
+    from . import output, text
+
+    shows_retries = any(line.attempt > 1 for line in lines)
+    columns = [
+        output.Column("RUN"),
+        output.Column("JOB", gives_way=True),
+        output.Column("STATUS"),
+        output.Column("REASON"),
+        *([output.Column("ATTEMPT", is_right=True)] if shows_retries else []),
+        output.Column("STARTED"),
+        output.Column("DURATION", is_right=True),
+        output.Column("METRICS", gives_way=True),
+        output.Column("WORKSPACE", gives_way=True),
+    ]
+    rows = []
+    for line in lines:
+        row = [line.run_id, line.job, _status(line), line.reason or ""]
+        row += [str(line.attempt)] if shows_retries else []
+        row += [
+            text.ago(line.started_at or line.created_at),
+            text.duration(line.duration()),
+            text.metrics(line.metrics),
+            line.workspace,
+        ]
+        rows.append(row)
+    output.table(columns, rows)
+
+
+def _status(line: RunLine) -> str:
+    if line.is_attended is False:
+        return f"{line.status} (unattended)"
+    return f"{line.status} (pruned)" if line.is_pruned else line.status
+
+
+def _statuses(words: list[str]) -> list[Status]:
+    by_name = {status.value.lower(): status for status in Status}
+    found = []
+    for word in (part.strip() for words_ in words for part in words_.split(",")):
+        status = by_name.get(word.lower())
+        if status is None:
+            raise usage_error(f"--status {word!r} is none of {', '.join(s.value for s in Status)}")
+        found.append(status)
+    return found
+
+
+def _nothing(stores: int, store: str | None, is_filtered: bool) -> str:
+    if store is not None:
+        return f"no runs in {store}" + (" match" if is_filtered else "")
+    if not stores:
+        return "no workspace was seen on this machine yet; `pulumi up` makes one, --store names a store"
+    return "no runs match" if is_filtered else "no runs yet"

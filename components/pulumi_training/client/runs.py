@@ -1,0 +1,259 @@
+"""Runs found: all of them as lines of a list, or one by what a person calls it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..record.documents import AttemptDocument, RunDocument
+from ..record.lock import DriverLock
+from ..record.record import Record, RunSummary, runs
+from ..record.store import NotFound, Store
+from ..spec.errors import SpecError, TrainingError
+from ..spec.outcome import Status
+from .places import Place, Places, Unreadable, places
+
+_CANDIDATES_SHOWN = 8
+
+
+class RunNotFound(TrainingError):
+    """No run answers to that name in the stores that were looked at."""
+
+
+class AmbiguousRun(TrainingError):
+    """Several runs begin like that."""
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run and its newest attempt, as a line of a list. Times are seconds since 1970 (UTC), durations seconds.
+
+    `attempt` is 0 before the first. `is_attended` is False for a live run that no process drives, None for a
+    run that has ended. `metrics` are the last values.
+    """
+
+    run_id: str
+    job: str
+    status: str
+    reason: str | None
+    message: str
+    attempt: int
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    metrics: dict[str, float]
+    workspace: str
+    project: str
+    stack: str
+    location: str
+    is_attended: bool | None = None
+    is_pruned: bool = False
+
+    def duration(self, now: float | None = None) -> float | None:
+        """Seconds from the start to the end, or to `now`; None before the start."""
+        if self.started_at is None:
+            return None
+        return max(0.0, (self.ended_at or now or time.time()) - self.started_at)
+
+    @classmethod
+    def of(cls, record: Record, summary: RunSummary) -> RunLine:
+        """The line of a run in a store."""
+        run, attempt = summary.run, summary.attempt
+        outcome = attempt.outcome if attempt else None
+        return cls(
+            run_id=run.run_id,
+            job=run.name,
+            status=(attempt.status if attempt else Status.NOT_STARTED).value,
+            reason=outcome.reason.value if outcome and not outcome.is_success else None,
+            message=(outcome.message if outcome else (attempt.progress if attempt else None)) or "",
+            attempt=attempt.attempt if attempt else 0,
+            created_at=attempt.created_at if attempt else run.created_at,
+            started_at=attempt.started_at if attempt else None,
+            ended_at=attempt.ended_at if attempt else None,
+            metrics=dict(attempt.metrics or {}) if attempt else {},
+            workspace=run.workspace,
+            project=run.owner.get("project", ""),
+            stack=run.owner.get("stack", ""),
+            location=record.location,
+            is_attended=is_attended(record, attempt),
+            is_pruned=run.tombstone is not None,
+        )
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Lines, the run started last first; `left_out` counts those beyond the limit."""
+
+    lines: tuple[RunLine, ...]
+    left_out: int = 0
+    unreadable: tuple[Unreadable, ...] = ()
+    stores: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """One run: its record, and its document."""
+
+    record: Record
+    run: RunDocument = field(repr=False)
+
+
+def list_runs(
+    store: str | None = None,
+    workspace: str | None = None,
+    statuses: Collection[Status] = (),
+    limit: int | None = None,
+) -> Listing:
+    """The runs of a store, or of every known one, of some statuses only where any are given.
+
+    Stores that do not answer are named in the listing and stop nothing. Raises `SpecError` for a `store`
+    that cannot be one.
+    """
+    where = places(store, workspace)
+    unreadable = list(where.unreadable)
+    matching: list[tuple[float, Record, RunSummary]] = []
+    for place in where.found:
+        try:
+            for summary in runs(place.store):
+                if _is_wanted(summary, workspace, statuses):
+                    matching.append((_started(summary), Record(place.store, summary.run.run_id), summary))
+        except TrainingError as error:
+            unreadable.append(Unreadable(place.store.display, error.message))
+    matching.sort(key=lambda item: item[0], reverse=True)
+    kept = matching if limit is None else matching[:limit]
+    lines = tuple(RunLine.of(record, summary) for _, record, summary in kept)
+    return Listing(lines, len(matching) - len(kept), tuple(unreadable), len(where.found))
+
+
+def find(text: str, store: str | None = None) -> Found:
+    """The run called `text`: a run id, `<store URL>#<run id>`, a job's name (its newest run) or a unique prefix.
+
+    Raises:
+        RunNotFound: no store has it; the message says where it was looked for.
+        AmbiguousRun: it begins several ids.
+    """
+    url, mark, run_id = text.rpartition("#")
+    if mark and url and store is None:
+        text, store = run_id, url
+    where = places(store)
+    ids = _ids(where.found)
+    exact = [record for record in ids if record.run_id == text]
+    if exact:
+        return _newest(exact)
+    named = [record for record in ids if _could_be_of(record.run_id, text)]
+    named = [record for record in named if _name(record) == text]
+    if named:
+        return _newest(named)
+    begun = [record for record in ids if text and record.run_id.startswith(text)]
+    if len({record.run_id for record in begun}) > 1:
+        shown = sorted({record.run_id for record in begun})
+        more = ", …" if len(shown) > _CANDIDATES_SHOWN else ""
+        raise AmbiguousRun(
+            f"{text!r} begins {len(shown)} run ids; write more of one: {', '.join(shown[:_CANDIDATES_SHOWN])}{more}"
+        )
+    if begun:
+        return _newest(begun)
+    raise RunNotFound(_not_found(text, where))
+
+
+def is_attended(record: Record, attempt: AttemptDocument | None) -> bool | None:
+    """Whether some process drives a live run; None for one that has ended or whose lock cannot be read."""
+    if attempt is None or not (attempt.is_live or attempt.notes.get("will_retry")):
+        return None
+    try:
+        return DriverLock(record).holder() is not None
+    except TrainingError:
+        return None
+
+
+def run_json(line: RunLine) -> dict[str, Any]:
+    """A line as a JSON object with ISO times."""
+    from .view import iso
+
+    document = dict(line.__dict__)
+    for name in ("created_at", "started_at", "ended_at"):
+        document[name] = iso(document[name])
+    duration = line.duration()
+    return {**document, "duration_seconds": None if duration is None else round(duration, 3)}
+
+
+def _is_wanted(summary: RunSummary, workspace: str | None, statuses: Collection[Status]) -> bool:
+    if workspace is not None and summary.run.workspace != workspace:
+        return False
+    status = summary.attempt.status if summary.attempt else Status.NOT_STARTED
+    return not statuses or status in statuses
+
+
+def _started(summary: RunSummary) -> float:
+    return summary.attempt.created_at if summary.attempt else summary.run.created_at
+
+
+def _ids(found: Iterable[Place]) -> list[Record]:
+    records = []
+    for place in found:
+        for name in _names(place.store):
+            try:
+                records.append(Record(place.store, name))
+            except SpecError:
+                continue  # a folder of somebody else's
+    return records
+
+
+def _names(store: Store) -> tuple[str, ...]:
+    try:
+        return store.children("runs")
+    except TrainingError:
+        return ()
+
+
+def _could_be_of(run_id: str, name: str) -> bool:
+    """Whether a run's id may stem from that job's name; spares reading the other documents.
+
+    An id is the name, cut where it is long, and ten hex digits.
+    """
+    label = run_id.rpartition("-")[0]
+    return bool(label) and name.startswith(label)
+
+
+def _name(record: Record) -> str | None:
+    try:
+        return record.run_document().name
+    except TrainingError:
+        return None
+
+
+def _newest(records: list[Record]) -> Found:
+    """The run among `records` whose newest attempt is the newest."""
+    best: tuple[float, Found] | None = None
+    last: TrainingError | None = None
+    for record in records:
+        try:
+            run = record.run_document()
+            newest = record.newest()
+            at = max(run.created_at, newest.document().created_at if newest else 0.0)
+        except NotFound as error:
+            last = RunNotFound(f"{record.run_id} has no run.json in {record.store.display}: {error.message}")
+            continue
+        except TrainingError as error:
+            last = error
+            continue
+        if best is None or at > best[0]:
+            best = (at, Found(record, run))
+    if best is None:
+        raise last or RunNotFound("no run")
+    return best[1]
+
+
+def _not_found(text: str, where: Places) -> str:
+    if not where.found and not where.unreadable:
+        return (
+            f"No run {text!r}: this machine has seen no workspace yet. `pulumi up` makes one; "
+            "--store names a store (a folder or a URL)."
+        )
+    looked = ", ".join(place.store.display for place in where.found) or "no store"
+    words = f"No run {text!r} in {looked}. `pulumi-training runs list` shows what there is."
+    for store in where.unreadable:
+        words += f"\n{store.store} could not be read: {store.message}"
+    return words
