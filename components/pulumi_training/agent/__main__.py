@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
 def _options(words: list[str]) -> dict[str, str]:
     if len(words) % 2 or not all(name.startswith("--") for name in words[::2]):
         raise ValueError("options are written as --name value")
-    return {name[2:]: value for name, value in zip(words[::2], words[1::2])}
+    return {words[index][2:]: words[index + 1] for index in range(0, len(words), 2)}
 
 
 def _usage(problem: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _socket  # the plain module: `socket` builds enums and selectors, which every rank would pay for
 import os
-from _operator import _compare_digest  # type: ignore[import-not-found]  # what `hmac` uses
+from _operator import _compare_digest  # what `hmac` uses
 
 from .plainjson import dumps, loads
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 ADDRESS_VARIABLE = "TRAINING_AGENT_ADDRESS"
-SECRET_VARIABLE = "TRAINING_AGENT_SECRET"  # noqa: S105 - a name, not a secret
+SECRET_VARIABLE = "TRAINING_AGENT_SECRET"
 LINE_LIMIT = 1 << 20
 SEND_SECONDS = 2.0
 
@@ -66,6 +66,10 @@ class Channel:
             if lines:
                 return lines[0]
 
+    def keep_waiting(self) -> None:
+        """Lets a receive wait as long as the other side lives."""
+        self._socket.settimeout(None)
+
     def close(self) -> None:
         """Ends the connection."""
         self._socket.close()
@@ -91,7 +95,9 @@ def connect(address: str, seconds: float) -> Channel:
     """Connects to "host:port". Raises ChannelClosed when nobody answers within `seconds`."""
     host, _, port = address.rpartition(":")
     try:
-        family, kind, number, _, target = _socket.getaddrinfo(host.encode("ascii"), int(port), 0, _socket.SOCK_STREAM)[0]
+        family, kind, number, _, target = _socket.getaddrinfo(
+            host.encode("ascii"), int(port), 0, _socket.SOCK_STREAM
+        )[0]
         sock = _socket.socket(family, kind, number)
         sock.settimeout(seconds)
         sock.connect(target)

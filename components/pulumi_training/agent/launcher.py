@@ -77,6 +77,8 @@ class Launcher:
                 "TMPDIR": self._temporary,
             }
         )
+        if "HOME" not in environment:
+            environment["HOME"] = home()
         if not request.launcher:
             environment["TRAINING_RANK"] = "0"
         return environment
@@ -87,9 +89,9 @@ def _short_temporary() -> str:
 
     Launchers put Unix sockets there, whose paths may have 108 bytes, and leave them behind when killed.
     """
-    base = os.environ.get("TMPDIR", "/tmp")  # noqa: S108
+    base = os.environ.get("TMPDIR", "/tmp")
     if len(base) > 40 or not os.access(base, os.W_OK):
-        base = "/tmp"  # noqa: S108
+        base = "/tmp"
     while True:
         folder = f"{base.rstrip('/')}/tr-{os.urandom(4).hex()}"
         try:
@@ -97,3 +99,13 @@ def _short_temporary() -> str:
         except FileExistsError:
             continue
         return folder
+
+
+def home() -> str:
+    """A value for HOME where there is none: Open MPI does not even start without."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return "/"

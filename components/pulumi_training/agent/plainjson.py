@@ -21,7 +21,7 @@ def loads(text: str) -> Any:
         return json.loads(text)
     stripped = text.strip(" \t\r\n")
     try:
-        value, end = make_scanner(_Context)(stripped, 0)
+        value, end = make_scanner(_Context)(stripped, 0)  # type: ignore[arg-type]
     except StopIteration as problem:
         raise ValueError(f"no JSON value at character {problem.value}") from None
     if end != len(stripped):

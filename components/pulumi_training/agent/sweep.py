@@ -67,7 +67,7 @@ def process_environment(pid: int) -> list[bytes]:
 
 def _ps_table() -> dict[int, tuple[int, list[bytes]]]:
     """macOS: pid -> parent and environment words, best effort (`ps -E` shows only the user's own)."""
-    with os.popen("ps -axwwE -o pid=,ppid=,command=") as stream:  # noqa: S605, S607
+    with os.popen("ps -axwwE -o pid=,ppid=,command=") as stream:
         rows = [line.encode("utf-8", "surrogateescape").split() for line in stream.read().splitlines()]
     return {int(row[0]): (int(row[1]), row[2:]) for row in rows if len(row) > 2}
 

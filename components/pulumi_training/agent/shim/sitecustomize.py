@@ -16,7 +16,7 @@ def _answer_for_stacks():  # type: ignore[no-untyped-def]  # any Python 3, annot
         if signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL:
             faulthandler.register(signal.SIGUSR2, file=2, all_threads=True, chain=False)
     except (ImportError, AttributeError, OSError, ValueError, RuntimeError):
-        pass  # an interpreter without them: the script runs all the same, only without stacks  # noqa: S110
+        pass  # an interpreter without them: the script runs all the same, only without stacks
 
 
 def _make_way():  # type: ignore[no-untyped-def]
@@ -24,7 +24,7 @@ def _make_way():  # type: ignore[no-untyped-def]
     ours = sys.modules.pop("sitecustomize", None)
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
     try:
-        import sitecustomize  # noqa: F401
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
     except ImportError as missing:
         if missing.name != "sitecustomize":
             raise
@@ -32,5 +32,5 @@ def _make_way():  # type: ignore[no-untyped-def]
             sys.modules["sitecustomize"] = ours  # the import under way wants to find one
 
 
-_answer_for_stacks()
-_make_way()
+_answer_for_stacks()  # type: ignore[no-untyped-call]
+_make_way()  # type: ignore[no-untyped-call]

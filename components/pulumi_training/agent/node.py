@@ -1,0 +1,147 @@
+"""`agent node`: starts launcher daemons on this machine for whoever knows the run's secret.
+
+It stands in for sshd, so an image needs no ssh and no keys. One forked child serves one connection; it ends
+what it started when the client goes away. Bind it to the run's own private network only.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # the plain module, without the enums of `signal`
+import _socket
+import os
+import select
+import sys
+import time
+
+from . import channel
+from .daemon_line import read_daemon_line
+from .launcher import home
+from .script import SIGKILL, SIGTERM, Script, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PORT_VARIABLE = "TRAINING_AGENT_PORT"
+DEFAULT_PORT = 6118
+TERM_SECONDS = 2.0
+SIGNED_IN_SECONDS = 10.0
+
+
+def serve(bind: str, port: int, request: str | None = None) -> int:
+    """Serves until SIGTERM, then ends the daemons it started. Port 0 takes the variable's or the default.
+
+    Exit code 2 where there is no secret or the address cannot be had. `request` is accepted for symmetry with
+    the other verbs: a node needs nothing from it.
+    """
+    secret = os.environ.get(channel.SECRET_VARIABLE, "")
+    if len(secret) < 16:
+        sys.stderr.write(
+            f"agent node: {channel.SECRET_VARIABLE} must hold a secret of 16 characters or more\n"
+        )
+        return 2
+    try:
+        server = channel.listen(bind, port or node_port())
+    except OSError as problem:
+        sys.stderr.write(f"agent node: {bind or '*'}:{port or node_port()}: {problem}\n")
+        return 2
+    children: set[int] = set()
+    ended: list[int] = []
+    _signal.signal(_signal.SIGTERM, lambda *_: ended.append(1))
+    _signal.signal(_signal.SIGINT, lambda *_: ended.append(1))
+    while not ended:
+        if select.select([server], [], [], 0.5)[0]:
+            try:
+                sock = channel.accept(server)
+            except OSError:
+                continue
+            pid = os.fork()
+            if pid == 0:
+                server.close()
+                _serve_one_and_exit(sock, secret)
+            children.add(pid)
+            sock.close()
+        children -= {pid for pid in children if os.waitpid(pid, os.WNOHANG)[0]}
+    for pid in children:
+        os.kill(pid, SIGTERM)
+    for pid in children:
+        os.waitpid(pid, 0)
+    return 0
+
+
+def node_port() -> int:
+    """The port of the nodes of this run."""
+    return int(os.environ.get(PORT_VARIABLE, "") or DEFAULT_PORT)
+
+
+def _serve_one_and_exit(sock: _socket.socket, secret: str) -> None:
+    code = 1
+    try:
+        sock.settimeout(SIGNED_IN_SECONDS)
+        line = channel.Channel(sock)
+        nonce = channel.new_nonce()
+        line.send_line(nonce)
+        order = channel.check_proof(secret, nonce, line.read_line())
+        if order.get("t") == "ping":
+            line.send({"host": os.uname().nodename})
+        elif order.get("t") == "exec":
+            _run_daemon(line, order)
+        code = 0
+    except channel.ChannelClosed:
+        code = 1  # no proof, no answer
+    finally:
+        os._exit(code)
+
+
+def _run_daemon(line: channel.Channel, order: dict[str, Any]) -> None:
+    try:
+        argv, variables = read_daemon_line(str(order["line"]), os.environ)
+    except (ValueError, KeyError) as problem:
+        line.send({"err": f"agent node: {problem}\n"})
+        line.send({"exit": 126})
+        return
+    environment = {"HOME": home(), **os.environ, **variables}
+    output, tell = os.pipe()
+    try:
+        daemon = start(argv, environment, "/", tell, dies_with_parent=True)
+    except (OSError, ValueError) as problem:
+        line.send({"err": f"agent node: {argv[0]}: {problem}\n"})
+        line.send({"exit": 127})
+        return
+    finally:
+        os.close(tell)
+    asked_to_end: list[int] = []
+    _signal.signal(_signal.SIGTERM, lambda *_: asked_to_end.append(1))
+    try:
+        while not daemon.poll() and not asked_to_end:
+            ready = select.select([line, output], [], [], 0.2)[0]
+            if line in ready:
+                line.receive()  # a client says nothing more: this only notices that it is gone
+            if output in ready:
+                _relay(output, line)
+        while daemon.poll() and select.select([output], [], [], 0)[0] and _relay(output, line):
+            continue
+        if daemon.poll():
+            line.send({"exit": daemon.exit_code if daemon.signal is None else 128 + daemon.signal})
+    finally:
+        _end(daemon)
+
+
+def _relay(output: int, line: channel.Channel) -> bool:
+    piece = os.read(output, 16384)
+    if piece:
+        line.send({"err": piece.decode("latin-1")})
+        return True
+    time.sleep(0.05)  # the daemon closed its output and lives on
+    return False
+
+
+def _end(daemon: Script) -> None:
+    """Ends the daemon and its session; its ranks notice that their line is gone and end themselves."""
+    end = time.monotonic() + TERM_SECONDS
+    daemon.send(SIGTERM)
+    while not daemon.poll() and time.monotonic() < end:
+        time.sleep(0.02)
+    daemon.send(SIGKILL)
+    while not daemon.poll() and time.monotonic() < end + 1:
+        time.sleep(0.02)
