@@ -14,7 +14,7 @@ from ..record.documents import AttemptDocument
 from ..record.lock import DriverLock
 from ..record.record import Record
 from ..spec.errors import PermanentError, TransientError
-from ..spec.outcome import Reason
+from ..spec.outcome import Reason, Status
 from .start import start
 from .supervisor import log_tail
 
@@ -131,8 +131,18 @@ def describe(document: AttemptDocument) -> str:
     """Where an attempt stands, as one line."""
     if document.cancel_requested:
         return "stopping"
-    words = document.progress or document.status.value.lower()
+    words = document.progress or _WORDS.get(document.status, document.status.value)
     return words if document.attempt == 1 else f"attempt {document.attempt}: {words}"
+
+
+_WORDS = {
+    Status.NOT_STARTED: "starting",
+    Status.PREPARING: "preparing",
+    Status.QUEUED: "queued",
+    Status.RUNNING: "running",
+    Status.FINALIZING: "finalizing",
+    Status.NOT_RESPONDING: "the target does not answer; waiting",
+}
 
 
 def _is_over(attempt: Attempt) -> bool:

@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
-from ..record.metrics import MetricsReader, progress_line
 from ..record.record import Record
 from ..record.sources import keep
 from ..spec.attribution import attribute
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
 from ..targets.base import Handle, Observation, Plan, Prepared, Queues, RunSpec, Target
+from .lineage import git_state
 from .policy import Policy
 from .resume import resume_folder
-from .settle import finite, settle
+from .row import Row
+from .settle import settle
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.05
@@ -98,9 +98,14 @@ class Passage:
         self._keep_source()
         handle = self._target.submit(plan, self._run)
         self._attempt.update(
-            status=Status.RUNNING, handle=handle.to_json(), started_at=time.time(), queue_position=None
+            status=Status.RUNNING,
+            handle=handle.to_json(),
+            started_at=time.time(),
+            queue_position=None,
+            progress=f"running {plan.summary}".rstrip(),
         )
         self._attempt.event("submitted", f"attempt {self._attempt.number} was submitted")
+        self._note_lineage()
         return handle
 
     def _prepare(self) -> Plan:
@@ -144,9 +149,15 @@ class Passage:
         """Archives the source once for each digest, before the script can write into its copy."""
         keep(self._attempt.store, self._run.code, self._attempt.document().notes["tree_digest"])
 
+    def _note_lineage(self) -> None:
+        """Notes the source's commit, once the run is on its way and nobody waits for git."""
+        state = git_state(self._run.base / str(self._run.document["sourceDirectory"]))
+        if state is not None:
+            self._attempt.update(notes={**self._attempt.document().notes, "git": state})
+
     def _watch(self, handle: Handle) -> Outcome:
         watch = self._target.watch(self._run.compute)
-        metrics = MetricsReader(self._attempt, self._policy.metrics_rank)
+        row = Row(self._attempt, self._policy.metrics_rank, prefers_lines=self._policy.shows_lines)
         shown = synced = time.monotonic()
         answered = time.monotonic()
         is_running = False
@@ -166,7 +177,7 @@ class Passage:
                     self._attempt.event("running", f"{len(seen.ranks)} ranks")
                 if now - shown >= _SHOW_SECONDS:
                     shown = now
-                    self._show(metrics, seen)
+                    self._show(row, seen)
                 if now - synced >= _SYNC_SECONDS and not self._attempt.store.is_local:
                     synced = now
                     self._sync()
@@ -174,11 +185,8 @@ class Passage:
         finally:
             watch.close()
 
-    def _show(self, metrics: MetricsReader, seen: Observation) -> None:
-        changes: dict[str, Any] = {}
-        if metrics.read_new():
-            changes["metrics"] = finite(metrics.last_values())
-            changes["progress"] = progress_line(metrics.points)
+    def _show(self, row: Row, seen: Observation) -> None:
+        changes = row.changes()
         if self._attempt.document().status is Status.NOT_RESPONDING and seen.status is Status.RUNNING:
             changes["status"] = Status.RUNNING
         if changes:

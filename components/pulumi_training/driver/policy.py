@@ -22,6 +22,7 @@ class Policy:
     grace: float
     expect: Mapping[str, str]
     metrics_rank: int
+    shows_lines: bool
     nodes: int
     world_size: int
     price: float | None
@@ -39,6 +40,7 @@ class Policy:
             grace=float(job["gracePeriodSeconds"]),
             expect=job["expect"],
             metrics_rank=int(job["metricsRank"]),
+            shows_lines=job["logOutput"] == "lines",
             nodes=int(job["nodeCount"]),
             world_size=int(job["nodeCount"]) * int(job["processCountPerNode"]),
             price=job["compute"].get("pricePerNodeHour"),

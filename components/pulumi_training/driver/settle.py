@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 from dataclasses import replace
@@ -17,6 +16,7 @@ from ..spec.expectation import judge
 from ..spec.outcome import Outcome, Reason, Status
 from ..targets.base import Handle, RunSpec, Target
 from .policy import Policy
+from .row import finite
 
 _COLLECT_TRIES = 4
 
@@ -124,8 +124,3 @@ def _conclude(record: Record, attempt: Attempt, run: RunSpec, policy: Policy, ou
             run.code, ignore_errors=True
         )  # its archive is kept; what is left to deliver is not in it
     return outcome
-
-
-def finite(values: dict[str, float]) -> dict[str, float]:
-    """NaN and infinities are no JSON numbers; the series keeps them."""
-    return {name: value for name, value in values.items() if math.isfinite(value)}

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..driver.forecast import forecast
 from ..driver.next_up import announce, decide
 from ..driver.policy import Policy
 from ..driver.stop import remove
@@ -15,7 +16,7 @@ from ..record.record import Record
 from ..record.staging import state_folder
 from ..record.store import Store
 from ..targets import catalog
-from ..targets.base import RunSpec
+from ..targets.base import Plan, RunSpec
 from . import training_job_run as running
 from .handler import (
     CheckAnswer,
@@ -118,7 +119,10 @@ class TrainingJobHandler(ResourceHandler):
                 call.progress.info(
                     f"will adopt attempt {number} of run {request.run_id}, which is {document.status.value}"
                 )
-        await blocking(_keep_plan, record, number, request.document(), self._base, call.urn)
+        plan = await blocking(_keep_plan, record, number, request.document(), self._base, call.urn)
+        call.progress.info(
+            str(await blocking(forecast, record.store, call.urn, request.document(), plan.summary))
+        )
         attempt = record.attempt(number)
         known = {
             "runId": request.run_id,
@@ -170,14 +174,15 @@ def _lasting(outputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _keep_plan(record: Record, number: int, document: dict[str, Any], base: Path, urn: str) -> None:
+def _keep_plan(record: Record, number: int, document: dict[str, Any], base: Path, urn: str) -> Plan:
     """Keeps the exact request for `pulumi-training plan`, on this machine: a preview writes nothing elsewhere."""
     target = catalog.get(document["compute"]["target"])
     run = RunSpec(record.run_id, number, document, base, record.attempt(number).folder)
-    plan = target.plan(run, target.find_prepared(run)).to_json()
-    content = {"urn": urn, "store": record.store.display, "plan": plan}
+    plan = target.plan(run, target.find_prepared(run))
+    content = {"urn": urn, "store": record.store.display, "plan": plan.to_json()}
     write_whole(
         state_folder() / "plans" / f"{record.run_id}.json",
         json.dumps(content, indent=1).encode(),
         durable=False,
     )
+    return plan

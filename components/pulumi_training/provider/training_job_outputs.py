@@ -10,7 +10,7 @@ from ..record.documents import AttemptDocument, RunDocument
 from ..record.record import Record
 from ..spec.errors import shorten
 from ..spec.outcome import Outcome
-from ..spec.outputs import Failure, FileEntry, JobOutputs
+from ..spec.outputs import Failure, FileEntry, GitState, JobOutputs
 
 FILES_SHOWN = 100
 
@@ -36,6 +36,8 @@ def outputs(record: Record, run: RunDocument, attempt: Attempt, document: Attemp
         files=[FileEntry(path=e.path, size=e.size, sha256=e.sha256) for e in entries[:FILES_SHOWN]],
         file_count=len(entries),
         manifest=manifest.digest if manifest else None,
+        git=GitState(**document.notes["git"]) if document.notes.get("git") else None,
+        reproduce=f"pulumi-training reproduce {run.run_id} --store {record.store.display}",
         environment_lock=list(environment.get("packages") or []),
         warnings=list(environment.get("warnings") or []),
         submitted_at=_iso(document.created_at),

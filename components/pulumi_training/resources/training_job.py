@@ -56,6 +56,8 @@ class TrainingJob(pulumi.CustomResource):
     files = OutputProperty[Sequence[Mapping[str, Any]]]("The first 100 files of the outputs.")
     file_count = OutputProperty[int]("How many files the outputs have.")
     manifest = OutputProperty[str]("The digest of all output files.")
+    git = OutputProperty[Mapping[str, Any]]("The commit of the source, where it is in a git repository.")
+    reproduce = OutputProperty[str]("The command that repeats the run from its record.")
     environment_lock = OutputProperty[Sequence[str]]("Every installed package with its version.")
     warnings = OutputProperty[Sequence[str]]("What a person should know about the run.")
     submitted_at = OutputProperty[str]("When the attempt was submitted.")

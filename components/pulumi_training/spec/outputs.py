@@ -30,6 +30,14 @@ class Failure(Model):
     advice: str = ignored("", description="What to do next.")
 
 
+class GitState(Model):
+    """Where the source came from."""
+
+    commit: str = ignored(description="The commit that was checked out.")
+    branch: str | None = ignored(None, description="The branch, if one was checked out.")
+    dirty: bool = ignored(False, description="Whether the source directory had changes beside the commit.")
+
+
 class JobOutputs(Model):
     """Output properties of `TrainingJob`, beside its inputs. Times are ISO 8601 in UTC, durations seconds."""
 
@@ -49,6 +57,10 @@ class JobOutputs(Model):
     files: list[FileEntry] = ignored([], description="The first 100 files of the outputs.")
     file_count: int = ignored(0, description="How many files the outputs have.")
     manifest: str | None = ignored(None, description="The digest of all output files.")
+    git: GitState | None = ignored(
+        None, description="The commit of the source, where it is in a git repository."
+    )
+    reproduce: str = ignored("", description="The command that repeats the run from its record.")
     environment_lock: list[str] = ignored([], description="Every installed package with its version.")
     warnings: list[str] = ignored([], description="What a person should know about the run.")
     submitted_at: str | None = ignored(None, description="When the attempt was submitted.")

@@ -106,7 +106,10 @@ UNKNOWN_PART = "<known after preparation>"
 
 @dataclass(frozen=True)
 class Plan:
-    """The exact request that a target would send. Nothing has been sent yet, and nothing in it is secret."""
+    """The exact request that a target would send. Nothing has been sent yet, and nothing in it is secret.
+
+    `summary` says in a few words how wide it is, for the row of a person who waits.
+    """
 
     target: str
     run_id: str
@@ -114,6 +117,7 @@ class Plan:
     request: Mapping[str, Any]
     slots: int = 1
     gpus: int = 0
+    summary: str = ""
 
     @property
     def is_complete(self) -> bool:
@@ -129,12 +133,13 @@ class Plan:
             "request": dict(self.request),
             "slots": self.slots,
             "gpus": self.gpus,
+            "summary": self.summary,
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Plan:
         """Reads what `to_json` wrote."""
-        return cls(**{name: document[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: document[name] for name in cls.__dataclass_fields__ if name in document})
 
 
 @dataclass(frozen=True)

@@ -72,9 +72,25 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
     )
     gpus = job.node_count * (job.compute.gpus_per_node if job.compute and job.use_gpu else 0)
     document = {**request.to_json(), "prefix": str(Path(python).parent.parent) if prepared else UNKNOWN_PART}
-    return Plan("local", run.run_id, run.attempt, document, slots=job.world_size, gpus=gpus)
+    return Plan(
+        "local",
+        run.run_id,
+        run.attempt,
+        document,
+        slots=job.world_size,
+        gpus=gpus,
+        summary=_summary(job.node_count, job.process_count_per_node),
+    )
 
 
 def _cores_of_slot(world_size: int) -> int:
     """An equal share of this machine's cores, at least one."""
     return max(1, (os.cpu_count() or 1) // world_size)
+
+
+def _summary(nodes: int, processes: int) -> str:
+    if nodes * processes == 1:
+        return "1 process on this machine"
+    if nodes == 1:
+        return f"{processes} processes on this machine"
+    return f"{nodes} x {processes} processes on this machine, nodes are labels"

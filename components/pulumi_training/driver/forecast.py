@@ -1,0 +1,58 @@
+"""How long a run will take and what it will cost, going by the last run of the same resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..record.record import Record
+from ..record.store import Store
+from .intend import runs_of_owner
+from .policy import Policy
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`seconds` is the last run's wall time, None where there was none; `cost` in the cluster's currency."""
+
+    where: str
+    seconds: float | None = None
+    cost: float | None = None
+
+    def __str__(self) -> str:
+        words = [f"will run {self.where}"]
+        if self.seconds is None:
+            words.append("for how long is not known yet")
+        else:
+            words.append(f"about {_duration(self.seconds)}, as last time")
+        if self.cost is not None:
+            words.append(f"cost about {self.cost:.2f}")
+        return ", ".join(words)
+
+
+def forecast(store: Store, urn: str, job: Mapping[str, Any], summary: str) -> Forecast:
+    """The forecast for a job as recorded; `summary` says how wide it is."""
+    where = f"{summary or 'one process'} (cluster {job['compute']['cluster']})"
+    policy = Policy.of(job)
+    for run_id in reversed(runs_of_owner(store, urn)):
+        newest = Record(store, run_id).newest()
+        document = newest.document() if newest is not None else None
+        if (
+            document
+            and document.outcome
+            and document.outcome.is_success
+            and document.started_at
+            and document.ended_at
+        ):
+            seconds = document.ended_at - document.started_at
+            return Forecast(where, seconds, policy.cost(seconds))
+    return Forecast(where)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

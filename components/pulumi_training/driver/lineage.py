@@ -1,0 +1,36 @@
+"""Where a run's source came from: the git commit, and whether the tree had changes beside it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+_SECONDS = 10
+
+
+def git_state(source: Path) -> dict[str, Any] | None:
+    """`{"commit", "branch", "dirty"}` of the repository that `source` is in, or None where there is none.
+
+    `dirty` tells of changes below `source` only. No git, or one that does not answer, is as no repository.
+    """
+    commit = _git(source, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    branch = _git(source, "rev-parse", "--abbrev-ref", "HEAD")
+    changes = _git(source, "status", "--porcelain", "--", ".")
+    return {"commit": commit, "branch": None if branch == "HEAD" else branch, "dirty": bool(changes)}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
