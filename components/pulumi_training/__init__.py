@@ -14,6 +14,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .resources.data_reference import DataReference
     from .resources.environment import Environment
+    from .resources.record_retention import RecordRetention
     from .resources.training_job import TrainingJob
     from .spec.errors import PermanentError, SpecError, TrainingError, TransientError
 
@@ -21,6 +22,7 @@ __all__ = [
     "DataReference",
     "Environment",
     "PermanentError",
+    "RecordRetention",
     "SpecError",
     "TrainingError",
     "TrainingJob",
@@ -32,6 +34,7 @@ _HOMES = {
     "DataReference": "resources.data_reference",
     "Environment": "resources.environment",
     "PermanentError": "spec.errors",
+    "RecordRetention": "resources.record_retention",
     "SpecError": "spec.errors",
     "TrainingError": "spec.errors",
     "TrainingJob": "resources.training_job",

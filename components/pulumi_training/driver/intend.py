@@ -21,6 +21,7 @@ from ..record.store import NotFound, Store
 from ..spec.errors import PermanentError
 from ..spec.outcome import Outcome, Reason
 from .folders import link_folders
+from .last import last
 from .request import Request
 
 Tell = Callable[[str], None]
@@ -57,7 +58,8 @@ def intend(request: Request, read_source: Callable[[], Tree], tell: Tell, *, rer
             return Intent(record, newest, is_adopted=True)
         number = newest.number + 1
     else:
-        number = 1
+        pruned = last(record)
+        number = pruned.attempt.number + 1 if pruned else 1
         record.write_run(_run_document(request))
     tree = read_source()
     attempt = record.start_attempt(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .environment import EnvironmentHandler
 from .handler import ResourceHandler
+from .record_retention import RecordRetentionHandler
 from .training_job import TrainingJobHandler
 
 
@@ -12,4 +13,5 @@ def handlers() -> dict[str, ResourceHandler]:
     return {
         "training:index:TrainingJob": TrainingJobHandler(),
         "training:index:Environment": EnvironmentHandler(),
+        "training:index:RecordRetention": RecordRetentionHandler(),
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..driver.forecast import forecast
+from ..driver.last import last
 from ..driver.next_up import announce, decide
 from ..driver.policy import Policy
 from ..driver.stop import remove
@@ -140,11 +141,11 @@ class TrainingJobHandler(ResourceHandler):
             call.progress.info(words)
         request = running.request_of(call, self._base)
         record = request.record()
-        newest = await blocking(lambda: record.newest() if record.exists() else None)
-        if newest is None:
+        found = await blocking(last, record)
+        if found is None:
             call.progress.info(f"the record of run {request.run_id} is gone; it will be trained again")
             return UpdateAnswer({})
-        document = await blocking(newest.document)
+        document = found.document
         if not (document.outcome and document.outcome.is_success):
             call.progress.info(announce(decide(document, Policy.of(request.document())), document))
         return UpdateAnswer(_lasting(call.old_outputs))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..driver.attach import observed
+from ..driver.last import last
 from ..record.record import Record
 from ..record.store import Store
 from ..spec.errors import Problem, SpecError
@@ -26,13 +27,13 @@ def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | Non
     """
     store_url, run_id = _place(call, config)
     record = Record(Store.open(store_url, base=base), run_id)
-    if not record.exists():
+    found = last(record)
+    if found is None:
         return None
-    attempt = record.newest()
-    if attempt is None:
-        return None
-    document = observed(record, attempt, base)
-    attempt.update(acknowledged=True)
+    attempt, document = found.attempt, found.document
+    if not found.is_pruned:
+        document = observed(record, attempt, base)
+        attempt.update(acknowledged=True)
     run = record.run_document()
     answered = outputs(record, run, attempt, document)
     inputs: dict[str, Any] = dict(call.inputs)

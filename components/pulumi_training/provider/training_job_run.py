@@ -9,6 +9,7 @@ from typing import Any
 
 from ..driver.follow import Detached, Follower
 from ..driver.intend import Intent, intend, runs_of_owner
+from ..driver.last import last
 from ..driver.next_up import Step, decide
 from ..driver.passage import attempt_run
 from ..driver.policy import Policy
@@ -73,6 +74,10 @@ async def update(call: UpdateCall, base: Path) -> Answer:
     """
     request = request_of(call, base)
     record = request.record()
+    found = await blocking(last, record)
+    if found is not None and found.is_pruned and found.document.outcome and found.document.outcome.is_success:
+        await blocking(record.update_run, spec=request.document())
+        return record, found.attempt, outputs(record, record.run_document(), found.attempt, found.document)
     newest = await blocking(record.newest)
     if newest is None:
         call.progress.warning(f"the record of run {request.run_id} is gone; it is trained again")

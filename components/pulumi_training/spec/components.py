@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 from pydantic import Field
 
 from .compute import ComputeRef, EnvironmentRef, WorkspaceRef
 from .environment import EnvironmentSpec
-from .fields import Model, ignored, key
+from .fields import Model, ignored, inplace, key
 
 
 class EnvironmentArgs(EnvironmentSpec):
@@ -96,3 +97,35 @@ class ComputeClusterOutputs(Model):
 
     ref: ComputeRef = ignored(description="What a job's `compute` takes.")
     name: str = ignored(description="The cluster's name.")
+
+
+class Goal(str, Enum):
+    """Which end of a metric is the better one."""
+
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+
+class RecordRetentionArgs(Model):
+    """How many records a workspace keeps; a removed one leaves a tombstone that still answers."""
+
+    workspace: WorkspaceRef | None = ignored(None, description="The `ref` output of a Workspace.")
+    keep_last: Annotated[int, Field(ge=0)] | None = inplace(
+        None, description="How many of the last runs.", example=20
+    )
+    keep_best: Annotated[int, Field(ge=1)] | None = inplace(
+        None, description="How many of the best, by `metric`.", example=3
+    )
+    metric: str | None = inplace(
+        None, description="The metric that says which are the best.", example="accuracy"
+    )
+    goal: Goal = inplace(Goal.MAXIMIZE, description="Whether more of the metric is better.")
+    job: str | None = inplace(None, description="Only the runs of jobs of this name.", example="fit")
+
+
+class RecordRetentionOutputs(Model):
+    """Output properties of `RecordRetention`."""
+
+    pruned: list[str] = ignored(
+        [], description="The ids of the runs whose records were removed, the last 1000."
+    )

@@ -18,6 +18,8 @@ from .components import (
     DatastoreOutputs,
     EnvironmentArgs,
     EnvironmentOutputs,
+    RecordRetentionArgs,
+    RecordRetentionOutputs,
     WorkspaceArgs,
     WorkspaceOutputs,
 )
@@ -40,6 +42,9 @@ def package_schema() -> dict[str, Any]:
             collected, EnvironmentArgs, EnvironmentOutputs, _ENVIRONMENT
         ),
     }
+    resources[f"{PACKAGE}:index:RecordRetention"] = _resource(
+        collected, RecordRetentionArgs, RecordRetentionOutputs, _RETENTION, ("workspace",)
+    )
     for target in _TARGETS:
         for name, (arguments, outputs, description, required) in _COMPONENTS.items():
             resource = _resource(collected, arguments, outputs, description.format(target=target), required)
@@ -173,6 +178,9 @@ _JOB = """A training run: environment built, ranks launched, waited for to its t
 A failed rank is a failed update that names the rank. An unchanged source tree does nothing; a changed file
 replaces the job. The record of the run (logs, outputs, metrics, manifest) outlives the machine that made it."""
 _ENVIRONMENT = "Software made once and shared by many jobs: pass its `ref` as `environmentRef`."
+_RETENTION = """How many records a workspace keeps: the last runs, the best ones by a metric, or both.
+
+A removed record leaves a tombstone that still answers: it is no drift."""
 _COMPONENTS: dict[str, tuple[type[BaseModel], type[BaseModel], str, tuple[str, ...]]] = {
     "Workspace": (
         WorkspaceArgs,

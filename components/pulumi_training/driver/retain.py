@@ -1,0 +1,77 @@
+"""Which records of a workspace may go, and their going."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..record.record import Record, RunSummary, runs
+from ..record.retention import prune
+from ..record.store import Store
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What is kept: the last `keep_last` runs and the `keep_best` best by a metric; None keeps by the other alone.
+
+    `workspace` and `job` narrow it to runs of that workspace and of jobs of that name.
+    """
+
+    keep_last: int | None = None
+    keep_best: int | None = None
+    metric: str | None = None
+    maximize: bool = True
+    workspace: str | None = None
+    job: str | None = None
+
+    def removable(self, found: Iterable[RunSummary]) -> list[str]:
+        """The ids of the runs that may go, oldest first.
+
+        A live run stays, and so does the newest run of each resource: a stack points to its outputs.
+        """
+        candidates, newest_of = [], set()
+        for summary in found:  # newest first
+            if summary.run.tombstone is not None or not self._is_ours(summary):
+                continue
+            candidates.append(summary)
+        kept = set()
+        for summary in candidates:
+            owner = summary.run.owner.get("urn", "")
+            if owner not in newest_of or summary.attempt is None or summary.attempt.is_live:
+                newest_of.add(owner)
+                kept.add(summary.run.run_id)
+        if self.keep_last is not None:
+            kept |= {summary.run.run_id for summary in candidates[: self.keep_last]}
+        if self.keep_best is not None and self.metric is not None:
+            kept |= {summary.run.run_id for summary in self._best(candidates)[: self.keep_best]}
+        if self.keep_last is None and self.keep_best is None:
+            return []
+        return [summary.run.run_id for summary in reversed(candidates) if summary.run.run_id not in kept]
+
+    def _is_ours(self, summary: RunSummary) -> bool:
+        if self.workspace is not None and summary.run.workspace != self.workspace:
+            return False
+        return self.job is None or summary.run.name == self.job
+
+    def _best(self, found: list[RunSummary]) -> list[RunSummary]:
+        def value(summary: RunSummary) -> float:
+            metrics = (summary.attempt.metrics if summary.attempt else None) or {}
+            number = float(metrics.get(self.metric or "", math.nan))
+            return number if self.maximize else -number
+
+        return sorted((s for s in found if not math.isnan(value(s))), key=value, reverse=True)
+
+
+def removable(store: Store, retention: Retention) -> list[str]:
+    """The runs of a store that may go now."""
+    return retention.removable(runs(store))
+
+
+def remove_records(store: Store, run_ids: Iterable[str]) -> list[str]:
+    """Prunes the records of finished runs to their tombstones; returns the ids of those that went."""
+    gone = []
+    for run_id in run_ids:
+        prune(Record(store, run_id))
+        gone.append(run_id)
+    return gone

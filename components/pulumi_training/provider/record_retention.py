@@ -1,0 +1,123 @@
+"""The handler of `training:index:RecordRetention`: how many records a workspace keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..driver.retain import Retention, removable, remove_records
+from ..record.store import Store
+from ..spec.components import RecordRetentionArgs
+from ..spec.errors import Problem
+from ..spec.reading import read, read_partly
+from .handler import (
+    ChangeKind,
+    CheckAnswer,
+    CheckCall,
+    CreateAnswer,
+    CreateCall,
+    DeleteCall,
+    DiffAnswer,
+    DiffCall,
+    Operation,
+    PropertyChange,
+    ProviderConfig,
+    ReadAnswer,
+    ReadCall,
+    ResourceHandler,
+    UpdateAnswer,
+    UpdateCall,
+)
+from .pool import blocking
+from .wire import UNKNOWN, contains_unknown
+
+_SHOWN = 10
+
+
+class RecordRetentionHandler(ResourceHandler):
+    """Every `pulumi up` looks again: new runs make old records removable, and preview names those that will go."""
+
+    def __init__(self) -> None:
+        self._config = ProviderConfig()
+
+    def configured(self, config: ProviderConfig) -> None:
+        """See `ResourceHandler.configured`."""
+        self._config = config
+
+    async def check(self, call: CheckCall) -> CheckAnswer:
+        """Something must be kept, and a metric goes with keepBest."""
+        known = {name: value for name, value in call.inputs.items() if not contains_unknown(value)}
+        args, problems = read_partly(RecordRetentionArgs, known)
+        if args.workspace is None and "workspace" not in call.inputs:
+            problems.append(Problem("workspace", "is missing; pass a Workspace"))
+        if (
+            args.keep_last is None
+            and args.keep_best is None
+            and not {"keepLast", "keepBest"} & call.inputs.keys()
+        ):
+            problems.append(Problem("keepLast", "say what is kept: keepLast, or keepBest with a metric"))
+        if (args.keep_best is None) != (args.metric is None) and "metric" not in set(call.inputs) - set(
+            known
+        ):
+            problems.append(Problem("metric", "keepBest and metric go together"))
+        return CheckAnswer(call.inputs, tuple(problems))
+
+    async def diff(self, call: DiffCall) -> DiffAnswer:
+        """Changed inputs change it in place; so does a record that may go now."""
+        names = sorted({*call.old_inputs, *call.inputs})
+        changes = [PropertyChange(n) for n in names if call.old_inputs.get(n) != call.inputs.get(n)]
+        if not contains_unknown(call.inputs) and await self._removable(call.inputs):
+            changes.append(PropertyChange("pruned", ChangeKind.UPDATE))
+        return DiffAnswer(tuple(changes))
+
+    async def create(self, call: CreateCall) -> CreateAnswer:
+        """Removes what may go."""
+        return CreateAnswer(f"retention-{call.name}", await self._apply(call, call.inputs, [], call.preview))
+
+    async def update(self, call: UpdateCall) -> UpdateAnswer:
+        """Removes what may go."""
+        before = [str(run_id) for run_id in call.old_outputs.get("pruned") or []]
+        return UpdateAnswer(await self._apply(call, call.inputs, before, call.preview))
+
+    async def read(self, call: ReadCall) -> ReadAnswer | None:
+        """A policy is what its inputs say."""
+        return ReadAnswer(call.id, call.outputs, call.inputs)
+
+    async def delete(self, call: DeleteCall) -> None:
+        """What was removed stays removed; nothing more goes."""
+
+    async def _apply(
+        self, call: Operation, inputs: Mapping[str, Any], before: list[str], preview: bool
+    ) -> dict[str, Any]:
+        if preview:
+            going = [] if contains_unknown(inputs) else await self._removable(inputs)
+            if going:
+                named = ", ".join(going[:_SHOWN]) + (
+                    f" and {len(going) - _SHOWN} more" if len(going) > _SHOWN else ""
+                )
+                call.progress.info(f"will remove the records of {len(going)} runs: {named}")
+            return {"pruned": UNKNOWN if going else before}
+        store, retention = self._policy(inputs)
+        going = await blocking(removable, store, retention)
+        gone = await blocking(remove_records, store, going)
+        if gone:
+            call.progress.info(f"removed the records of {len(gone)} runs; each answers from its tombstone")
+        return {"pruned": [*before, *gone][-1000:]}
+
+    async def _removable(self, inputs: Mapping[str, Any]) -> list[str]:
+        store, retention = self._policy(inputs)
+        return await blocking(removable, store, retention)
+
+    def _policy(self, inputs: Mapping[str, Any]) -> tuple[Store, Retention]:
+        args = read(RecordRetentionArgs, inputs)
+        assert args.workspace is not None
+        store = Store.open(args.workspace.store, base=Path(self._config.program_directory).absolute())
+        return store, Retention(
+            args.keep_last,
+            args.keep_best,
+            args.metric,
+            args.goal != "minimize",
+            args.workspace.workspace,
+            args.job,
+        )
