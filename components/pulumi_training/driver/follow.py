@@ -16,7 +16,7 @@ from ..record.record import Record
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason, Status
 from .start import start
-from .supervisor import log_tail
+from .supervisor import is_starting, log_tail
 
 _LOOK_SECONDS = 0.1
 _LOOK_REMOTE_SECONDS = 2.0
@@ -121,7 +121,9 @@ class Follower:
 
     async def _is_abandoned(self, attempt: Attempt) -> bool:
         def look() -> bool:
-            return DriverLock(self.record).holder() is None and not _is_over(attempt)
+            if is_starting(self.record.run_id) or DriverLock(self.record).holder() is not None:
+                return False
+            return not _is_over(attempt)
 
         answer: bool = await self.blocking(look)
         return answer

@@ -24,6 +24,7 @@ from .settle import settle
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.05
+_QUEUE_SECONDS = 0.1
 _SHOW_SECONDS = 0.5
 _SYNC_SECONDS = 10.0
 _UNANSWERED_SECONDS = 600.0
@@ -142,7 +143,7 @@ class Passage:
                     Reason.QUEUE_TIMEOUT,
                     f"waited {waited:.0f} s for {plan.slots} slots, longer than queueTimeoutSeconds allows",
                 )
-            time.sleep(0.2)
+            time.sleep(min(2.0, _QUEUE_SECONDS * (1 + place)))  # those far behind look less often
         self._raise_if_canceled()
 
     def _keep_source(self) -> None:

@@ -13,7 +13,7 @@ from ..targets import catalog
 from ..targets.base import RunSpec
 from .drive import drive
 from .passage import record_plan
-from .supervisor import spawn
+from .supervisor import is_starting, spawn
 
 
 def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:
@@ -25,7 +25,7 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
     document = attempt.document()
     if document.status.is_terminal and not document.notes.get("will_retry"):
         return
-    if DriverLock(record).holder() is not None:
+    if is_starting(record.run_id) or DriverLock(record).holder() is not None:
         return
     run = record.run_document()
     target = catalog.get(run.spec["compute"]["target"])

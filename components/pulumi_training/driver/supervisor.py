@@ -54,8 +54,18 @@ def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) 
     except BrokenPipeError:
         # It died at once; whoever follows the run sees that nobody holds its lock, and says so with its log.
         pass
-    _children[:] = [child for child in _children if child.poll() is None]
-    _children.append(process)
+    for name in [name for name, child in _children.items() if child.poll() is not None]:
+        del _children[name]
+    _children[record.run_id] = process
+
+
+def is_starting(run_id: str) -> bool:
+    """Whether a supervisor that this process started for the run is still there, with or without the lock yet.
+
+    On a busy machine many of them take longer to load than anybody should wait before starting another.
+    """
+    child = _children.get(run_id)
+    return child is not None and child.poll() is None
 
 
 def log_tail(record: Record, attempt: int, limit: int = 2000) -> str:
@@ -77,5 +87,5 @@ def main() -> None:
     drive(record, order["attempt"], Path(order["base"]), secrets)
 
 
-_children: list[subprocess.Popen[bytes]] = []
-"""Kept until they end, so that none is left a zombie of a long-lived plugin."""
+_children: dict[str, subprocess.Popen[bytes]] = {}
+"""By run id, until they end, so that none is left a zombie of a long-lived plugin."""

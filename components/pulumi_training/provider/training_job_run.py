@@ -122,7 +122,7 @@ def _stop_predecessors(request: Request, record: Record, call: Operation) -> Non
 async def _carry(call: CreateCall | UpdateCall, request: Request, intent: Intent) -> Answer:
     record, attempt = intent.record, intent.attempt
     await blocking(start, record, attempt.number, request.base, request.secrets)
-    if not request.job.wait:
+    if not request.job.wait and (await blocking(attempt.document)).is_live:
         return record, attempt, await blocking(_outputs, record, attempt)
     follower = Follower(
         record,
