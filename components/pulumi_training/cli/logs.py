@@ -85,12 +85,13 @@ def _print_bytes(pieces: Iterator[bytes | Turn]) -> int:
 
 
 def _print_lines(found: Iterator[LogLine | Turn], width: int) -> int:
+    from ..client.follow import Turn
     from .text import last_redraw, safe_log
 
     is_terminal = sys.stdout.isatty()
     count = 0
     for line in found:
-        if hasattr(line, "before"):
+        if isinstance(line, Turn):
             _announce(line)
             continue
         count += 1

@@ -7,8 +7,13 @@ from typing import Annotated
 
 import typer
 
+from .cancel import cancel
+from .doctor import doctor
+from .download import download
 from .exit import ExitCode
 from .logs import logs
+from .plan import plan
+from .plugin import install, uninstall, where
 from .runs_list import list_
 from .runs_show import show
 
@@ -17,20 +22,22 @@ _EPILOG = "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 no such run, 130 inte
 
 def build() -> typer.Typer:
     """The application; plain help, because rich's costs a fifth of a second."""
-    settings = {"rich_markup_mode": None, "no_args_is_help": True, "pretty_exceptions_enable": False}
-    app = typer.Typer(
-        name="pulumi-training",
-        help="Look at training runs, follow them, fetch what they made. Deploying is `pulumi`'s own.",
-        epilog=_EPILOG,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        **settings,
-    )
+    app = _group("Look at training runs, follow them, fetch what they made. Deploying is `pulumi`'s own.")
     app.callback()(_root)
-    runs = typer.Typer(help="List runs, and show one.", **settings)
+    runs = _group("List runs, and show one.")
     runs.command("list")(list_)
     runs.command("show")(show)
     app.add_typer(runs, name="runs")
+    app.command("plan")(plan)
     app.command("logs")(logs)
+    app.command("download")(download)
+    app.command("cancel")(cancel)
+    plugin = _group("Let the pulumi command line find this provider in every project.")
+    plugin.command("install")(install)
+    plugin.command("uninstall")(uninstall)
+    plugin.command("where")(where)
+    app.add_typer(plugin, name="plugin")
+    app.command("doctor")(doctor)
     return app
 
 
@@ -45,6 +52,17 @@ def main() -> None:
         build()()
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _group(words: str) -> typer.Typer:
+    return typer.Typer(
+        help=words,
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
 
 
 def _version(is_asked: bool) -> None:

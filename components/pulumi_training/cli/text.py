@@ -72,15 +72,11 @@ def clock(at: float | None) -> str:
 
 def size(count: float) -> str:
     """Bytes as `512 B`, `1.5 KiB`, `20 MiB`."""
-    if count < 1024:
-        return f"{int(count)} B"
-    for unit in ("KiB", "MiB", "GiB"):
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    while count >= 1024 and len(units) > 1:
         count /= 1024
-        if count < 1024:
-            break
-    else:
-        count, unit = count / 1024, "TiB"
-    return f"{count:.1f} {unit}" if count < 9.95 else f"{count:.0f} {unit}"
+        units.pop(0)
+    return f"{count:.1f} {units[0]}" if units[0] != "B" and count < 9.95 else f"{count:.0f} {units[0]}"
 
 
 def metrics(values: dict[str, float], names: int = 3) -> str:

@@ -1,0 +1,89 @@
+"""What crashes left behind: live runs that nobody drives, and stack locks of dead processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+from .. import plugin_folder
+from .check import Check, State
+
+_SHOWN = 5
+
+
+def runs() -> list[Check]:
+    """Live runs whose supervisor is gone, in every known workspace."""
+    from ...client.runs import list_runs
+    from ...spec.outcome import Status
+
+    listing = list_runs(statuses=[status for status in Status if not status.is_terminal])
+    lost = [line for line in listing.lines if line.is_attended is False]
+    found = [
+        Check("Store", State.WARN, f"{place.store}: {place.message}", "check that it can be reached")
+        for place in listing.unreadable
+    ]
+    for line in lost[:_SHOWN]:
+        found.append(
+            Check(
+                "Unattended run",
+                State.WARN,
+                f"{line.run_id} is {line.status} in {line.location}, and the process that drove it is gone",
+                f"pulumi up (goes on with it), or pulumi-training cancel {line.run_id}",
+            )
+        )
+    if len(lost) > _SHOWN:
+        words = f"{len(lost) - _SHOWN} more unattended runs"
+        found.append(Check("Unattended run", State.WARN, words, "pulumi-training runs list"))
+    if lost:
+        return found
+    count = len(listing.lines)
+    words = "none is live" if not count else f"{count} live, each with its supervisor"
+    return [*found, Check("Runs", State.OK, words)]
+
+
+def locks() -> list[Check]:
+    """Stack locks of a file backend whose process is dead: a killed `pulumi` leaves one."""
+    folder = _backend_folder()
+    if folder is None:
+        return []
+    found = []
+    for path in sorted(folder.glob(".pulumi/locks/**/*.json")):
+        stack = "/".join(path.parent.relative_to(folder / ".pulumi" / "locks").parts[-2:])
+        pid = _dead_holder(path)
+        if pid is not None:
+            found.append(
+                Check(
+                    "Stack lock",
+                    State.WARN,
+                    f"{stack} is locked by process {pid}, which is gone; its update may be pending in state",
+                    "pulumi cancel, then pulumi up: it adopts the run",
+                )
+            )
+    return found
+
+
+def _dead_holder(path: Path) -> int | None:
+    import psutil
+
+    try:
+        lock = json.loads(path.read_bytes())
+        pid, host = int(lock["pid"]), str(lock["hostname"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if host != socket.gethostname() or psutil.pid_exists(pid):
+        return None
+    return pid
+
+
+def _backend_folder() -> Path | None:
+    """The folder of a file backend: the environment's, or that of the project here."""
+    url, base = os.environ.get("PULUMI_BACKEND_URL"), Path.cwd()
+    project = plugin_folder.project_file(Path.cwd())
+    if not url and project is not None:
+        backend = plugin_folder.read_project(project).get("backend")
+        url, base = (str(backend.get("url", "")) if isinstance(backend, dict) else None), project.parent
+    if not url or not url.startswith("file://"):
+        return None
+    return base / Path(url.removeprefix("file://")).expanduser()

@@ -1,0 +1,78 @@
+"""`pulumi-training doctor`: what this machine can run, what is missing, and what installs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from .exit import ExitCode, verb
+from .options import JsonOption
+
+if TYPE_CHECKING:
+    from .checks.check import Check
+
+
+@verb
+def doctor(json: JsonOption = False) -> None:
+    """Check what training on this machine needs; exit code 1 if something it cannot do without is missing."""
+    from . import output
+    from .checks.check import State
+
+    found = examine()
+    failed = [check for check in found if check.state is State.FAIL]
+    if json:
+        output.as_json([{**check.__dict__, "state": check.state.value} for check in found])
+    else:
+        _print(found)
+        warned = sum(check.state is State.WARN for check in found)
+        words = f"{len(failed)} missing" if failed else "ready to train here"
+        words += f", {warned} warning{'s' if warned > 1 else ''}" if warned else ""
+        output.line(words, "bold")
+    if failed:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def examine() -> list[Check]:
+    """Every check, side by side; one that breaks says so and stops none of the others."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from .checks import engine, leftovers, software, system
+
+    looks: list[Callable[[], list[Check]]] = [
+        system.system,
+        system.python,
+        engine.pulumi,
+        engine.plugin,
+        software.software,
+        system.machine,
+        system.folders,
+        software.docker,
+        leftovers.runs,
+        leftovers.locks,
+    ]
+    with ThreadPoolExecutor(len(looks)) as pool:
+        return [check for checks in pool.map(_guarded, looks) for check in checks]
+
+
+def _guarded(look: Callable[[], list[Check]]) -> list[Check]:
+    from ..spec.errors import TrainingError
+    from .checks.check import Check, State
+
+    try:
+        return look()
+    except (TrainingError, OSError) as error:
+        return [Check(look.__name__, State.WARN, f"could not be looked at: {error}")]
+
+
+def _print(found: list[Check]) -> None:
+    from . import output
+
+    columns = [output.Column(""), output.Column("CHECK"), output.Column("FOUND", wraps=True)]
+    rows: list[list[str]] = []
+    for check in found:
+        rows.append([check.state.value, check.name, check.message])
+        if check.remedy:
+            rows.append(["", "", f"→ {check.remedy}"])
+    output.table(columns, rows)
