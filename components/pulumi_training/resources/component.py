@@ -55,7 +55,8 @@ def checked_count(path: str, value: Any, least: int) -> Any:
     """
     if isinstance(value, pulumi.Output) or value is None:
         return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or int(value) != value:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or (isinstance(value, float) and not value.is_integer()):
         raise SpecError(Problem(path, f"{value!r} is not a whole number; write one, as 2"))
     if value < least:
         raise SpecError(Problem(path, f"{value!r} is out of range; write at least {least}"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from ..spec.arguments import flatten
+from ..spec.arguments import escape, flatten
 from ..spec.errors import Problem, SpecError
 from ..version import __version__
 from .data_reference import DataReference
@@ -224,7 +224,7 @@ def _arguments(parameters: Mapping[str, Any] | None, further: Sequence[Any] | No
         if isinstance(value, pulumi.Output):
             words.append(value.apply(functools.partial(_known, name)))
         else:
-            words.extend(flatten({name: value}, lambda item: _text(item, data)))
+            words.extend(flatten({name: value}, lambda item: _parameter(item, data)))
     for value in further or ():
         words.append(value if isinstance(value, str) else _text(value, data))
     if not any(isinstance(word, pulumi.Output) for word in words):
@@ -233,11 +233,20 @@ def _arguments(parameters: Mapping[str, Any] | None, further: Sequence[Any] | No
 
 
 def _known(name: Any, value: Any) -> list[str]:
-    return flatten({name: value}, str)
+    return flatten({name: value})
 
 
 def _flat(known: Sequence[Any]) -> list[str]:
     return [word for item in known for word in (item if isinstance(item, list) else [item])]
+
+
+def _parameter(value: Any, data: _Data) -> Any:
+    """A value of `script_params`: only a data reference refers to data there, text never does."""
+    if isinstance(value, DataReference):
+        return data.refer(value)
+    if isinstance(value, pulumi.Output):
+        return value.apply(lambda known: escape(str(known)))
+    return escape(str(value))
 
 
 def _text(value: Any, data: _Data) -> Any:

@@ -17,7 +17,8 @@ def flatten(parameters: Mapping[Any, Any], render: Callable[[Any], str] | None =
     `True` gives the name alone and `False` leaves it out; `None` gives the name alone, as the Estimator does;
     a list or tuple gives one argument for each item, without its `None`s; all else one argument.
     Numbers are written as Python writes them (`1.0` stays `1.0`, integers keep every digit).
-    `render` turns values that are not plain (data references, outputs) into strings.
+    Text that looks like a reference to data is escaped, so that it reaches the script as it is written.
+    `render` turns values that are not plain (data references, outputs) into arguments.
 
     Raises:
         TypeError: a value is a mapping or a set, which have no order to give arguments in.
@@ -34,13 +35,18 @@ def flatten(parameters: Mapping[Any, Any], render: Callable[[Any], str] | None =
     return flat
 
 
+def escape(text: str) -> str:
+    """`text` with every `${data.` in it escaped: the argument that means just that text."""
+    return text.replace("${data.", "$${data.")
+
+
 def _text(value: Any, render: Callable[[Any], str] | None) -> str:
     if isinstance(value, str):
-        return str(value)
+        return escape(value)
     if isinstance(value, (bool, int, float)):
         return str(value)
     if isinstance(value, bytes):
         raise TypeError(f"{value!r} is bytes; decode it to text first")
     if isinstance(value, (Mapping, set, frozenset)):
         raise TypeError(f"{value!r} is a {type(value).__name__}; give a list, or one parameter for each item")
-    return render(value) if render else str(value)
+    return render(value) if render else escape(str(value))

@@ -6,6 +6,7 @@ everywhere. An exit code of 0 of a launcher proves nothing: Open MPI 5 exits 0 w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,8 @@ class RankFacts:
     exception: str | None = None
     oom: bool | None = None
     stopped_by_us: bool = False
+    lost: bool = False
+    ended_by_launcher: bool = False
     log_tail: str = ""
 
     @classmethod
@@ -74,20 +77,28 @@ _STOPPED = {
     "run_timeout": Reason.RUN_TIMEOUT,
     "stalled": Reason.STALLED,
     "start_timeout": Reason.LAUNCH_FAILED,
+    "preempted": Reason.PREEMPTED,
 }
+_ABORT = re.compile(r"MPI_ABORT was invoked|called MPI_Abort", re.IGNORECASE)
+_NOT_STARTED = "the script could not be started"
 
 
 def attribute(launch: LaunchFacts | None, ranks: Sequence[RankFacts]) -> Outcome:
     """The outcome of an attempt.
 
-    `launch` is None where its owner vanished without a last word. Order of the rules: a stop of ours; a lost
-    node; the first rank that failed by itself; a launch that never got that far; success of every rank.
+    `launch` is None where its owner vanished without a last word. Order of the rules: success of every rank; a
+    stop of ours; a lost node; the first rank that failed by itself; a rank that went without a word; a
+    launcher that ended while its ranks ran; a launch that never got that far; ranks that never spoke.
     """
     if launch is None:
         return _vanished(ranks)
-    if launch.stopped_why in _STOPPED and not _failed_before_stop(launch, ranks):
+    # A script that takes a stop of ours for its end exits 0 too, and has not done what was asked.
+    if sum(r.success and not r.stopped_by_us for r in ranks) == launch.ranks_expected:
+        return Outcome(Reason.COMPLETED)
+    first = _first_failed(launch, ranks)
+    if launch.stopped_why in _STOPPED and (first is None or first.rank != launch.first_failed):
         return _stopped(launch, ranks)
-    if launch.lost_nodes:
+    if launch.lost_nodes and (first is None or launch.stopped_why != "rank_failed"):
         node = launch.lost_nodes[0]
         return Outcome(
             Reason.NODE_LOST,
@@ -95,30 +106,12 @@ def attribute(launch: LaunchFacts | None, ranks: Sequence[RankFacts]) -> Outcome
             node=node,
             details={"lost_nodes": list(launch.lost_nodes)},
         )
-    first = _first_failed(launch, ranks)
     if first is not None:
-        return _failed(first, ranks, launch)
-    succeeded = [r for r in ranks if r.success]
-    if len(succeeded) == launch.ranks_expected:
-        return Outcome(Reason.COMPLETED)
-    missing = sorted(set(range(launch.ranks_expected)) - {r.rank for r in succeeded})
-    if not any(r.started_at for r in ranks):
-        return Outcome(
-            Reason.LAUNCH_FAILED,
-            f"the launcher ended with {_end(launch.exit_code, launch.signal)} before any rank started",
-            exit_code=launch.exit_code,
-            signal=launch.signal,
-            log_tail=launch.launcher_tail,
-        )
-    names = ", ".join(str(r) for r in missing)
-    return Outcome(
-        Reason.NODE_LOST,
-        f"rank{'s' if len(missing) > 1 else ''} {names} never reported an end, though the launcher ended with "
-        f"{_end(launch.exit_code, launch.signal)}",
-        rank=missing[0],
-        node=next((r.node for r in ranks if r.rank == missing[0]), None),
-        log_tail=launch.launcher_tail,
-    )
+        return _failed(first)
+    lost = [r for r in ranks if r.lost and not r.ended_by_launcher]
+    if lost:
+        return _lost(next((r for r in lost if r.rank == launch.first_failed), lost[0]))
+    return _launcher_ended(launch, ranks)
 
 
 def _vanished(ranks: Sequence[RankFacts]) -> Outcome:
@@ -137,6 +130,7 @@ def _stopped(launch: LaunchFacts, ranks: Sequence[RankFacts]) -> Outcome:
         "run_timeout": "ran longer than maxRunDurationSeconds allows",
         "stalled": "no rank wrote a log line, a metric or a file for longer than stallTimeoutSeconds allows",
         "start_timeout": "not every rank started in time",
+        "preempted": "its place was taken away",
     }[why]
     if launch.stopped_detail:
         message += f" ({launch.stopped_detail})"
@@ -148,38 +142,94 @@ def _stopped(launch: LaunchFacts, ranks: Sequence[RankFacts]) -> Outcome:
     return Outcome(reason, message, log_tail=tail)
 
 
-def _failed_before_stop(launch: LaunchFacts, ranks: Sequence[RankFacts]) -> bool:
-    return any(_is_own_failure(r) and launch.first_failed == r.rank for r in ranks)
-
-
-def _is_own_failure(rank: RankFacts) -> bool:
-    return rank.state == "exited" and not rank.success and not rank.stopped_by_us
-
-
 def _first_failed(launch: LaunchFacts, ranks: Sequence[RankFacts]) -> RankFacts | None:
-    failed = [r for r in ranks if _is_own_failure(r)]
+    failed = [r for r in ranks if _is_own_failure(r) or _has_aborted(r, launch)]
     named = next((r for r in failed if r.rank == launch.first_failed), None)
     return named or min(failed, key=lambda r: (r.ended_at or 0.0, r.rank), default=None)
 
 
-def _failed(first: RankFacts, ranks: Sequence[RankFacts], launch: LaunchFacts) -> Outcome:
-    place = f"rank {first.rank} on node {first.node}"
-    common: dict[str, Any] = {
-        "rank": first.rank,
-        "node": first.node,
-        "exit_code": first.exit_code,
-        "signal": first.signal,
-        "exception": first.exception,
-        "log_tail": first.log_tail,
-    }
+def _is_own_failure(rank: RankFacts) -> bool:
+    is_own = not (rank.stopped_by_us or rank.lost or rank.ended_by_launcher)
+    return rank.state == "exited" and not rank.success and is_own
+
+
+def _has_aborted(rank: RankFacts, launch: LaunchFacts) -> bool:
+    """Whether the rank called MPI_Abort: the launcher ends all ranks then, that one among them."""
+    if rank.success or not rank.ended_by_launcher or rank.rank != launch.first_failed:
+        return False
+    return rank.exception is not None or _ABORT.search(launch.launcher_tail) is not None
+
+
+def _failed(first: RankFacts) -> Outcome:
+    place = _place(first)
     if first.oom:
-        return Outcome(Reason.OUT_OF_MEMORY, f"{place} was killed for want of memory", **common)
+        return _of_rank(Reason.OUT_OF_MEMORY, f"{place} was killed for want of memory", first)
+    if first.ended_by_launcher:
+        words = f"{place} called MPI_Abort" + (f": {first.exception}" if first.exception else "")
+        return _of_rank(Reason.SCRIPT_FAILED, words, first)
     if first.signal:
-        return Outcome(Reason.RANK_SIGNALED, f"{place} was killed by {first.signal}", **common)
+        return _of_rank(Reason.RANK_SIGNALED, f"{place} was killed by {first.signal}", first)
+    if first.exception and first.exception.startswith(_NOT_STARTED):
+        return _of_rank(Reason.LAUNCH_FAILED, f"{place}: {first.exception}", first)
     message = f"{place} exited with code {first.exit_code}"
     if first.exception:
         message += f": {first.exception}"
-    return Outcome(Reason.SCRIPT_FAILED, message, **common)
+    return _of_rank(Reason.SCRIPT_FAILED, message, first)
+
+
+def _lost(rank: RankFacts) -> Outcome:
+    words = f"{_place(rank)} went without a word: the process that watched it was killed, and it with that"
+    return _of_rank(Reason.RANK_SIGNALED, words, rank)
+
+
+def _launcher_ended(launch: LaunchFacts, ranks: Sequence[RankFacts]) -> Outcome:
+    end = _end(launch.exit_code, launch.signal)
+    if not any(r.started_at for r in ranks):
+        return _of_launcher(
+            Reason.LAUNCH_FAILED, f"the launcher ended with {end} before any rank started", launch
+        )
+    if launch.stopped_why == "launcher_lost" or launch.signal or any(r.ended_by_launcher for r in ranks):
+        return _of_launcher(
+            Reason.LAUNCH_FAILED, f"the launcher ended with {end} while its ranks ran", launch
+        )
+    missing = sorted(set(range(launch.ranks_expected)) - {r.rank for r in ranks if r.success})
+    if not missing:
+        return _of_launcher(Reason.LAUNCH_FAILED, f"the ranks were stopped ({launch.stopped_why})", launch)
+    names = ", ".join(str(rank) for rank in missing)
+    return Outcome(
+        Reason.NODE_LOST,
+        f"rank{'s' if len(missing) > 1 else ''} {names} never reported an end, though the launcher ended with {end}",
+        rank=missing[0],
+        node=next((r.node for r in ranks if r.rank == missing[0]), None),
+        log_tail=launch.launcher_tail,
+    )
+
+
+def _of_rank(reason: Reason, message: str, rank: RankFacts) -> Outcome:
+    return Outcome(
+        reason,
+        message,
+        rank=rank.rank,
+        node=rank.node,
+        exit_code=rank.exit_code,
+        signal=rank.signal,
+        exception=rank.exception,
+        log_tail=rank.log_tail,
+    )
+
+
+def _of_launcher(reason: Reason, message: str, launch: LaunchFacts) -> Outcome:
+    return Outcome(
+        reason,
+        message,
+        exit_code=launch.exit_code,
+        signal=launch.signal,
+        log_tail=launch.launcher_tail,
+    )
+
+
+def _place(rank: RankFacts) -> str:
+    return f"rank {rank.rank} on node {rank.node}"
 
 
 def _end(code: int | None, signal: str | None) -> str:

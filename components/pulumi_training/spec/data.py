@@ -10,6 +10,9 @@ from .fields import Model, ignored, key
 REFERENCE = re.compile(r"(?<!\$)\$\{data\.([A-Za-z0-9_.-]+)\}")
 """`${data.<name>}` in an argument: the local path of that input or output. `$${data.x}` is the literal text."""
 
+# In one pass, so that a path that is put in is never read again.
+_ESCAPED_OR_REFERENCE = re.compile(r"\$\$\{data\.|" + REFERENCE.pattern)
+
 IGNORE_FINGERPRINT = "ignored"
 """The fingerprint of an input whose changes must not train again."""
 
@@ -57,9 +60,9 @@ def references(text: str) -> list[str]:
 
 
 def substitute(text: str, paths: dict[str, str]) -> str:
-    """Puts local paths in place of `${data.<name>}`, and `${data.x}` in place of its escaped form.
+    """Puts local paths in place of `${data.<name>}`, and undoes `arguments.escape`.
 
     Raises:
         KeyError: `text` refers to a name that `paths` lacks.
     """
-    return REFERENCE.sub(lambda found: paths[found.group(1)], text).replace("$${data.", "${data.")
+    return _ESCAPED_OR_REFERENCE.sub(lambda found: paths[found[1]] if found[1] else "${data.", text)

@@ -10,21 +10,24 @@ from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_snake
 
 from .errors import Problem, SpecError
+from .fields import is_secret
 from .job import JobSpec
 from .rules import RULES
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_job(inputs: Mapping[str, Any], unknown: Collection[str] = ()) -> tuple[JobSpec, list[Problem]]:
+def read_job(
+    inputs: Mapping[str, Any], unknown: Collection[str] = (), hidden: Collection[str] = ()
+) -> tuple[JobSpec, list[Problem]]:
     """A job and everything wrong with it.
 
     `inputs` are decoded wire values in camelCase; `unknown` names the top-level properties that preview cannot
-    know yet. Refused and unknown properties have their defaults in the job that is returned, and rules that
-    read them are passed over.
+    know yet, `hidden` those whose values must not be shown. Refused and unknown properties have their defaults
+    in the job that is returned, and rules that read them are passed over.
     """
     given = {name: value for name, value in inputs.items() if name not in unknown and value is not None}
-    job, problems, refused = _read_partly(JobSpec, given)
+    job, problems, refused = _read_partly(JobSpec, given, hidden)
     passed_over = {to_snake(name) for name in (*unknown, *refused)}
     for rule, fields in RULES.items():
         if not passed_over.intersection(fields):
@@ -56,17 +59,21 @@ def read(model: type[M], inputs: Mapping[str, Any], path: str = "") -> M:
         raise SpecError(list(_problems(model, error, path))) from error
 
 
-def read_partly(model: type[M], given: Mapping[str, Any]) -> tuple[M, list[Problem]]:
+def read_partly(
+    model: type[M], given: Mapping[str, Any], hidden: Collection[str] = ()
+) -> tuple[M, list[Problem]]:
     """A model of which no field is required, and everything wrong with it; refused fields have their defaults."""
-    found, problems, _ = _read_partly(model, dict(given))
+    found, problems, _ = _read_partly(model, dict(given), hidden)
     return found, problems
 
 
-def _read_partly(model: type[M], given: dict[str, Any]) -> tuple[M, list[Problem], set[str]]:
+def _read_partly(
+    model: type[M], given: dict[str, Any], hidden: Collection[str]
+) -> tuple[M, list[Problem], set[str]]:
     try:
         return model.model_validate(given), [], set()
     except ValidationError as error:
-        problems = list(_problems(model, error, ""))
+        problems = list(_problems(model, error, "", hidden))
         refused = {str(line["loc"][0]) for line in error.errors()}
     rest = {
         name: value for name, value in given.items() if name not in refused and to_snake(name) not in refused
@@ -74,12 +81,22 @@ def _read_partly(model: type[M], given: dict[str, Any]) -> tuple[M, list[Problem
     return model.model_validate(rest), problems, refused
 
 
-def _problems(model: type[BaseModel], error: ValidationError, prefix: str) -> list[Problem]:
+def _problems(
+    model: type[BaseModel], error: ValidationError, prefix: str, hidden: Collection[str] = ()
+) -> list[Problem]:
     found: dict[str, Problem] = {}
     for line in error.errors(include_url=False):
         path = _path(prefix, line["loc"])
-        found.setdefault(path, Problem(path, _words(model, line)))
+        top = str(line["loc"][0]) if line["loc"] else ""
+        is_hidden = top in hidden or _is_secret(model, top)
+        shown = "the secret value" if is_hidden else _shown(line["input"])
+        found.setdefault(path, Problem(path, _words(model, line, shown)))
     return list(found.values())
+
+
+def _is_secret(model: type[BaseModel], name: str) -> bool:
+    field = to_snake(name)
+    return field in model.model_fields and is_secret(model, field)
 
 
 def _path(prefix: str, location: tuple[int | str, ...]) -> str:
@@ -94,9 +111,8 @@ def _path(prefix: str, location: tuple[int | str, ...]) -> str:
     return path
 
 
-def _words(model: type[BaseModel], line: Any) -> str:
-    kind, given, context = line["type"], line["input"], line.get("ctx", {})
-    shown = _shown(given)
+def _words(model: type[BaseModel], line: Any, shown: str) -> str:
+    kind, context = line["type"], line.get("ctx", {})
     if kind == "extra_forbidden":
         names = [field.alias or name for name, field in model.model_fields.items()]
         near = difflib.get_close_matches(str(line["loc"][-1]), names, n=1)
@@ -105,9 +121,7 @@ def _words(model: type[BaseModel], line: Any) -> str:
         return "is missing"
     if kind == "enum":
         return f"{shown} is not one of {context['expected']}"
-    if kind == "int_from_float":
-        return f"{shown} is not a whole number; write {round(given)}"
-    if kind in ("int_parsing", "int_type", "int_parsing_size"):
+    if kind in ("int_from_float", "int_parsing", "int_type", "int_parsing_size"):
         return f"{shown} is not a whole number; write one, as 2"
     if kind in ("float_parsing", "float_type"):
         return f"{shown} is not a number; write one, as 2.5"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from . import expectation
 from .compute import TargetName
 from .data import DataMode, references
+from .environment import EnvironmentSpec
 from .errors import Problem
 from .job import JobSpec
 from .names import name_problem
@@ -140,30 +141,32 @@ def environment_is_one(job: JobSpec) -> Iterator[Problem]:
 
 def environment_holds_together(job: JobSpec) -> Iterator[Problem]:
     """Only one way to say what is installed."""
-    env = job.environment
-    if env is None:
-        return
+    if job.environment is not None:
+        target = job.compute.target.value if job.compute is not None else None
+        yield from environment_problems(job.environment, target, "environment.")
+
+
+def environment_problems(env: EnvironmentSpec, target: str | None, prefix: str = "") -> Iterator[Problem]:
+    """What contradicts itself in an environment, or its target; paths begin with `prefix`."""
     packages = env.pip_packages or env.pip_requirements_file or env.conda_packages
     if env.user_managed and (packages or env.conda_dependencies_file):
         yield Problem(
-            "environment.userManaged",
+            f"{prefix}userManaged",
             "nothing is installed into a user-managed environment; leave out its packages",
         )
     if env.conda_dependencies_file and packages:
-        yield Problem(
-            "environment.condaDependenciesFile", "stands alone; put the other packages into that file"
-        )
+        yield Problem(f"{prefix}condaDependenciesFile", "stands alone; put the other packages into that file")
     if env.interpreter and not env.user_managed:
         yield Problem(
-            "environment.interpreter", "goes with userManaged=True; to choose a version write pythonVersion"
+            f"{prefix}interpreter", "goes with userManaged=True; to choose a version write pythonVersion"
         )
     if env.dockerfile and env.image:
-        yield Problem("environment.image", "a Dockerfile names its own base image; give one of the two")
-    if job.compute is not None and job.compute.target is TargetName.LOCAL:
+        yield Problem(f"{prefix}image", "a Dockerfile names its own base image; give one of the two")
+    if target == TargetName.LOCAL.value:
         for field in ("image", "dockerfile", "buildContext", "imageRegistry"):
             if getattr(env, re.sub(r"[A-Z]", lambda m: "_" + str(m[0]).lower(), field)):
                 yield Problem(
-                    f"environment.{field}",
+                    f"{prefix}{field}",
                     "the local target runs no images; use docker, kubernetes or azureml",
                 )
 
