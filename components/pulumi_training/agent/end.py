@@ -54,7 +54,9 @@ def close(
 
 def first_failed(ranks: dict[int, dict[str, Any]], members: Members, log: str) -> int | None:
     """The rank that failed first and took the others along; None where none failed of its own accord."""
-    failed = members.failed()
+    failed, lost = members.failed(), members.lost()
+    if lost and failed and members.went_before(lost[0], failed[0]):
+        return lost[0].rank
     aborted = _ABORT.search(read_tail(log, 1 << 20))
     if aborted:
         rank = int(aborted.group(1) or aborted.group(2))
@@ -63,7 +65,10 @@ def first_failed(ranks: dict[int, dict[str, Any]], members: Members, log: str) -
             return rank
     if failed:
         return failed[0].rank
-    others = members.lost() or members.terminated()
+    told = [rank for rank, facts in ranks.items() if facts.get("lost") and facts.get("exception")]
+    if told:  # MPICH kills all wrappers at once when a rank aborts; the rank's own log still says why
+        return told[0]
+    others = lost or members.terminated()
     return others[0].rank if others else None
 
 

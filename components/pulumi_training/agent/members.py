@@ -102,6 +102,10 @@ class Members:
         gone = [m for m in self.by_rank.values() if m.lost_at is not None and m.terminated_at is None]
         return sorted(gone, key=lambda member: (round(member.lost_at or 0.0, 1), member.rank))
 
+    def went_before(self, lost: Member, failed: Member) -> bool:
+        """Whether a loss came first: ranks fail because their peer is gone, not the other way round."""
+        return (lost.lost_at or 0.0) <= (failed.exited_at or 0.0)
+
     def terminated(self) -> list[Member]:
         """Ranks that the launcher ended of its own accord, first one first."""
         told = [member for member in self.by_rank.values() if member.terminated_at is not None]

@@ -100,6 +100,8 @@ class RankWrapper:
             self._enforce()
             if self.script is not None and self._leave_at is None and self.script.poll():
                 self._ended()
+            if self._leave_at and self.facts.get("orphaned") and self._have_all_ended():
+                self._leave_at = 0.0
             self._beat()
         if self.script is not None and self.script.status is not None:
             code = 128 + self.script.signal if self.script.signal else self.script.exit_code or 0
@@ -179,10 +181,11 @@ class RankWrapper:
             script.send(SIGKILL)  # whatever of its group outlived a stopped script
         self._connect()
         told = self._tell({"t": "exited", "facts": self.facts})
+        orphaned = self.facts.get("orphaned") and not self._ended_by_launcher
         self._write(is_final=not self._ended_by_launcher)  # no time for the disk: SIGKILL is on its way
         holds = told and not self._ended_by_launcher and (not success or self._kill_at is not None)
         grace = max(0.0, (self._kill_at or 0.0) - time.monotonic())
-        self._leave_at = time.monotonic() + (HOLD_SECONDS + grace if holds else 0.0)
+        self._leave_at = time.monotonic() + (HOLD_SECONDS + grace if holds or orphaned else 0.0)
 
     # -- stopping --------------------------------------------------------------------------------------------
 
@@ -221,6 +224,13 @@ class RankWrapper:
         while time.monotonic() < end and not self.script.poll():
             time.sleep(0.005)
         self._stop(LAUNCHER_GRACE)
+
+    def _have_all_ended(self) -> bool:
+        """Whether all ranks' files say so: without `agent run`, nobody else tells."""
+        from .facts import read_json_or_empty
+
+        files = [self.request.rank_file(rank) for rank in range(self.request.world_size)]
+        return all(read_json_or_empty(file).get("state") == "exited" for file in files)
 
     # -- the line to `agent run` -----------------------------------------------------------------------------
 
@@ -320,6 +330,8 @@ class RankWrapper:
         wait = max(0.0, min(until - now, BEAT_SECONDS))
         if self._kill_at is not None and now >= self._kill_at:
             wait = 0.05  # SIGKILL was sent
+        if self._leave_at is not None and self.facts.get("orphaned"):
+            wait = min(wait, 0.1)  # nobody will tell when the others have ended
         ready = {fd for fd, _ in poll.poll(wait * 1000)}
         if self._wake_read in ready:
             os.read(self._wake_read, 4096)

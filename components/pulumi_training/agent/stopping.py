@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from .watch import Watch
+from .watch import TOGETHER_SECONDS, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,15 +83,18 @@ class Stopping:
             self._end_launcher(now)
 
     def _look_for_reasons(self, now: float) -> None:
-        failed = self._members.failed()
-        if failed:
+        failed, lost = self._members.failed(), self._members.lost()
+        if failed and not (lost and self._members.went_before(lost[0], failed[0])):
             self.stop("rank_failed", grace=SURVIVOR_GRACE, rank=failed[0].rank)
             return
-        lost = self._members.lost()
-        if lost:
-            self.stop(
-                "rank_lost", grace=SURVIVOR_GRACE, rank=lost[0].rank, detail="its wrapper went without a word"
-            )
+        if lost:  # wait a moment: its whole node may be gone, or the launcher may have ended them all
+            if now > (lost[0].lost_at or now) + TOGETHER_SECONDS:
+                self.stop(
+                    "rank_lost",
+                    grace=SURVIVOR_GRACE,
+                    rank=lost[0].rank,
+                    detail="its wrapper went without a word",
+                )
             return
         terminated = self._members.terminated()
         if terminated and now > (terminated[0].terminated_at or now) + LAUNCHER_SECONDS:

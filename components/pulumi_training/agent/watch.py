@@ -54,6 +54,8 @@ class Watch:
             return []
         first = lost[0].lost_at or 0.0
         together = {member.rank for member in lost if (member.lost_at or 0.0) <= first + TOGETHER_SECONDS}
+        if len(together) == self._request.world_size:
+            return []  # the launcher ended them all: MPICH does so for an abort
         per_node = self._request.ranks_per_node
         return [
             node
