@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..identity.copy import copy_tree
+from ..identity import manifests
 from ..identity.tree import Tree
+from ..identity.why import file_changes
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument, RunDocument
 from ..record.record import Record
 from ..record.store import NotFound, Store
 from ..spec.errors import PermanentError
 from ..spec.outcome import Outcome, Reason
-from .folders import link_folders
+from .code import alone, copy, is_copied
 from .last import last
 from .request import Request
+from .stop import cancel
 
 Tell = Callable[[str], None]
 
@@ -41,18 +42,33 @@ def intend(request: Request, read_source: Callable[[], Tree], tell: Tell, *, rer
 
     An attempt that no answer has carried yet (a crash came between) is adopted, live or ended. One that is
     acknowledged has been answered, so another Create wants another attempt; `rerun` wants one in any case.
-    `read_source` gives the tree as Check saw it.
+    A live attempt that another one follows is stopped first. `read_source` gives the tree as Check saw it.
 
     Raises:
         PermanentError: the run's id belongs to another owner, or the source changed since Check.
+        TransientError: the attempt before does not stop.
+        StoreError: the record or the copy of the source cannot be written.
     """
     record = request.record()
     newest = record.newest() if record.exists() else None
     if newest is not None:
         _refuse_other_owner(record, request)
         document = newest.document()
+        if document.is_live and (rerun or document.acknowledged):
+            cancel(record)  # two attempts of a run never live at once
+    # Known to its owner before it can live, so that a later run of the owner always finds and stops it.
+    remember_owner(record.store, request.urn, request.run_id)
+    with alone(record.attempt(1)):
+        return _attempt_for(request, record, read_source, rerun)
+
+
+def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tree], rerun: bool) -> Intent:
+    newest = record.newest() if record.exists() else None
+    if newest is not None:
+        _refuse_other_owner(record, request)
+        document = newest.document()
         if not rerun and not document.acknowledged:
-            if document.is_live and not _is_copied(newest):
+            if document.is_live and document.handle is None and not is_copied(newest):
                 _copy(newest, read_source(), request)
             record.update_run(spec=request.document())
             return Intent(record, newest, is_adopted=True)
@@ -71,11 +87,10 @@ def intend(request: Request, read_source: Callable[[], Tree], tell: Tell, *, rer
         )
     )
     if attempt is None:
-        # Two came at once; the other was first, and this one follows it.
+        # Two came at once from two machines; the other was first, and this one follows it.
         return Intent(record, record.attempt(number), is_adopted=True)
     record.update_run(spec=request.document(), newest_attempt=number)
     attempt.event("intent", f"attempt {number} of {request.run_id}", urn=request.urn, run_key=request.run_key)
-    remember_owner(record.store, request.urn, request.run_id)
     _copy(attempt, tree, request)
     return Intent(record, attempt, is_adopted=False)
 
@@ -122,21 +137,17 @@ def _refuse_other_owner(record: Record, request: Request) -> None:
         )
 
 
-def _is_copied(attempt: Attempt) -> bool:
-    return attempt.store.exists(f"{attempt.prefix}/source.json")
+def _what_changed(tree: Tree, seen_digest: str) -> str:
+    seen = manifests.recall(seen_digest)
+    words = file_changes(seen, tree.manifest())[:5] if seen is not None else []
+    return f"{tree.root} changed after it was checked" + (f": {', '.join(words)}" if words else "")
 
 
 def _copy(attempt: Attempt, tree: Tree, request: Request) -> None:
-    code = attempt.prepare_folder() / "code"
     try:
         if tree.digest != request.source_digest and not request.job.source_digest:
             raise PermanentError(Reason.SOURCE_CHANGED, f"{tree.root} changed after it was checked")
-        shutil.rmtree(code, ignore_errors=True)
-        copy_tree(tree, code)
+        copy(attempt, tree)
     except PermanentError as error:
         attempt.update(outcome=Outcome(error.reason, error.message), acknowledged=True, ended_at=time.time())
         raise
-    link_folders(code)
-    attempt.store.write(
-        f"{attempt.prefix}/source.json", json.dumps(tree.manifest(), indent=0).encode(), durable=False
-    )

@@ -21,7 +21,11 @@ HIDDEN = "[secret]"
 
 @dataclass(frozen=True)
 class Request:
-    """A job with everything that makes a run of it. `base` is the folder that relative paths are resolved against."""
+    """A job with everything that makes a run of it.
+
+    `base` is the folder that relative paths are resolved against; `seen_digest` is the source tree as Check saw
+    it, whatever digest counts for the key; `known_id` is the id of a resource that exists already.
+    """
 
     name: str
     job: JobSpec
@@ -32,10 +36,14 @@ class Request:
     source_digest: str
     base: Path
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    seen_digest: str | None = None
+    known_id: str | None = None
 
     @cached_property
     def run_id(self) -> str:
         """The run's id: the resource's id too."""
+        if self.known_id is not None:
+            return self.known_id
         assert self.job.compute is not None
         return run_id(self.name, self.run_key, self.urn, self.job.compute.workspace)
 

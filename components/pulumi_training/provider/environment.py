@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..environment import cache, checks, local
 from ..environment.digest import Request
+from ..identity.tree import existing_folder
 from ..spec.components import EnvironmentArgs
 from ..spec.environment import EnvironmentSpec
 from ..spec.errors import Problem, SpecError
 from ..spec.reading import read_partly
+from ..spec.rules import environment_problems
 from .handler import (
     ChangeKind,
     CheckAnswer,
@@ -30,7 +32,8 @@ from .handler import (
     UpdateCall,
 )
 from .pool import blocking
-from .wire import UNKNOWN, contains_unknown, keep_secrets, unwrap_secrets
+from .secrets import with_secrets_marked
+from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
 
 
 class EnvironmentHandler(ResourceHandler):
@@ -94,26 +97,30 @@ class EnvironmentHandler(ResourceHandler):
         given = {name: value for name, value in call.inputs.items() if name != "digest"}
         unknown = {name for name, value in given.items() if contains_unknown(value)}
         plain, _ = unwrap_secrets({name: value for name, value in given.items() if name not in unknown})
-        args, problems = read_partly(EnvironmentArgs, plain)
+        hidden = {name for name, value in given.items() if contains_secret(value)}
+        args, problems = read_partly(EnvironmentArgs, plain, hidden)
+        problems += environment_problems(args, args.target or "local")
         if args.target not in (None, "local"):
             problems.append(
                 Problem(
                     "target", f"environments of target {args.target!r} are not in this version; write 'local'"
                 )
             )
-        inputs = dict(given)
+        inputs = with_secrets_marked(given)
         if problems or unknown:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(problems))
         spec, source = _spec(given), self._source(given)
-        if not source.is_dir():
-            return CheckAnswer(inputs, (Problem("sourceDirectory", f"{source} does not exist"),))
-        problems = checks.problems(spec, source)
+        try:
+            existing_folder(source)
+        except SpecError as error:
+            return CheckAnswer({**inputs, "digest": UNKNOWN}, error.problems)
+        problems = _own(checks.problems(spec, source))
         if problems:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(problems))
         try:
             inputs["digest"] = Request(spec, source, needs_mpi=False, needs_mpi4py=False).digest
         except SpecError as error:
-            return CheckAnswer(inputs, error.problems)
+            return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(_own(error.problems)))
         return CheckAnswer(dict(keep_secrets(inputs, call.inputs)))
 
     def _source(self, inputs: Mapping[str, Any]) -> Path:
@@ -125,6 +132,11 @@ def _spec(inputs: Mapping[str, Any]) -> EnvironmentSpec:
     plain, _ = unwrap_secrets(inputs)
     own = {"target", "sourceDirectory", "digest"}
     return EnvironmentSpec.model_validate({name: value for name, value in plain.items() if name not in own})
+
+
+def _own(problems: Iterable[Problem]) -> list[Problem]:
+    """Problems of a job's environment as those of the Environment resource itself."""
+    return [Problem(p.path.removeprefix("environment."), p.message) for p in problems]
 
 
 def _id(digest: str) -> str:

@@ -38,15 +38,16 @@ from .pool import blocking
 from .training_job_check import check
 from .training_job_diff import diff
 from .training_job_read import read
-from .wire import UNKNOWN, contains_unknown
+from .wire import UNKNOWN, contains_unknown, unwrap_secrets
 
 
 class TrainingJobHandler(ResourceHandler):
-    """Keeps in memory only what one operation needs: why each job differs, and which answers were given."""
+    """Keeps in memory only what one operation needs: the trees seen, why each job differs, the answers given."""
 
     def __init__(self) -> None:
         self._config = ProviderConfig()
         self._why: dict[str, list[str]] = {}
+        self._seen: dict[str, str] = {}
         self._answered: dict[str, Attempt] = {}
 
     def configured(self, config: ProviderConfig) -> None:
@@ -61,7 +62,10 @@ class TrainingJobHandler(ResourceHandler):
 
     async def check(self, call: CheckCall) -> CheckAnswer:
         """See `training_job_check`."""
-        return await blocking(check, call, self._base)
+        answer, tree_digest = await blocking(check, call, self._base)
+        if tree_digest is not None:
+            self._seen[call.urn] = tree_digest
+        return answer
 
     async def diff(self, call: DiffCall) -> DiffAnswer:
         """See `training_job_diff`; a Diff has seen the state, so its attempt is acknowledged."""
@@ -74,7 +78,7 @@ class TrainingJobHandler(ResourceHandler):
         """In preview what is known already, else the whole run."""
         if call.preview:
             return await self._preview_create(call)
-        record, attempt, outputs = await running.create(call, self._base)
+        record, attempt, outputs = await running.create(call, self._base, self._seen.get(call.urn))
         self._answered[call.urn] = attempt
         return CreateAnswer(record.run_id, outputs)
 
@@ -82,7 +86,7 @@ class TrainingJobHandler(ResourceHandler):
         """In preview the step that will be taken, else the step."""
         if call.preview:
             return await self._preview_update(call)
-        _, attempt, outputs = await running.update(call, self._base)
+        _, attempt, outputs = await running.update(call, self._base, self._seen.get(call.urn))
         self._answered[call.urn] = attempt
         return UpdateAnswer(outputs)
 
@@ -92,14 +96,15 @@ class TrainingJobHandler(ResourceHandler):
 
     async def delete(self, call: DeleteCall) -> None:
         """Stops what runs and removes what the target holds; the record stays unless purgeOnDelete."""
-        store = call.old_inputs.get("compute", {}).get("store")
+        old_inputs, _ = unwrap_secrets(call.old_inputs)
+        store = (old_inputs.get("compute") or {}).get("store")
         if not isinstance(store, str):
             return
         record = Record(Store.open(store, base=self._base), call.id)
         if not await blocking(record.exists):
             return
         up_to = call.outputs.get("attempt")
-        purge = bool(call.old_inputs.get("purgeOnDelete", False))
+        purge = bool(old_inputs.get("purgeOnDelete", False))
         call.progress.line("stopping what runs")
         await blocking(remove, record, up_to=int(up_to) if isinstance(up_to, int) else None, purge=purge)
 
@@ -151,7 +156,8 @@ class TrainingJobHandler(ResourceHandler):
         return UpdateAnswer(_lasting(call.old_outputs))
 
     def _acknowledge_state(self, call: DiffCall) -> None:
-        store, number = call.old_inputs.get("compute", {}).get("store"), call.old_outputs.get("attempt")
+        old_inputs, _ = unwrap_secrets(call.old_inputs)
+        store, number = (old_inputs.get("compute") or {}).get("store"), call.old_outputs.get("attempt")
         if isinstance(store, str) and isinstance(number, int):
             _acknowledge(Record(Store.open(store, base=self._base), call.id).attempt(number))
 

@@ -21,7 +21,8 @@ from ..spec.partition import key_fields
 from ..spec.reading import read_job
 from ..targets import catalog
 from .handler import CheckAnswer, CheckCall
-from .wire import UNKNOWN, contains_unknown, keep_secrets, unwrap_secrets
+from .secrets import with_secrets_marked
+from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,19 @@ def declared(inputs: Mapping[str, Any], resource_name: str) -> Declared:
     """Reads a job from decoded wire values; what Check added to them is left aside."""
     given = {name: value for name, value in inputs.items() if name != "runKey"}
     unknown = frozenset(name for name, value in given.items() if contains_unknown(value))
+    hidden = {name for name, value in given.items() if contains_secret(value)}
     plain, _ = unwrap_secrets({name: value for name, value in given.items() if name not in unknown})
     plain.setdefault("name", resource_name)
-    job, problems = read_job(plain, unknown)
+    job, problems = read_job(plain, unknown, hidden)
     if "name" not in given:
         problems = [_about_resource_name(p) if p.path == "name" else p for p in problems]
     return Declared(job, problems, unknown, dict(job.secret_environment_variables))
 
 
-def check(call: CheckCall, base: Path) -> CheckAnswer:
+def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
     """The inputs with source digest, run key and data fingerprints, and every problem found.
 
+    Beside it the digest of the tree as it was seen, whatever digest the inputs name; None where none was read.
     Relative paths stay as they are given, so that another checkout does not differ. Anything unknown makes
     source digest and run key unknown.
     """
@@ -67,16 +70,16 @@ def check(call: CheckCall, base: Path) -> CheckAnswer:
             problems += checks.problems(job.environment, source)
     if job.compute is not None and "compute" not in refused:
         _attempted(problems, lambda: catalog.get(job.compute.target.value if job.compute else ""))
-    inputs = dict(call.inputs)
+    inputs = with_secrets_marked(call.inputs)
     if "inputs" not in refused and job.inputs:
         inputs["inputs"] = _fingerprinted(call.inputs["inputs"], job, base, problems)
     if problems or found.unknown or tree is None:
         inputs.setdefault("sourceDigest", UNKNOWN)
         inputs["runKey"] = UNKNOWN
-        return CheckAnswer(inputs, tuple(problems))
+        return CheckAnswer(inputs, tuple(problems)), None
     inputs["sourceDigest"] = job.source_digest or tree.digest
     inputs["runKey"] = key_of(inputs, call.name)
-    return CheckAnswer(inputs)
+    return CheckAnswer(inputs), tree.digest
 
 
 def key_of(inputs: Mapping[str, Any], resource_name: str) -> str:

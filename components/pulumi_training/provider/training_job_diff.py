@@ -14,6 +14,7 @@ from .wire import UNKNOWN, contains_unknown, unwrap_secrets
 
 _REPLACING = names_of(Identity.KEY) | {"runKey", "name"}
 _IN_PLACE = names_of(Identity.INPLACE)
+_PRICE = "compute.pricePerNodeHour"
 _IDENTITY_OF_COMPUTE = ("target", "workspace")
 _HIDDEN = frozenset({"secretEnvironmentVariables", "environment.imageRegistry.password"})
 
@@ -23,7 +24,7 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
 
     Where the new run key is unknown the job may be replaced, and the diff says so.
     """
-    old, new = _comparable(call.old_inputs), _comparable(call.inputs)
+    old, new = _comparable(call.old_inputs, call.name), _comparable(call.inputs, call.name)
     changes = [change for change in _explained(old, new) if _counts(change)]
     answered = [_property_change(change) for change in changes]
     if new.get("runKey") is not UNKNOWN and old.get("runKey") == new.get("runKey"):
@@ -52,7 +53,7 @@ def _explained(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
 def _counts(change: Change) -> bool:
     """Whether a change is one at all: where a run runs from is none."""
     top = _top(change.path)
-    return top in _REPLACING or top in _IN_PLACE or _moves(change.path)
+    return top in _REPLACING or top in _IN_PLACE or change.path == _PRICE or _moves(change.path)
 
 
 def _property_change(change: Change) -> PropertyChange:
@@ -69,6 +70,6 @@ def _top(path: str) -> str:
     return path.partition(".")[0].partition("[")[0]
 
 
-def _comparable(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _comparable(inputs: Mapping[str, Any], resource_name: str) -> dict[str, Any]:
     plain, _ = unwrap_secrets(inputs)
-    return dict(plain)
+    return {"name": resource_name, **plain}

@@ -13,7 +13,7 @@ from ..spec.errors import Problem, SpecError
 from ..spec.job import JobSpec
 from .handler import InitFailed, ProviderConfig, ReadAnswer, ReadCall
 from .training_job_outputs import outputs, reasons
-from .wire import keep_secrets
+from .wire import keep_secrets, unwrap_secrets
 
 
 def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | None:
@@ -41,6 +41,9 @@ def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | Non
         job = JobSpec.model_validate(dict(run.spec))
         inputs = job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         inputs |= {"sourceDigest": run.source_digest, "runKey": run.run_key}
+        if inputs.get("name") == call.name:
+            del inputs["name"]  # a program that leaves it to the resource's name must not differ
+        inputs.pop("secretEnvironmentVariables", None)  # the record has their names only
     inputs = dict(keep_secrets(inputs, call.inputs))
     if (
         document.outcome is not None
@@ -56,7 +59,8 @@ def _place(call: ReadCall, config: ProviderConfig) -> tuple[str, str]:
     if "#" in call.id:
         url, _, run_id = call.id.rpartition("#")
         return url, run_id
-    store: Any = (call.inputs.get("compute") or {}).get("store") or config.store
+    inputs, _ = unwrap_secrets(call.inputs)
+    store: Any = (inputs.get("compute") or {}).get("store") or config.store
     if not isinstance(store, str):
         raise SpecError(
             Problem(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..driver.follow import Detached, Follower
-from ..driver.intend import Intent, intend, runs_of_owner
+from ..driver.intend import Intent, intend, remember_owner, runs_of_owner
 from ..driver.last import last
 from ..driver.next_up import Step, decide
 from ..driver.passage import attempt_run
@@ -29,34 +29,40 @@ from .handler import CreateCall, InitFailed, Operation, UpdateCall
 from .pool import blocking
 from .training_job_check import declared, source_tree
 from .training_job_outputs import outputs, reasons
+from .wire import unwrap_secrets
 
 Answer = tuple[Record, Attempt, dict[str, Any]]
 
 
-def request_of(call: CreateCall | UpdateCall, base: Path) -> Request:
-    """The request that checked inputs make."""
+def request_of(call: CreateCall | UpdateCall, base: Path, seen: str | None = None) -> Request:
+    """The request that checked inputs make; `seen` is the digest of the tree that Check saw."""
     found = declared(call.inputs, call.name)
+    plain, _ = unwrap_secrets(call.inputs)
     return Request(
         name=found.job.name or call.name,
         job=found.job,
         urn=call.urn,
         stack=call.stack,
         project=call.project,
-        run_key=str(call.inputs["runKey"]),
-        source_digest=str(call.inputs["sourceDigest"]),
+        run_key=str(plain["runKey"]),
+        source_digest=str(plain["sourceDigest"]),
         base=base,
         secrets=found.secrets,
+        seen_digest=seen,
+        known_id=call.id if isinstance(call, UpdateCall) else None,
     )
 
 
-async def create(call: CreateCall, base: Path) -> Answer:
+async def create(call: CreateCall, base: Path, seen: str | None) -> Answer:
     """Starts the run of checked inputs, or adopts the one that is there, and waits for its end.
+
+    `seen` is the digest of the source tree that Check saw.
 
     Raises:
         InitFailed: the run exists and did not reach its goal, or the wait for it was given up.
         TrainingError: nothing was started.
     """
-    request = request_of(call, base)
+    request = request_of(call, base, seen)
     intent = await blocking(_intend, request, call, False)
     if intent.is_adopted:
         document = await blocking(intent.attempt.document)
@@ -66,13 +72,13 @@ async def create(call: CreateCall, base: Path) -> Answer:
     return await _carry(call, request, intent)
 
 
-async def update(call: UpdateCall, base: Path) -> Answer:
+async def update(call: UpdateCall, base: Path, seen: str | None) -> Answer:
     """Changes what may change in place, then takes the way on that the outcome table names.
 
     Raises:
         InitFailed: as for `create`.
     """
-    request = request_of(call, base)
+    request = request_of(call, base, seen)
     record = request.record()
     found = await blocking(last, record)
     if found is not None and found.is_pruned and found.document.outcome and found.document.outcome.is_success:
@@ -177,6 +183,9 @@ def _amend(record: Record, attempt: Attempt, request: Request) -> AttemptDocumen
     attempt.update(acknowledged=True)
     run = record.run_document()
     document = attempt.document()
+    if run.owner != request.owner:
+        record.update_run(owner=request.owner)  # the resource was renamed; its id stays
+        remember_owner(record.store, request.urn, record.run_id)
     if run.spec == request.document():
         return document
     record.update_run(spec=request.document())

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from ..version import __version__
-from .property import OutputProperty, given, output_names
+from .property import OutputProperty, given, output_names, with_secret_password
 
 
 class Environment(pulumi.CustomResource):
@@ -37,6 +37,13 @@ class Environment(pulumi.CustomResource):
         find_links: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         user_managed: pulumi.Input[bool] | None = None,
         interpreter: pulumi.Input[str] | None = None,
+        image: pulumi.Input[str] | None = None,
+        image_registry: pulumi.Input[Mapping[str, Any]] | None = None,
+        dockerfile: pulumi.Input[str] | None = None,
+        build_context: pulumi.Input[str] | None = None,
+        build_arguments: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        platform: pulumi.Input[str] | None = None,
+        ca_bundle: pulumi.Input[str] | None = None,
         refresh: pulumi.Input[str] | None = None,
         target: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -52,6 +59,7 @@ class Environment(pulumi.CustomResource):
         values = {
             n: v for n, v in locals().items() if n not in ("self", "__class__", "resource_name", "opts")
         }
+        values["image_registry"] = with_secret_password(image_registry)
         props = given(values)
         for output in output_names(type(self)):
             props.setdefault(output, None)

@@ -46,6 +46,13 @@ def wire_name(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
+def with_secret_password(registry: Any) -> Any:
+    """Registry credentials with the password marked secret."""
+    if not isinstance(registry, Mapping) or registry.get("password") is None:
+        return registry
+    return {**registry, "password": pulumi.Output.secret(registry["password"])}
+
+
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that were given, by wire name."""
     return {wire_name(name): value for name, value in values.items() if value is not None}

@@ -13,7 +13,7 @@ from ..spec.errors import Problem, SpecError
 from ..version import __version__
 from .data_reference import DataReference
 from .environment import Environment
-from .property import OutputProperty, given, output_names
+from .property import OutputProperty, given, output_names, with_secret_password
 from .quiet import keep_interrupts_quiet
 
 _SHORTCUTS = (
@@ -146,7 +146,10 @@ class TrainingJob(pulumi.CustomResource):
         """
         values = {name_: value for name_, value in locals().items() if name_ not in _NOT_PASSED}
         shortcuts = {name_: values.pop(name_) for name_ in _SHORTCUTS}
-        shortcuts |= {"image": custom_docker_image, "image_registry": image_registry_details}
+        shortcuts |= {
+            "image": custom_docker_image,
+            "image_registry": with_secret_password(image_registry_details),
+        }
         data = _Data()
         data.add(inputs, "inputs")
         data.add(outputs, "outputs")

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_snake
 
 from .errors import Problem, SpecError
-from .fields import is_secret
 from .job import JobSpec
 from .rules import RULES
 
 M = TypeVar("M", bound=BaseModel)
+SECRETS = frozenset({"secretEnvironmentVariables", "password"})
+"""The wire names of the fields that are secret, in whatever model they are."""
 
 
 def read_job(
@@ -87,16 +88,12 @@ def _problems(
     found: dict[str, Problem] = {}
     for line in error.errors(include_url=False):
         path = _path(prefix, line["loc"])
-        top = str(line["loc"][0]) if line["loc"] else ""
-        is_hidden = top in hidden or _is_secret(model, top)
+        is_hidden = (
+            not line["loc"] or line["loc"][0] in hidden or any(step in SECRETS for step in line["loc"])
+        )
         shown = "the secret value" if is_hidden else _shown(line["input"])
         found.setdefault(path, Problem(path, _words(model, line, shown)))
     return list(found.values())
-
-
-def _is_secret(model: type[BaseModel], name: str) -> bool:
-    field = to_snake(name)
-    return field in model.model_fields and is_secret(model, field)
 
 
 def _path(prefix: str, location: tuple[int | str, ...]) -> str:
