@@ -1,0 +1,137 @@
+"""Runs that live, or left something behind, and that no stack of the current backend knows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..record.record import Record, runs
+from ..record.store import Store
+from ..spec.errors import TrainingError
+from ..targets import catalog
+from ..targets.base import Handle
+from .places import places
+
+_TYPE = "training:index:TrainingJob"
+_URN = "urn:pulumi:"
+_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A live attempt, or the rest of one, that no stack answers for. `record` is None where it is gone too."""
+
+    run_id: str
+    attempt: int
+    what: str
+    owner: str
+    handle: Handle
+    record: Record | None
+
+
+def known_runs() -> set[str]:
+    """The ids of all runs in the stacks of the backend that the pulumi command line is logged in to.
+
+    Raises:
+        TrainingError: pulumi is not there, or refuses: without it nobody can tell what an orphan is.
+    """
+    known: set[str] = set()
+    for stack in _pulumi("stack", "ls", "--all", "--json"):
+        state = _pulumi("stack", "export", "--stack", stack["name"]).get("deployment") or {}
+        pending = [operation["resource"] for operation in state.get("pending_operations") or []]
+        for resource in [*(state.get("resources") or []), *pending]:
+            if resource.get("type") == _TYPE:
+                known |= {str(resource.get("id") or ""), resource.get("urn", "")}
+    return known - {""}
+
+
+def orphans(known: Iterable[str], store: str | None = None) -> list[Orphan]:
+    """Every attempt that lives or left something, and whose run and resource are not among `known`.
+
+    Runs that no resource owns (repetitions, submissions of a notebook) are nobody's orphans.
+    """
+    wanted, found = set(known), {}
+    for place in places(store).found:
+        opened = place.store
+        for summary in runs(opened):
+            run, attempt = summary.run, summary.attempt
+            owner = run.owner.get("urn", "")
+            if (
+                attempt is None
+                or not attempt.is_live
+                or not owner.startswith(_URN)
+                or {run.run_id, owner} & wanted
+            ):
+                continue
+            record = Record(opened, run.run_id)
+            handle = Handle(
+                attempt.target, run.run_id, attempt.attempt, str(record.attempt(attempt.attempt).folder)
+            )
+            found[run.run_id, attempt.attempt] = Orphan(
+                run.run_id, attempt.attempt, attempt.status.value, owner, handle, record
+            )
+    for handle in _leftovers():
+        kept = _record_of(handle)
+        owner = kept.run_document().owner.get("urn", "") if kept else ""
+        if handle.run_id in wanted or owner in wanted or (kept is not None and not owner.startswith(_URN)):
+            continue
+        found.setdefault(
+            (handle.run_id, handle.attempt),
+            Orphan(handle.run_id, handle.attempt, "processes", owner, handle, kept),
+        )
+    return [found[key] for key in sorted(found)]
+
+
+def remove(orphan: Orphan) -> None:
+    """Stops it and takes away what its target holds; the record, where there is one, stays.
+
+    Raises:
+        TrainingError: something of it survives.
+    """
+    if orphan.record is not None:
+        from ..driver.stop import remove as remove_run
+
+        remove_run(orphan.record)
+        return
+    catalog.get(orphan.handle.target).remove(orphan.handle)
+
+
+def _leftovers() -> list[Handle]:
+    """Processes of runs on this machine, whatever workspace they belong to."""
+    from ..targets.local import processes
+
+    return [
+        Handle("local", run_id, attempt, processes.folder_of(run_id, attempt) or "")
+        for run_id, attempt in processes.find_all()
+    ]
+
+
+def _record_of(handle: Handle) -> Record | None:
+    """The record of a leftover, found by its folder: `<store>/runs/<run id>/attempts/<n>`."""
+    store, mark, _ = handle.folder.rpartition(f"/runs/{handle.run_id}/attempts/")
+    if not mark:
+        return None
+    record = Record(Store.open(store), handle.run_id)
+    return record if record.exists() else None
+
+
+def _pulumi(*arguments: str) -> Any:
+    binary = shutil.which("pulumi")
+    if binary is None:
+        raise TrainingError(
+            "pulumi is not on PATH, and only its stacks can tell what an orphan is; "
+            'in a checkout, run: eval "$(tools/pulumi env)"'
+        )
+    try:
+        done = subprocess.run(
+            [binary, *arguments, "--non-interactive"], capture_output=True, text=True, timeout=_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TrainingError(f"`pulumi {' '.join(arguments)}` did not answer within {_SECONDS} s") from error
+    if done.returncode != 0:
+        raise TrainingError(f"`pulumi {' '.join(arguments)}` failed: {done.stderr.strip()}")
+    return json.loads(done.stdout)
