@@ -36,12 +36,17 @@ def write_json(path: str, document: dict[str, Any], *, is_final: bool = False) -
     temporary = f"{path}.{os.getpid()}.tmp"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        os.write(fd, dumps(document).encode("ascii"))
+        rest = dumps(document).encode("ascii")
+        while rest:  # a disk that fills up takes a part first, and refuses only then
+            rest = rest[os.write(fd, rest) :]
         if is_final:
             os.fsync(fd)
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
     finally:
         os.close(fd)
-    os.replace(temporary, path)
 
 
 def read_tail(path: str, limit: int) -> bytes:

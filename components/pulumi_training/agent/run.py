@@ -16,7 +16,7 @@ import time
 from . import channel
 from .facts import read_json_or_empty, write_json
 from .launcher import Launcher
-from .request import Request, read_request
+from .request import Limits, Request, read_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,9 +56,11 @@ class Launch:
         self.members: Members
         self.stopping: Stopping
         self._next_look = 0.0
+        self._request_seen = _mark_of(request_path)
 
     def run(self) -> int:
         """Starts, waits, and leaves the facts of the end."""
+        keep_descriptors_to_oneself()
         _signal.signal(_signal.SIGTERM, self._on_sigterm)
         _signal.signal(_signal.SIGINT, self._on_sigterm)
         _signal.signal(_signal.SIGHUP, _signal.SIG_IGN)
@@ -136,11 +138,22 @@ class Launch:
         if now < self._next_look:
             return
         self._next_look = now + TICK_SECONDS
+        self._see_new_limits()
         order = f"{self.request.folder}/launch/stop.json"
         if os.path.exists(order):
             document = read_json_or_empty(order)
             grace = document.get("grace_seconds", self.request.limits.grace)
             self.stopping.stop(str(document.get("why", "cancel")), grace=float(grace))
+
+    def _see_new_limits(self) -> None:
+        """The limits are the one part of the request that may change while the launch lives."""
+        mark = _mark_of(self._request_path)
+        if mark == self._request_seen:
+            return
+        self._request_seen = mark
+        document = read_json_or_empty(self._request_path)
+        if document:
+            self.request.limits = Limits(document.get("limits") or {})
 
     def _hear_last_words(self) -> None:
         """The launcher has ended: its ranks are leaving, or were left behind by a killed launcher."""
@@ -164,3 +177,23 @@ class Launch:
 
     def _on_sigterm(self, *_: Any) -> None:
         self._sigterms += 1
+
+
+def keep_descriptors_to_oneself() -> None:
+    """What this process was given (the locks that say that it lives) must not live on in what it starts."""
+    folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+    for name in os.listdir(folder):
+        try:
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
+        except (OSError, ValueError):
+            continue  # the descriptor of this very listing
+
+
+def _mark_of(path: str) -> tuple[int, int]:
+    """Changes when the file is replaced."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return (found.st_ino, found.st_mtime_ns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +11,8 @@ from ..record.documents import AttemptDocument
 from ..record.holder import this_process
 from ..record.lock import DriverLock
 from ..record.record import Record
-from ..record.sources import fetch
 from ..spec.outcome import Outcome
 from ..targets import catalog
-from .folders import link_folders
 from .passage import Passage
 from .policy import Policy
 
@@ -23,8 +20,9 @@ from .policy import Policy
 def drive(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> Outcome | None:
     """Takes an attempt, and the retries that follow it, to the end; returns the last outcome.
 
-    Returns None where another process drives the run. Continues whatever a process before it began: every
-    step is found in the record, or at the target, before it is taken.
+    Returns None where another process drives the run, and where an attempt is to be started that needs
+    secrets which this process was not given. Continues whatever a process before it began: every step is
+    found in the record, or at the target, before it is taken.
     """
     lock = DriverLock(record)
     if not lock.acquire():
@@ -34,20 +32,31 @@ def drive(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
             run = record.run_document()
             policy = Policy.of(run.spec)
             attempt = record.attempt(number)
-            me = this_process()
-            attempt.update(
-                supervisor={"pid": me.pid, "host": me.host, "boot_id": me.boot_id, "started_at": time.time()}
-            )
+            if _lacks_secrets(run.spec, attempt.document(), secrets):
+                attempt.event("waiting", "the secrets of this run are known to the next `pulumi up` only")
+                return None
             target = catalog.get(run.spec["compute"]["target"])
+            if attempt.document().is_live:
+                me = this_process()
+                attempt.update(
+                    supervisor={
+                        "pid": me.pid,
+                        "host": me.host,
+                        "boot_id": me.boot_id,
+                        "started_at": time.time(),
+                    }
+                )
             outcome = Passage(record, attempt, target, policy, base, secrets).take()
             document = attempt.document()
             if not document.notes.get("will_retry"):
                 return outcome
-            following = _next_attempt(record, document)
+            if document.cancel_requested:
+                attempt.update(notes={**document.notes, "will_retry": False})
+                return outcome
+            attempt = _next_attempt(record, document)
             tries = number - int(document.notes["series_start"]) + 1
-            _wait_until(time.time() + policy.backoff_after(tries), following)
-            _unpack_code(following)
-            number = following.number
+            _wait(policy.backoff_after(tries), attempt)
+            number = attempt.number
 
 
 def _next_attempt(record: Record, ended: AttemptDocument) -> Attempt:
@@ -65,22 +74,16 @@ def _next_attempt(record: Record, ended: AttemptDocument) -> Attempt:
     return attempt or record.attempt(number)
 
 
-def _unpack_code(attempt: Attempt) -> None:
-    """Gives a retry the source of its run from the archive: the tree on disk may have changed since."""
-    code = attempt.prepare_folder() / "code"
-    if code.exists():
-        return
-    temporary = attempt.folder / "code.part"
-    shutil.rmtree(temporary, ignore_errors=True)
-    fetch(attempt.store, attempt.document().notes["tree_digest"], temporary)
-    link_folders(temporary)
-    temporary.rename(code)
-    before = attempt.store.read(
-        f"runs/{attempt.run_id}/attempts/{attempt.document().notes['retry_of']}/source.json"
-    )
-    attempt.store.write(f"{attempt.prefix}/source.json", before)
+def _lacks_secrets(job: Mapping[str, object], document: AttemptDocument, secrets: Mapping[str, str]) -> bool:
+    """Whether the script would start without its secrets; what runs, ended or is to be stopped needs none."""
+    if document.handle is not None or document.cancel_requested or not document.is_live:
+        return False
+    names = job.get("secretEnvironmentVariables") or {}
+    assert isinstance(names, Mapping)
+    return not set(names) <= set(secrets)
 
 
-def _wait_until(when: float, attempt: Attempt) -> None:
-    while time.time() < when and not attempt.document().cancel_requested:
-        time.sleep(min(0.5, max(0.01, when - time.time())))
+def _wait(seconds: float, attempt: Attempt) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not attempt.document().cancel_requested:
+        time.sleep(min(0.5, left))

@@ -13,7 +13,7 @@ from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.lock import DriverLock
 from ..record.record import Record
-from ..spec.errors import PermanentError, TransientError
+from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
 from .start import start
 from .supervisor import is_starting, log_tail
@@ -54,7 +54,7 @@ class Follower:
         Raises:
             Detached: the wait was given up.
             TimeoutError: the deadline passed; the run goes on.
-            PermanentError: drivers of this run die as soon as they are started.
+            TrainingError: drivers of this run die as soon as they are started; the run may go on.
         """
         attempt = self.record.attempt(number)
         stamp, document = "", None
@@ -80,13 +80,21 @@ class Follower:
                 if await self._is_abandoned(attempt):
                     restarts += 1
                     if restarts > _RESTARTS:
-                        raise PermanentError(
-                            Reason.SUPERVISOR_LOST,
-                            f"the process that owns run {self.record.run_id} dies as soon as it is started",
-                            log_tail=log_tail(self.record, attempt.number),
-                        )
+                        raise await self.blocking(self._hopeless, attempt)
                     await self.blocking(start, self.record, attempt.number, self.base, self.secrets)
             await asyncio.sleep(_LOOK_SECONDS if attempt.store.is_local else _LOOK_REMOTE_SECONDS)
+
+    def _hopeless(self, attempt: Attempt) -> TrainingError:
+        """Why no driver stays alive; a store that cannot be written says it best."""
+        try:
+            attempt.event("abandoned", "the processes that own this run die as soon as they are started")
+        except TrainingError as error:
+            return error
+        return PermanentError(
+            Reason.SUPERVISOR_LOST,
+            f"the process that owns run {self.record.run_id} dies as soon as it is started",
+            log_tail=log_tail(self.record, attempt.number),
+        )
 
     async def _stamp(self, attempt: Attempt) -> str:
         """Changes when the document may have; costs one `stat` for a folder store."""

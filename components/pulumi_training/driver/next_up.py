@@ -21,7 +21,7 @@ class Step(str, Enum):
 
 def decide(document: AttemptDocument, policy: Policy) -> Step:
     """The way on from where the newest attempt stands."""
-    if document.is_live:
+    if document.is_live or document.notes.get("will_retry"):
         return Step.ATTACH
     rule = document.outcome.reason.rule.on_next_up if document.outcome else OnNextUp.RERUN
     if rule is OnNextUp.NOTHING:

@@ -16,6 +16,7 @@ from ..spec.attribution import attribute
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
 from ..targets.base import Handle, Observation, Plan, Prepared, Queues, RunSpec, Target
+from .code import bring
 from .lineage import git_state
 from .policy import Policy
 from .resume import resume_folder
@@ -28,6 +29,8 @@ _QUEUE_SECONDS = 0.1
 _SHOW_SECONDS = 0.5
 _SYNC_SECONDS = 10.0
 _UNANSWERED_SECONDS = 600.0
+_CANCELER_SECONDS = 1.5
+"""How long whoever asked for a stop has to carry it out, before the driver does."""
 
 
 class CancelRequested(Exception):
@@ -51,63 +54,97 @@ class Passage:
         self._target = target
         self._policy = policy
         self._run = attempt_run(record, attempt, base, secrets)
+        self._submitted: Handle | None = None
+        self._asked_to_stop: float | None = None
 
     def take(self) -> Outcome:
-        """The outcome, after it is in the record."""
+        """The outcome, after it is in the record.
+
+        Raises:
+            TrainingError: what was submitted cannot be seen stopped, or the end cannot be written; the attempt
+                stays live for whoever drives it next.
+        """
         document = self._attempt.document()
         if document.status.is_terminal and document.outcome:
             return document.outcome
         outcome = self._guarded(self._run_to_end)
+        if isinstance(self._target, Queues):
+            self._target.leave(self._run)
         return settle(self._record, self._attempt, self._target, self._run, self._policy, outcome)
 
     def _guarded(self, step: Callable[[], Outcome]) -> Outcome:
-        """Turns whatever goes wrong into an outcome: nothing is left without an end."""
+        """Turns whatever goes wrong into an outcome, after what was submitted is seen stopped."""
         try:
             return step()
         except CancelRequested:
-            return Outcome(Reason.CANCELED, "canceled before it started")
+            outcome = Outcome(Reason.CANCELED, "canceled before it started")
         except PermanentError as error:
-            return Outcome(error.reason, error.message, log_tail=error.log_tail)
+            outcome = Outcome(error.reason, error.message, log_tail=error.log_tail)
         except TransientError as error:
-            return Outcome(Reason.TARGET_UNAVAILABLE, error.message)
+            outcome = Outcome(Reason.TARGET_UNAVAILABLE, error.message)
         except TrainingError as error:
-            return Outcome(Reason.LAUNCH_FAILED, error.message)
+            outcome = Outcome(Reason.LAUNCH_FAILED, error.message)
         except OSError as error:
-            return Outcome(Reason.LAUNCH_FAILED, f"the system refused: {error}")
+            outcome = Outcome(Reason.LAUNCH_FAILED, f"the system refused: {error}")
         except Exception as error:
             log.exception("attempt %s of %s", self._attempt.number, self._run.run_id)
-            return Outcome(
+            outcome = Outcome(
                 Reason.LAUNCH_FAILED,
                 f"a mistake of pulumi-training's own, {type(error).__name__}: {error}; the traceback is in "
                 f"{self._run.folder / 'launch' / 'supervisor.log'}",
             )
-        finally:
-            if isinstance(self._target, Queues):
-                self._target.leave(self._run)
+        if self._submitted is not None:
+            self._target.cancel(self._submitted, self._policy.grace)
+        return outcome
 
     def _run_to_end(self) -> Outcome:
         document = self._attempt.document()
-        handle = Handle(**document.handle) if document.handle else self._start(document)
+        handle = Handle(**document.handle) if document.handle else self._left_behind(document)
+        self._submitted = handle
+        if handle is None:
+            handle = self._start(document)
         return self._watch(handle)
 
+    def _left_behind(self, document: AttemptDocument) -> Handle | None:
+        """What a process before this one submitted and had no time to write down.
+
+        Asked before the queue is entered: such an attempt runs, or ran, already. A target that does not queue
+        finds it at submission.
+        """
+        if not isinstance(self._target, Queues):
+            return None
+        handle = Handle(self._target.name, self._run.run_id, self._attempt.number, str(self._run.folder))
+        if self._target.watch(self._run.compute).observe(handle).status is Status.NOT_STARTED:
+            return None
+        self._note_submission(handle, (document.plan or {}).get("summary", ""))
+        return handle
+
     def _start(self, document: AttemptDocument) -> Handle:
+        self._raise_if_canceled()
+        bring(self._attempt)
         if document.plan and Plan.from_json(document.plan).is_complete:
             plan = Plan.from_json(document.plan)
         else:
             plan = self._prepare()
         self._queue(plan)
         self._keep_source()
-        handle = self._target.submit(plan, self._run)
+        self._submitted = Handle(
+            self._target.name, self._run.run_id, self._attempt.number, str(self._run.folder)
+        )
+        self._submitted = handle = self._target.submit(plan, self._run)
+        self._note_submission(handle, plan.summary)
+        self._note_lineage()
+        return handle
+
+    def _note_submission(self, handle: Handle, summary: str) -> None:
         self._attempt.update(
             status=Status.RUNNING,
             handle=handle.to_json(),
-            started_at=time.time(),
+            started_at=self._attempt.document().started_at or time.time(),
             queue_position=None,
-            progress=f"running {plan.summary}".rstrip(),
+            progress=f"running {summary}".rstrip(),
         )
         self._attempt.event("submitted", f"attempt {self._attempt.number} was submitted")
-        self._note_lineage()
-        return handle
 
     def _prepare(self) -> Plan:
         self._attempt.update(status=Status.PREPARING, progress="preparing")
@@ -125,7 +162,10 @@ class Passage:
     def _queue(self, plan: Plan) -> None:
         if not isinstance(self._target, Queues):
             return
-        began, shown = time.monotonic(), -1
+        before = self._attempt.document().queued_at
+        # A driver before this one may have waited already; a clock that was set back counts for nothing.
+        began = time.monotonic() - (max(0.0, time.time() - before) if before else 0.0)
+        shown = -1
         while (place := self._target.enter(plan, self._run)) is not None:
             if place != shown:
                 shown = place
@@ -159,8 +199,7 @@ class Passage:
     def _watch(self, handle: Handle) -> Outcome:
         watch = self._target.watch(self._run.compute)
         row = Row(self._attempt, self._policy.metrics_rank, prefers_lines=self._policy.shows_lines)
-        shown = synced = time.monotonic()
-        answered = time.monotonic()
+        shown = synced = answered = time.monotonic()
         is_running = False
         try:
             while True:
@@ -172,19 +211,41 @@ class Passage:
                     seen = Observation(Status.NOT_RESPONDING)
                     self._not_responding(now - answered)
                 if seen.status.is_terminal or seen.status is Status.NOT_STARTED:
-                    return attribute(seen.launch, seen.ranks)
+                    return self._ended(seen)
                 if not is_running and seen.status is Status.RUNNING:
                     is_running = True
-                    self._attempt.event("running", f"{len(seen.ranks)} ranks")
+                    self._quietly(self._attempt.event, "running", f"{len(seen.ranks)} ranks")
                 if now - shown >= _SHOW_SECONDS:
                     shown = now
-                    self._show(row, seen)
+                    self._quietly(self._show, row, seen)
+                    self._obey(handle, now)
                 if now - synced >= _SYNC_SECONDS and not self._attempt.store.is_local:
                     synced = now
                     self._sync()
                 time.sleep(WATCH_SECONDS)
         finally:
             watch.close()
+
+    def _ended(self, seen: Observation) -> Outcome:
+        if seen.launch is None and self._attempt.document().cancel_requested:
+            return Outcome(Reason.CANCELED, "canceled on request; it had to be killed")
+        return attribute(seen.launch, seen.ranks)
+
+    def _quietly(self, step: Callable[..., object], *arguments: object) -> None:
+        """Does what is only for show: a full disk or a store that does not answer must not end a live run."""
+        try:
+            step(*arguments)
+        except TrainingError as error:
+            log.warning("attempt %s of %s: %s", self._attempt.number, self._run.run_id, error.message)
+
+    def _obey(self, handle: Handle, now: float) -> None:
+        """Stops an attempt whose canceler went away after asking and before it could see to it."""
+        if not self._attempt.document().cancel_requested:
+            return
+        if self._asked_to_stop is None:
+            self._asked_to_stop = now
+        elif now - self._asked_to_stop > _CANCELER_SECONDS:
+            self._target.cancel(handle, self._policy.grace)
 
     def _show(self, row: Row, seen: Observation) -> None:
         changes = row.changes()
@@ -203,11 +264,14 @@ class Passage:
 
     def _not_responding(self, seconds: float) -> None:
         if self._attempt.document().status is not Status.NOT_RESPONDING:
-            self._attempt.update(status=Status.NOT_RESPONDING)
+            self._quietly(self._not_answering)
         if seconds > _UNANSWERED_SECONDS:
             raise PermanentError(
                 Reason.TARGET_UNAVAILABLE, f"the target has not answered for {seconds:.0f} s"
             )
+
+    def _not_answering(self) -> None:
+        self._attempt.update(status=Status.NOT_RESPONDING)
 
     def _tell(self, line: str) -> None:
         self._attempt.update(progress=line)

@@ -115,8 +115,10 @@ def _conclude(record: Record, attempt: Attempt, run: RunSpec, policy: Policy, ou
         "metrics": finite(read_metrics(attempt, policy.metrics_rank).last_values()),
         "notes": {**document.notes, "will_retry": will_retry},
     }
-    if document.started_at is not None and (amount := policy.cost(now - document.started_at)) is not None:
-        changes["cost"] = {"amount": amount, "seconds": now - document.started_at, "nodes": policy.nodes}
+    # A clock that was set back in between must not make a run cost less than nothing.
+    seconds = max(0.0, now - document.started_at) if document.started_at is not None else None
+    if seconds is not None and (amount := policy.cost(seconds)) is not None:
+        changes["cost"] = {"amount": amount, "seconds": seconds, "nodes": policy.nodes}
     attempt.event("ended", outcome.message, reason=outcome.reason.value, will_retry=will_retry)
     attempt.update(**changes)
     if outcome.reason is not Reason.COLLECT_FAILED:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ..record.lock import DriverLock
 from ..record.record import Record
+from ..spec.errors import TrainingError
 from ..spec.outcome import Status
 from ..targets import catalog
 from ..targets.base import RunSpec
@@ -30,7 +32,9 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
     run = record.run_document()
     target = catalog.get(run.spec["compute"]["target"])
     if document.status is Status.NOT_STARTED and document.plan is None and "retry_of" not in document.notes:
-        _plan_at_once(record, number, base, secrets)
+        # What is wrong here goes wrong for the driver too, which gives it a reason in the record.
+        with suppress(TrainingError):
+            _plan_at_once(record, number, base, secrets)
     if target.needs_supervisor:
         spawn(record, number, base, secrets)
     else:

@@ -32,20 +32,24 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
     if attempt is None:
         return None
     document = attempt.document()
-    if document.status.is_terminal and not document.notes.get("will_retry"):
+    if _is_over(document):
         return document
     run = record.run_document()
     policy = Policy.of(run.spec)
     seconds = policy.grace if grace is None else grace
-    attempt.update(cancel_requested=True)
-    attempt.event("cancel", f"stop was asked for, with {seconds:g} s of grace")
     target = catalog.get(run.spec["compute"]["target"])
     deadline = time.monotonic() + seconds + _SETTLE_SECONDS
     while True:
+        # A retry may have begun between two looks: it is the newest that must not go on.
+        attempt = record.newest() or attempt
         document = attempt.document()
-        if document.status.is_terminal:
+        if _is_over(document):
             return document
-        target.cancel(_handle(document, attempt, run.spec), seconds)
+        if not document.cancel_requested:
+            attempt.update(cancel_requested=True)
+            attempt.event("cancel", f"stop was asked for, with {seconds:g} s of grace")
+        if document.is_live:
+            target.cancel(_handle(document, attempt, run.spec), seconds)
         if DriverLock(record).holder() is None:
             drive(record, attempt.number, Path(document.notes.get("base", ".")), {})
         elif time.monotonic() > deadline:
@@ -54,6 +58,10 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
             )
         else:
             time.sleep(0.05)
+
+
+def _is_over(document: AttemptDocument) -> bool:
+    return document.status.is_terminal and not document.notes.get("will_retry")
 
 
 def remove(record: Record, *, up_to: int | None = None, purge: bool = False) -> None:

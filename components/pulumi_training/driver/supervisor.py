@@ -8,6 +8,7 @@ its standard input; its arguments only say to a person what it is.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) 
             stdout=output,
             stderr=output,
             cwd="/",
+            env=_environment(),
             start_new_session=True,
             close_fds=True,
         )
@@ -75,6 +77,11 @@ def log_tail(record: Record, attempt: int, limit: int = 2000) -> str:
     except OSError:
         return ""
     return text[-limit:]
+
+
+def _environment() -> dict[str, str]:
+    """This process's own without what belongs to the engine: a script may read what a process of its user has."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -18,10 +19,12 @@ from . import processes
 _LOCK = "launch/agent.lock"
 _END = "launch/end.json"
 _STOP = "launch/stop.json"
+_LAUNCHED = "launch/launcher.log"
+_TRIES = 20
 
 
 def start(folder: Path, line: list[str], environment: Mapping[str, str], prefix: Path | None) -> int | None:
-    """Starts `agent run` in a session of its own; its pid, or None where it runs or ran already.
+    """Starts `agent run` in a session of its own; its pid, or None where it runs already or has launched before.
 
     The environment at `prefix` is kept from being pruned for as long as the agent lives.
 
@@ -30,7 +33,7 @@ def start(folder: Path, line: list[str], environment: Mapping[str, str], prefix:
     """
     lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o644)
     try:
-        if not try_lock(lock) or (folder / _END).exists():
+        if not _take(lock) or was_launched(folder):
             return None
         with (folder / "launch" / "agent.log").open("ab") as log, _kept(prefix) as kept:
             child = subprocess.Popen(
@@ -61,14 +64,37 @@ def is_live(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not try_lock(lock)
+        # A shared lock, so that two who look at once do not take one another for the agent.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
     finally:
         os.close(lock)
+    return False
+
+
+def _take(lock: int) -> bool:
+    """Takes the agent's lock, which those who look hold for an instant."""
+    for _ in range(_TRIES):
+        if try_lock(lock):
+            return True
+        time.sleep(0.005)
+    return False
 
 
 def has_ended(folder: Path) -> bool:
     """Whether the agent left its last word."""
     return (folder / _END).exists()
+
+
+def was_begun(folder: Path) -> bool:
+    """Whether anybody ever set about starting an agent of the attempt."""
+    return (folder / _LOCK).exists()
+
+
+def was_launched(folder: Path) -> bool:
+    """Whether an agent of the attempt got as far as starting its launcher: scripts may have run."""
+    return has_ended(folder) or (folder / _LAUNCHED).exists()
 
 
 def stop(folder: Path, run_id: str, attempt: int, grace: float) -> None:
@@ -83,6 +109,15 @@ def stop(folder: Path, run_id: str, attempt: int, grace: float) -> None:
         deadline = time.monotonic() + grace + 15
         while is_live(folder) and time.monotonic() < deadline:
             time.sleep(0.02)
+    end_all(run_id, attempt)
+
+
+def end_all(run_id: str, attempt: int) -> None:
+    """Kills what is left of an attempt's processes, and returns when none is.
+
+    Raises:
+        TransientError: something survives.
+    """
     try:
         processes.stop(run_id, attempt, 0.0)
     except TimeoutError as error:

@@ -1,8 +1,8 @@
 """The slots of a cluster on this machine: first come, first served, across all processes.
 
-One JSON file for each cluster, changed under a file lock. A ticket belongs to a process that must be alive:
-the supervisor that queued it, and the agent that the run was handed to. Whoever looks drops the tickets of
-the dead, so a crash frees its slots by itself.
+One JSON file for each cluster, changed under a file lock. A ticket belongs to processes of which one must be
+alive: the supervisor that queued it, or the attempt's agent, known by the lock that it holds. Whoever looks
+drops the tickets of the dead, so a crash frees its slots by itself, and there is no moment between the two.
 """
 
 from __future__ import annotations
@@ -17,50 +17,56 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from ...record.files import locked, write_whole
+from ...record.holder import birth_of
+from ...spec.errors import PermanentError, TransientError
+from ...spec.outcome import Reason
+from .agent_process import is_live
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process, told from a later one of the same pid by its start time (seconds since the epoch)."""
+    """A process, told from a later one of the same pid by the kernel's mark of its start.
+
+    The mark does not move when the clock is set.
+    """
 
     pid: int
-    started_at: float
+    birth: str
 
     @classmethod
     def of(cls, pid: int) -> Owner | None:
         """The process of that pid, or None where there is none."""
-        try:
-            return cls(pid, psutil.Process(pid).create_time())
-        except psutil.Error:
-            return None
+        birth = birth_of(pid)
+        return None if birth is None else cls(pid, birth)
 
     @property
     def is_alive(self) -> bool:
         """Whether that very process still runs."""
-        now = Owner.of(self.pid)
-        return now is not None and abs(now.started_at - self.started_at) < 1.0 and not _is_zombie(self.pid)
+        return birth_of(self.pid) == self.birth
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A place in the queue, or held slots. `gpus` lists GPU numbers of this machine once it holds."""
+    """A place in the queue, or held slots. `gpus` lists GPU numbers of this machine once it holds.
+
+    `folder` is the attempt's: while its agent lives, the ticket does, whoever queued for it.
+    """
 
     run_id: str
     attempt: int
     slots: int
     gpus_wanted: int
     owners: tuple[Owner, ...]
+    folder: str
     entered_at: float
     holds: bool = False
     gpus: tuple[int, ...] = field(default_factory=tuple)
 
     @property
     def is_alive(self) -> bool:
-        """Whether anyone who owns it still runs."""
-        return any(owner.is_alive for owner in self.owners)
+        """Whether anyone who owns it still runs, or the agent that it was for."""
+        return any(owner.is_alive for owner in self.owners) or is_live(Path(self.folder))
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Ticket:
@@ -89,12 +95,23 @@ class Slots:
             gpus=nodes * int(compute.get("gpusPerNode", 0)),
         )
 
-    def enter(self, run_id: str, attempt: int, slots: int, gpus: int, owner: Owner) -> int | None:
-        """The place in the queue (1 is next), or None once the slots are held."""
+    def enter(
+        self, run_id: str, attempt: int, slots: int, gpus: int, owner: Owner, folder: Path
+    ) -> int | None:
+        """The place in the queue (1 is next), or None once the slots are held.
+
+        Raises:
+            PermanentError: the cluster is too small, however long one waits; it would only bar others' way.
+        """
+        if slots > self.total or gpus > self.gpus:
+            raise PermanentError(
+                Reason.LAUNCH_FAILED,
+                f"the run needs {slots} slots and {gpus} GPUs; the cluster has {self.total} and {self.gpus}",
+            )
         with self._tickets() as tickets:
             mine = _find(tickets, run_id, attempt)
             if mine is None:
-                mine = Ticket(run_id, attempt, slots, gpus, (owner,), time.time())
+                mine = Ticket(run_id, attempt, slots, gpus, (owner,), str(folder), time.time())
                 tickets.append(mine)
             elif owner not in mine.owners:
                 mine = _replace(tickets, mine, owners=(*(o for o in mine.owners if o.is_alive), owner))
@@ -110,13 +127,6 @@ class Slots:
         with self._tickets() as tickets:
             mine = _find(tickets, run_id, attempt)
             return mine if mine is not None and mine.holds else None
-
-    def hand_over(self, run_id: str, attempt: int, owner: Owner) -> None:
-        """Makes another process an owner too: the agent, which outlives its supervisor."""
-        with self._tickets() as tickets:
-            mine = _find(tickets, run_id, attempt)
-            if mine is not None and owner not in mine.owners:
-                _replace(tickets, mine, owners=(*mine.owners, owner))
 
     def leave(self, run_id: str, attempt: int) -> None:
         """Gives back whatever the attempt has here."""
@@ -141,13 +151,16 @@ class Slots:
 
     @contextmanager
     def _tickets(self) -> Iterator[list[Ticket]]:
-        with locked(self.file.with_name("queue.lock"), timeout=60):
-            before = self._read()
-            tickets = [t for t in before if t.is_alive]
-            yield tickets
-            if tickets != before:
-                data = json.dumps([asdict(t) for t in tickets]).encode()
-                write_whole(self.file, data, durable=False)
+        try:
+            with locked(self.file.with_name("queue.lock"), timeout=60):
+                before = self._read()
+                tickets = [t for t in before if t.is_alive]
+                yield tickets
+                if tickets != before:
+                    data = json.dumps([asdict(t) for t in tickets]).encode()
+                    write_whole(self.file, data, durable=False)
+        except TimeoutError as error:
+            raise TransientError(str(error)) from error
 
     def _read(self) -> list[Ticket]:
         try:
@@ -161,7 +174,7 @@ class Slots:
 
 def me() -> Owner:
     """This process."""
-    return Owner(os.getpid(), psutil.Process().create_time())
+    return Owner(os.getpid(), birth_of(os.getpid()) or "")
 
 
 def _find(tickets: list[Ticket], run_id: str, attempt: int) -> Ticket | None:
@@ -172,10 +185,3 @@ def _replace(tickets: list[Ticket], old: Ticket, **changes: Any) -> Ticket:
     new = Ticket(**{**{n: getattr(old, n) for n in Ticket.__dataclass_fields__}, **changes})
     tickets[tickets.index(old)] = new
     return new
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return True

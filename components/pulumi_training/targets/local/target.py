@@ -25,7 +25,7 @@ from ...spec.outcome import Reason
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
 from . import agent_process, processes
 from .request import MASTER_PORT, limits, prefix_of
-from .slots import Owner, Slots, Ticket, me
+from .slots import Slots, Ticket, me
 from .surroundings import inherited, with_interpreter
 from .watch import LocalWatch
 
@@ -90,7 +90,7 @@ class LocalTarget(Target, Queues):
 
     def enter(self, plan: Plan, run: RunSpec) -> int | None:
         """See `Queues.enter`."""
-        return _slots(run.compute).enter(run.run_id, run.attempt, plan.slots, plan.gpus, me())
+        return _slots(run.compute).enter(run.run_id, run.attempt, plan.slots, plan.gpus, me(), run.folder)
 
     def leave(self, run: RunSpec) -> None:
         """See `Queues.leave`."""
@@ -103,7 +103,7 @@ class LocalTarget(Target, Queues):
         ticket = _slots(run.compute).held(run.run_id, run.attempt)
         request = {**plan.request, "agent": agent, **_found_at_submission(plan, ticket)}
         path = run.folder / "launch" / "launch.json"
-        if not agent_process.is_live(run.folder) and not agent_process.has_ended(run.folder):
+        if not agent_process.is_live(run.folder) and not agent_process.was_launched(run.folder):
             write_whole(path, json.dumps(request, indent=1).encode(), durable=False)
         environment = {
             **inherited(),
@@ -113,10 +113,7 @@ class LocalTarget(Target, Queues):
         }
         prefix = prefix_of(plan)
         environment = with_interpreter(environment, prefix / "bin")
-        pid = agent_process.start(run.folder, [*agent, "run", "--request", str(path)], environment, prefix)
-        owner = Owner.of(pid) if pid is not None else None
-        if owner is not None:
-            _slots(run.compute).hand_over(run.run_id, run.attempt, owner)
+        agent_process.start(run.folder, [*agent, "run", "--request", str(path)], environment, prefix)
         return handle
 
     def watch(self, compute: Mapping[str, Any]) -> Watch:

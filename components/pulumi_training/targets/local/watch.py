@@ -9,23 +9,35 @@ from typing import Any
 from ...spec.attribution import LaunchFacts, RankFacts
 from ...spec.outcome import Status
 from ..base import Handle, Observation, Watch
-from . import agent_process, processes
+from . import agent_process
 
 
 class LocalWatch(Watch):
     """Looks at the attempt's folder; a look costs two system calls while the run lives."""
 
     def observe(self, handle: Handle) -> Observation:
-        """See `Watch.observe`. An agent that died without a last word takes its ranks with it here."""
+        """See `Watch.observe`. An agent that died without a last word takes its ranks with it here.
+
+        Such an attempt is Failed and has no facts of its launch; one whose agent came never so far as to launch
+        anything is NotStarted.
+        """
         folder = Path(handle.folder)
         if not agent_process.has_ended(folder):
             if agent_process.is_live(folder):
                 return Observation(Status.RUNNING)
             if not agent_process.has_ended(folder):
-                processes.stop(handle.run_id, handle.attempt, grace=0.0)
-                return Observation(Status.NOT_STARTED, ranks=_ranks(folder))
-        launch = LaunchFacts.from_json(_read(folder / "launch" / "end.json"))
+                if not agent_process.was_begun(folder):
+                    return Observation(Status.NOT_STARTED)
+                agent_process.end_all(handle.run_id, handle.attempt)
+                was_launched = agent_process.was_launched(folder)
+                return Observation(
+                    Status.FAILED if was_launched else Status.NOT_STARTED, ranks=_ranks(folder)
+                )
         ranks = _ranks(folder)
+        end = _read(folder / "launch" / "end.json")
+        if not end:
+            return Observation(Status.FAILED, ranks)  # damaged: nothing may be read out of it
+        launch = LaunchFacts.from_json(end)
         is_whole = launch.stopped_why is None and sum(r.success for r in ranks) == launch.ranks_expected
         return Observation(
             Status.COMPLETED if is_whole else Status.FAILED, ranks, launch, _first_start(ranks)
