@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from .exit import ExitCode, verb
 from .options import RunArgument, StoreOption
+
+if TYPE_CHECKING:
+    from ..record.documents import AttemptDocument
 
 
 @verb
@@ -37,8 +40,7 @@ def cancel(
         output.note(f"{found.run.run_id} has no attempt; there is nothing to stop")
         return
     if document.status.is_terminal and not document.notes.get("will_retry"):
-        reason = f" ({document.outcome.reason.value})" if document.outcome else ""
-        output.line(f"{found.run.run_id} has ended already: {document.status.value}{reason}")
+        output.line(f"{found.run.run_id} has ended already: {_end(document)}")
         return
     if not yes and sys.stdin.isatty() and sys.stdout.isatty():
         words = f"Stop {found.run.run_id}, attempt {document.attempt}, {document.status.value}, in {found.record.location}?"
@@ -53,5 +55,11 @@ def cancel(
     ended = stop(found.record, grace=grace)
     if ended is None:
         return
-    reason = f" ({ended.outcome.reason.value})" if ended.outcome and ended.status.value == "Failed" else ""
-    output.line(f"{found.run.run_id} attempt {ended.attempt}: {ended.status.value}{reason}")
+    output.line(f"{found.run.run_id} attempt {ended.attempt}: {_end(ended)}")
+
+
+def _end(document: AttemptDocument) -> str:
+    outcome = document.outcome
+    if outcome is None or outcome.reason.value == document.status.value:
+        return document.status.value
+    return f"{document.status.value} ({outcome.reason.value})"

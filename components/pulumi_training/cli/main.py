@@ -12,8 +12,10 @@ from .doctor import doctor
 from .download import download
 from .exit import ExitCode
 from .logs import logs
+from .orphans import orphans
 from .plan import plan
 from .plugin import install, uninstall, where
+from .reproduce import reproduce
 from .runs_list import list_
 from .runs_show import show
 
@@ -32,6 +34,8 @@ def build() -> typer.Typer:
     app.command("logs")(logs)
     app.command("download")(download)
     app.command("cancel")(cancel)
+    app.command("reproduce")(reproduce)
+    app.command("orphans")(orphans)
     plugin = _group("Let the pulumi command line find this provider in every project.")
     plugin.command("install")(install)
     plugin.command("uninstall")(uninstall)

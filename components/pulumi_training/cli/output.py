@@ -14,6 +14,9 @@ from .text import safe
 if TYPE_CHECKING:
     from rich.console import Console
 
+_GAP = 2
+_SQUEEZED = 16
+"""Columns that may be cut or wrapped keep so many characters at least."""
 _STYLES = {
     "Completed": "green",
     "Running": "cyan",
@@ -34,11 +37,14 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, whether it is a number, and whether a narrow terminal may cut or wrap it."""
+    """A column: its heading, whether it is a number, and what happens to it on a narrow terminal.
+
+    One that `wraps` takes more lines; the higher `gives_way`, the sooner it is left out; 0 always stays.
+    """
 
     heading: str
     is_right: bool = False
-    gives_way: bool = False
+    gives_way: int = 0
     wraps: bool = False
 
 
@@ -55,10 +61,14 @@ def console() -> Console:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """Prints rows under headings. Piped, no cell is cut, and columns are two blanks apart."""
+    """Prints rows under headings. Piped, no cell is cut, and columns are two blanks apart.
+
+    A terminal is spared columns without content; piped, they stay.
+    """
     clean = [[safe(cell) for cell in row] for row in rows]
     if is_terminal():
-        _rich_table(columns, clean)
+        kept = [i for i in range(len(columns)) if not clean or any(row[i] for row in clean)]
+        _rich_table([columns[i] for i in kept], [[row[i] for i in kept] for row in clean])
         return
     headings = [column.heading for column in columns]
     widths = [max(len(row[i]) for row in [headings, *clean]) for i in range(len(columns))]
@@ -75,15 +85,13 @@ def fields(pairs: Iterable[tuple[str, str]]) -> None:
     kept = [(name, safe(value)) for name, value in pairs if value]
     width = max((len(name) for name, _ in kept), default=0)
     if is_terminal():
-        from rich.table import Table
         from rich.text import Text
 
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True, style="dim")
-        grid.add_column(overflow="fold")
+        out = console()
         for name, value in kept:
-            grid.add_row(name, Text(value, style=_style(value)))
-        console().print(grid)
+            # Not a grid: a long path must stay one word for whoever copies it.
+            words = Text.assemble((name.ljust(width), "dim"), "  ", (value, _style(value)))
+            out.print(words, soft_wrap=True)
         return
     for name, value in kept:
         print(f"{name.ljust(width)}  {value}")
@@ -129,23 +137,37 @@ def _rich_table(columns: Sequence[Column], rows: list[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
+    out = console()
+    kept = _fitting(columns, rows, out.width)
+    shown = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for place in kept:
+        column = columns[place]
         shown.add_column(
             column.heading,
             justify="right" if column.is_right else "left",
             no_wrap=not column.wraps,
             overflow="fold" if column.wraps else "ellipsis",
-            min_width=None if column.gives_way or column.wraps else _width(column, rows, columns),
+            min_width=_needed(column, place, rows),
         )
     for row in rows:
-        shown.add_row(*(Text(cell, style=_style(cell)) for cell in row))
-    console().print(shown)
+        shown.add_row(*(Text(row[place], style=_style(row[place])) for place in kept))
+    out.print(shown)
 
 
-def _width(column: Column, rows: list[list[str]], columns: Sequence[Column]) -> int:
-    place = list(columns).index(column)
-    return max([len(column.heading), *(len(row[place]) for row in rows)])
+def _fitting(columns: Sequence[Column], rows: list[list[str]], width: int) -> list[int]:
+    """The columns that there is room for, those that give way first left out first."""
+    kept = list(range(len(columns)))
+    while sum(_needed(columns[i], i, rows) + _GAP for i in kept) - _GAP > width:
+        place = max(kept, key=lambda i: columns[i].gives_way)
+        if not columns[place].gives_way:
+            break
+        kept.remove(place)
+    return kept
+
+
+def _needed(column: Column, place: int, rows: list[list[str]]) -> int:
+    width = max([len(column.heading), *(len(row[place]) for row in rows)])
+    return min(width, _SQUEEZED) if column.gives_way or column.wraps else width
 
 
 def _style(cell: str) -> str:

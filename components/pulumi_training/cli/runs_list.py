@@ -55,21 +55,21 @@ def list_(
 def _table(lines: list[RunLine]) -> None:
     from . import output, text
 
-    shows_retries = any(line.attempt > 1 for line in lines)
+    shows_retries = not output.is_terminal() or any(line.attempt > 1 for line in lines)
     columns = [
         output.Column("RUN"),
-        output.Column("JOB", gives_way=True),
+        output.Column("JOB", gives_way=2),
         output.Column("STATUS"),
         output.Column("REASON"),
         *([output.Column("ATTEMPT", is_right=True)] if shows_retries else []),
         output.Column("STARTED"),
         output.Column("DURATION", is_right=True),
-        output.Column("METRICS", gives_way=True),
-        output.Column("WORKSPACE", gives_way=True),
+        output.Column("METRICS", gives_way=1),
+        output.Column("WORKSPACE", gives_way=3),
     ]
     rows = []
     for line in lines:
-        row = [line.run_id, line.job, _status(line), line.reason or ""]
+        row = [line.run_id, line.job, _status(line), _reason(line)]
         row += [str(line.attempt)] if shows_retries else []
         row += [
             text.ago(line.started_at or line.created_at),
@@ -79,6 +79,10 @@ def _table(lines: list[RunLine]) -> None:
         ]
         rows.append(row)
     output.table(columns, rows)
+
+
+def _reason(line: RunLine) -> str:
+    return line.reason if line.reason and line.reason != line.status else ""
 
 
 def _status(line: RunLine) -> str:

@@ -49,7 +49,9 @@ def _head(seen: RunView) -> None:
     run, document = seen.run, seen.document
     spec, compute = run.spec, run.spec.get("compute") or {}
     outcome = seen.outcome
-    status = seen.status.value + (f" ({outcome.reason.value})" if outcome and not outcome.is_success else "")
+    status = seen.status.value
+    if outcome and outcome.reason.value != status:
+        status += f" ({outcome.reason.value})"
     if seen.is_attended is False:
         status += "; nobody drives it: `pulumi up`, `pulumi refresh` or `pulumi-training logs -f` settles it"
     topology = f"{spec.get('nodeCount', 1)} nodes x {spec.get('processCountPerNode', 1)} processes"

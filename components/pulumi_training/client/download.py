@@ -68,12 +68,12 @@ def wanted(attempt: Attempt, *, logs: bool = False, prefix: str = "") -> list[Wa
         files = [Wanted(f"outputs/{e.path}", e.size, e.sha256) for e in manifest.entries]
     else:
         files = [Wanted(f.path, f.size) for f in listing(attempt, "outputs")]
-    if logs or prefix.startswith("logs/"):
-        files += [Wanted(f.path, f.size) for f in listing(attempt, "logs")]
-    cut = prefix if prefix.startswith(("outputs/", "logs/")) else f"outputs/{prefix}"
-    chosen = [f for f in files if f.path.startswith(cut)]
-    if prefix and logs and cut.startswith("outputs/"):
-        chosen += [f for f in files if f.path.startswith("logs/")]
+    is_of_logs = prefix.startswith("logs/")
+    begin = prefix if prefix.startswith("outputs/") else f"outputs/{prefix}"
+    chosen = [] if is_of_logs else [file for file in files if file.path.startswith(begin)]
+    if logs or is_of_logs:
+        found = listing(attempt, "logs")
+        chosen += [Wanted(f.path, f.size) for f in found if not is_of_logs or f.path.startswith(prefix)]
     return sorted(chosen, key=lambda file: file.path)
 
 

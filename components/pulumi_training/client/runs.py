@@ -232,7 +232,7 @@ def _newest(records: list[Record]) -> Found:
         try:
             run = record.run_document()
             newest = record.newest()
-            at = max(run.created_at, newest.document().created_at if newest else 0.0)
+            at = newest.document().created_at if newest else run.created_at
         except NotFound as error:
             last = RunNotFound(f"{record.run_id} has no run.json in {record.store.display}: {error.message}")
             continue
