@@ -1,21 +1,14 @@
-"""The digest of a source tree beside git, on a tree of 20,000 files.
+"""The digest of a source tree of 20,000 files beside git.
 
-    python benchmarks/tree_digest.py [--files 20000] [--rounds 7]
-
-Rounds are interleaved, so that a busy machine is busy for both; the table shows medians. `git add` starts
-from an empty index each time: once into an empty object store, which is what a person does, and once where
-the objects are there already, which is the least that git can do.
+`git add` starts from an empty index and an empty object store, which is what a person does; with the objects
+there already it is the least that git can do.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import random
 import shutil
-import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,6 +17,10 @@ from pathlib import Path
 from pulumi_training.identity.copy import copy_tree
 from pulumi_training.identity.stat_cache import StatCache
 from pulumi_training.identity.tree import TreeLimits, read_tree
+
+from .bench import Bench
+from .figure import Figure, most, ratio
+from .trees import make_tree
 
 GIT = {
     **os.environ,
@@ -49,86 +46,65 @@ wandb/
 mlruns/
 tmp*/
 """
+Times = dict[str, list[float]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--files", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--patterns", action="store_true", help="with a .gitignore of 16 patterns")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch, "tree")
-        make_tree(root, options.files, patterns=options.patterns)
-        report(options.files, options.patterns, measure(root, Path(scratch), options.files, options.rounds))
+def measure(bench: Bench) -> list[Figure]:
+    """In this process, with a `.gitignore` of 16 patterns and without one."""
+    files = 4000 if bench.is_quick else 20_000
+    figures = []
+    for patterns, words in (("", ""), (PATTERNS, ", 16 patterns")):
+        place = bench.place(f"tree-{len(patterns)}")
+        make_tree(place / "tree", files, patterns=patterns)
+        times = measured(place / "tree", place, files, bench.rounds(7))
+        name = f"digest of {files} files{words}"
+        first, unchanged = times["first"], times["unchanged"]
+        figures += [
+            Figure(f"{name}, first time", first, ratio(0.6), times["add"], "git add"),
+            Figure(f"{name}, first time", first, ratio(None), times["add again"], "git add, objects there"),
+            Figure(f"{name}, unchanged", unchanged, ratio(4.0), times["status"], "git status"),
+        ]
+        shutil.rmtree(place)
+    place = bench.place("tree-copy")
+    make_tree(place / "tree", 1200)
+    tree = read_tree(place / "tree")
+    copies: Times = {}
+    for number in range(bench.rounds(7)):
+        _take(copies, "copy", partial(copy_tree, tree, place / f"copy{number}"))
+    return [*figures, Figure("verified copy, 5 MB in 1,200 files", copies["copy"], most(None))]
 
 
-def make_tree(root: Path, files: int, *, patterns: bool) -> None:
-    """`files` files of 0.2 to 8 KB, 40 to a folder, three folders deep."""
-    chance = random.Random(7)
-    for number in range(files):
-        folder = root / f"pkg{number // 4000}" / f"mod{number // 400}" / f"part{number // 40}"
-        if number % 40 == 0:
-            folder.mkdir(parents=True)
-        (folder / f"file_{number}.py").write_bytes(chance.randbytes(chance.randint(100, 4000)).hex().encode())
-    if patterns:
-        (root / ".gitignore").write_text(PATTERNS)
-
-
-def measure(root: Path, scratch: Path, files: int, rounds: int) -> dict[str, list[float]]:
+def measured(root: Path, scratch: Path, files: int, rounds: int) -> Times:
+    """Seconds of each contender, interleaved; the page cache is warm."""
     cache = StatCache(scratch / "cache")
     limits = TreeLimits(max_bytes=2**40, max_files=files + 10)
-    times: dict[str, list[float]] = {}
-
-    def take(name: str, work: Callable[[], object]) -> None:
-        started = time.perf_counter()
-        work()
-        times.setdefault(name, []).append(time.perf_counter() - started)
+    times: Times = {}
 
     def read() -> object:
         return read_tree(root, limits=limits, cache=cache)
 
     def git(*arguments: str) -> object:
-        return subprocess.run(["git", *arguments], cwd=root, env=GIT, check=True, capture_output=True)
+        return subprocess.run(
+            ["git", *arguments], cwd=root, env=GIT, check=True, capture_output=True, timeout=300
+        )
 
-    # Stamps must be old enough to be believed, in git's index and in our cache; the page cache is warm.
     read()
-    time.sleep(1.1)
+    time.sleep(1.1)  # stamps must be old enough to be believed, in git's index and in our cache
     for _ in range(rounds):
         shutil.rmtree(root / ".git", ignore_errors=True)
         git("init", "-q")
-        take("git add, empty store", lambda: git("add", "."))
-        take("git status", lambda: git("status", "--short"))
+        _take(times, "add", lambda: git("add", "."))
         (root / ".git" / "index").unlink()
-        take("git add, objects there", lambda: git("add", "."))
+        _take(times, "add again", lambda: git("add", "."))
         shutil.rmtree(cache.folder, ignore_errors=True)
-        take("digest, first time", read)
-        take("digest, unchanged", read)
+        _take(times, "first", read)
         git("status")
-        take("git status", lambda: git("status", "--short"))
-        take("digest, unchanged", read)
-    small = scratch / "small"
-    make_tree(small, 1200, patterns=False)
-    tree = read_tree(small)
-    for number in range(rounds):
-        place = scratch / f"copy{number}"
-        take("verified copy, 5 MB in 1,200 files", partial(copy_tree, tree, place))
+        _take(times, "status", lambda: git("status", "--short"))
+        _take(times, "unchanged", read)
     return times
 
 
-def report(files: int, patterns: bool, times: dict[str, list[float]]) -> None:
-    median = {name: statistics.median(taken) * 1000 for name, taken in times.items()}
-    print(f"{files} files{', 16 patterns' if patterns else ''}")
-    for name, value in median.items():
-        print(f"  {name:36} {value:8.1f} ms")
-    for name, other, most in (
-        ("digest, first time", "git add, empty store", 0.6),
-        ("digest, first time", "git add, objects there", None),
-        ("digest, unchanged", "git status", 4.0),
-    ):
-        aim = f"   (aim: at most {most})" if most else ""
-        print(f"  {name} / {other}: {median[name] / median[other]:.2f}{aim}")
-
-
-if __name__ == "__main__":
-    main()
+def _take(times: Times, name: str, work: Callable[[], object]) -> None:
+    started = time.perf_counter()
+    work()
+    times.setdefault(name, []).append(time.perf_counter() - started)

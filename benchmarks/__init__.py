@@ -1,0 +1,6 @@
+"""Side-by-side measurements: `python -m benchmarks` prints one table of them all.
+
+A module for each figure, with a function `measure(bench) -> list[Figure]`; what they share is in `pairs`
+(interleaved rounds), `figure` (bounds and verdicts), `table`, and in the helpers that start a plugin, a
+project on the real engine or the bare `mpirun` of a plan. Everything measured really runs.
+"""
