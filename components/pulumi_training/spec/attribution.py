@@ -184,6 +184,8 @@ def _lost(rank: RankFacts) -> Outcome:
 
 def _launcher_ended(launch: LaunchFacts, ranks: Sequence[RankFacts]) -> Outcome:
     end = _end(launch.exit_code, launch.signal)
+    if launch.exit_code is None and launch.signal is None and launch.launcher_tail.strip():
+        return _of_launcher(Reason.LAUNCH_FAILED, launch.launcher_tail.strip().splitlines()[-1], launch)
     if not any(r.started_at for r in ranks):
         return _of_launcher(
             Reason.LAUNCH_FAILED, f"the launcher ended with {end} before any rank started", launch
@@ -233,4 +235,6 @@ def _place(rank: RankFacts) -> str:
 
 
 def _end(code: int | None, signal: str | None) -> str:
+    if signal is None and code is None:
+        return "no exit code"
     return signal or f"exit code {code}"

@@ -25,7 +25,10 @@ def key_fields(model: BaseModel) -> dict[str, Any]:
             call_default_factory=True
         ):
             continue
-        fields[to_camel(name)] = _plain(value)
+        plain = _plain(value)
+        if plain == {} and isinstance(value, BaseModel):
+            continue  # an object of defaults says what its absence says
+        fields[to_camel(name)] = plain
     if isinstance(model, InputSpec) and model.fingerprint is None:
         fields["uri"] = model.uri
     return fields
