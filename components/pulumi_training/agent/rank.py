@@ -13,15 +13,16 @@ import select
 import sys
 import time
 
+from .rank_facts import first_facts
 from .ranks_env import rank_number, script_environment
 from .request import Request, read_request
+from .run_line import RunLine
 from .script import SIGKILL, SIGTERM, Script, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .channel import Channel
     from .pump import Pump
 
 BEAT_SECONDS = 1.0
@@ -52,8 +53,7 @@ class RankWrapper:
         self.rank = rank
         self.script: Script | None = None
         self.pump: Pump | None = None
-        self.channel: Channel | None = None
-        self._connect_until = 0.0
+        self.line = RunLine()
         self._kill_at: float | None = None  # monotonic; set while the script is being stopped
         self._stopped_by_us = False
         self._is_told_to_end = self._ended_by_launcher = False
@@ -62,24 +62,7 @@ class RankWrapper:
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
             os.set_blocking(fd, False)
-        self.facts: dict[str, Any] = {
-            "rank": rank,
-            "node": request.node_of(rank),
-            "local_rank": rank % request.ranks_per_node,
-            "host": os.uname().nodename,
-            "pid": os.getpid(),
-            "script_pid": None,
-            "state": "waiting",
-            "started_at": time.time(),
-            "ended_at": None,
-            "exit_code": None,
-            "signal": None,
-            "success": False,
-            "exception": None,
-            "oom": None,
-            "stopped_by_us": False,
-            "ended_by_launcher": False,
-        }
+        self.facts: dict[str, Any] = first_facts(request, rank)
 
     def run(self) -> int:
         """Starts the script, waits, and answers its exit code."""
@@ -153,7 +136,7 @@ class RankWrapper:
             (f"{request.folder}/outputs", f"{request.folder}/logs"),
             walks=self.rank == 0 if request.is_single_host else self.rank % request.ranks_per_node == 0,
         )
-        self._connect_until = time.monotonic() + request.limits.start
+        self.line.seek(request.limits.start)
 
     def _ended(self) -> None:
         script = self.script
@@ -235,45 +218,20 @@ class RankWrapper:
     # -- the line to `agent run` -----------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        if self.channel is not None or not self._connect_until or time.monotonic() > self._connect_until:
-            return
-        from . import channel
-
-        address = os.environ.get(channel.ADDRESS_VARIABLE, "")
-        if not address:
-            self._connect_until = 0.0
-            return
-        try:
-            line = channel.connect(address, 5.0)
-            nonce = line.read_line()
-            line.send_line(channel.prove(os.environ.get(channel.SECRET_VARIABLE, ""), nonce, self._hello()))
-        except channel.ChannelClosed:
-            return  # tried again at the next beat
-        self.channel = line
-        self._connect_until = 0.0
-        if self._leave_at is not None:
+        if (
+            self.line.connect({"t": "hello", "rank": self.rank, "facts": self.facts})
+            and self._leave_at is not None
+        ):
             self._tell({"t": "exited", "facts": self.facts})
 
-    def _hello(self) -> dict[str, Any]:
-        return {"t": "hello", "rank": self.rank, "facts": self.facts}
-
     def _tell(self, message: dict[str, Any]) -> bool:
-        from .channel import ChannelClosed
-
-        if self.channel is None:
-            return False
-        try:
-            self.channel.send(message)
-        except ChannelClosed:
+        is_told = self.line.tell(message)
+        if self.line.was_lost():
             self._lost_run()
-            return False
-        return True
+        return is_told
 
     def _lost_run(self) -> None:
         """`agent run` is gone, nobody owns this rank any more: it is stopped, with its grace."""
-        if self.channel is not None:
-            self.channel.close()
-            self.channel = None
         if self._leave_at is not None:
             self._leave_at = 0.0
         else:
@@ -281,15 +239,9 @@ class RankWrapper:
             self._stop(self.request.limits.grace)
 
     def _listen(self) -> None:
-        from .channel import ChannelClosed
-        from .plainjson import loads
-
-        assert self.channel is not None
-        try:
-            orders = [loads(line.decode("utf-8")) for line in self.channel.receive()]
-        except ChannelClosed:
+        orders = self.line.orders()
+        if self.line.was_lost():
             self._lost_run()
-            return
         for order in orders:
             if order["do"] == "stop":
                 self._stop(float(order["grace"]))
@@ -320,8 +272,8 @@ class RankWrapper:
         until = min((at for at in times if at is not None), default=now + BEAT_SECONDS)
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
-        if self.channel is not None:
-            poll.register(self.channel, select.POLLIN)
+        if self.line.is_open:
+            poll.register(self.line, select.POLLIN)
         if self.pump is not None and self.pump.is_open:
             poll.register(self.pump, select.POLLIN)
         # A script that ended before its signal could wake anybody must not wait for a whole beat.
@@ -335,7 +287,7 @@ class RankWrapper:
         ready = {fd for fd, _ in poll.poll(wait * 1000)}
         if self._wake_read in ready:
             os.read(self._wake_read, 4096)
-        if self.channel is not None and self.channel.fileno() in ready:
+        if self.line.is_open and self.line.fileno() in ready:
             self._listen()
         if self.pump is not None and self.pump.is_open and self.pump.fileno() in ready:
             self.pump.move()
