@@ -122,12 +122,12 @@ class Passage:
     def _start(self, document: AttemptDocument) -> Handle:
         self._raise_if_canceled()
         bring(self._attempt)
+        self._keep_source()
         if document.plan and Plan.from_json(document.plan).is_complete:
             plan = Plan.from_json(document.plan)
         else:
             plan = self._prepare()
         self._queue(plan)
-        self._keep_source()
         self._submitted = Handle(
             self._target.name, self._run.run_id, self._attempt.number, str(self._run.folder)
         )
@@ -187,7 +187,7 @@ class Passage:
         self._raise_if_canceled()
 
     def _keep_source(self) -> None:
-        """Archives the source once for each digest, before the script can write into its copy."""
+        """Archives the source once for each digest, before data or the script's own files come into its copy."""
         keep(self._attempt.store, self._run.code, self._attempt.document().notes["tree_digest"])
 
     def _note_lineage(self) -> None:
