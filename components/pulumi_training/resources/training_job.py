@@ -159,7 +159,6 @@ class TrainingJob(pulumi.CustomResource):
         props |= _environment(environment, given(shortcuts))
         if words:
             props["arguments"] = words
-        props |= data.to_wire()
         if environment_variables:
             props["environmentVariables"] = {n: _text(v, data) for n, v in environment_variables.items()}
         if secret_environment_variables:
@@ -168,6 +167,7 @@ class TrainingJob(pulumi.CustomResource):
             props["triggers"] = [_text(trigger, data) for trigger in triggers]
         if isinstance(retries, Mapping):
             props["retries"] = given(retries)
+        props |= data.to_wire()  # what arguments, variables and triggers referred to is among it
         for output in output_names(type(self)):
             props.setdefault(output, None)
         version = pulumi.ResourceOptions(version=__version__)

@@ -67,8 +67,8 @@ def test_which_values_count(text: str, is_met: bool) -> None:
 
 
 def test_a_metric_that_was_never_reported_is_not_met() -> None:
-    absent: dict[str, list[float]] = {}
-    for series in (absent, {"m": []}):
+    empty: list[dict[str, list[float]]] = [{}, {"m": []}]
+    for series in empty:
         (unmet,) = judge({"m": "!=5"}, series)
         assert unmet.actual is None
         assert str(unmet) == "m was never reported; expected != 5"

@@ -1,0 +1,153 @@
+"""The components of the local target and the Environment, and what importing them costs."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+import pulumi
+import pytest
+from mock_program import Declared, Secret
+
+import pulumi_training as training
+from pulumi_training import local as target
+from pulumi_training.spec.compute import ComputeRef
+from pulumi_training.spec.errors import SpecError
+
+Declare = Callable[..., Declared]
+WRONG_NAMES = ["my lab", "Lab", "🚀", "x" * 200, "", "-lab", "a.b"]
+
+
+def refused(declare: Declare, program: Callable[[], Any]) -> SpecError:
+    with pytest.raises(SpecError) as caught:
+        declare(program)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", WRONG_NAMES)
+def test_a_wrong_name_is_refused_where_it_is_written(declare: Declare, name: str) -> None:
+    for kind, more in (
+        (target.Workspace, {}),
+        (target.Datastore, {"workspace": {}, "source": "./d"}),
+        (target.ComputeCluster, {"workspace": {}}),
+    ):
+        error = refused(declare, lambda kind=kind, more=more: kind("fine", name=name, **more))  # type: ignore[misc]
+        assert error.path == "name" and "for example" in str(error)
+
+
+def test_a_resource_name_that_cannot_be_a_name_needs_one(declare: Declare) -> None:
+    assert refused(declare, lambda: target.Workspace("My Lab")).path == "name"
+    declared = declare(lambda: target.Workspace("My Lab", name="lab"))
+    assert ("training:local:Workspace", "My Lab") in declared.resources
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, "two", math.inf, math.nan, True, [2]])
+@pytest.mark.parametrize("parameter", ["max_nodes", "slots_per_node"])
+def test_a_wrong_count_is_refused_where_it_is_written(declare: Declare, parameter: str, count: Any) -> None:
+    error = refused(declare, lambda: target.ComputeCluster("cpu", workspace={}, **{parameter: count}))
+    assert error.path == {"max_nodes": "maxNodes", "slots_per_node": "slotsPerNode"}[parameter]
+    assert "write" in str(error)
+
+
+def test_gpus_may_be_none_but_not_less(declare: Declare) -> None:
+    declare(lambda: target.ComputeCluster("cpu", workspace={}, gpus_per_node=0))
+    assert (
+        refused(declare, lambda: target.ComputeCluster("cpu", workspace={}, gpus_per_node=-1)).path
+        == "gpusPerNode"
+    )
+
+
+def cluster_ref(declare: Declare, make: Callable[[], Any]) -> Any:
+    seen: list[Any] = []
+
+    def program() -> pulumi.Output[Any]:
+        ref: pulumi.Output[Any] = make().ref
+        return ref.apply(seen.append)
+
+    declare(program)
+    return seen[0]
+
+
+def test_a_clusters_ref_is_the_flat_wire_form(declare: Declare) -> None:
+    def make() -> Any:
+        lab = target.Workspace("lab", store="s3://bucket/runs")
+        return target.ComputeCluster(
+            "cpu", workspace=lab, max_nodes=cast(int, 2.0), slots_per_node=4, price_per_node_hour=3.06
+        )
+
+    ref = cluster_ref(declare, make)
+    assert ref == {
+        "target": "local",
+        "workspace": "lab",
+        "store": "s3://bucket/runs",
+        "cluster": "cpu",
+        "maxNodes": 2,
+        "slotsPerNode": 4,
+        "gpusPerNode": 0,
+        "pricePerNodeHour": 3.06,
+    }
+    assert ComputeRef.model_validate(ref).total_slots == 8
+
+
+def test_a_store_known_later_and_a_workspace_by_its_ref(declare: Declare) -> None:
+    def make() -> Any:
+        lab = target.Workspace("lab", store=pulumi.Output.from_input("./runs"))
+        return target.ComputeCluster("cpu", workspace=lab.ref, max_nodes=pulumi.Output.from_input(3))
+
+    ref = cluster_ref(declare, make)
+    assert (ref["store"], ref["maxNodes"]) == ("./runs", 3)
+
+
+def test_an_environment_is_flat_and_its_password_secret(declare: Declare) -> None:
+    def program() -> None:
+        training.Environment(
+            "shared",
+            pip_packages=["numpy"],
+            refresh="1",
+            image_registry={"address": "r", "password": "hunter2"},
+            build_arguments={"CUDA": "12"},
+        )
+
+    assert declare(program).resources["training:index:Environment", "shared"] == {
+        "pipPackages": ["numpy"],
+        "refresh": "1",
+        "imageRegistry": Secret({"address": "r", "password": "hunter2"}),
+        "buildArguments": {"CUDA": "12"},
+    }
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import pulumi_training",
+        "from pulumi_training import local",
+        "import pulumi_training as t; t.TrainingJob; t.Environment; t.SpecError; from pulumi_training import local",
+    ],
+)
+def test_a_program_that_only_declares_starts_fast(program: str) -> None:
+    """Nothing heavy is imported: that is what starting fast is made of."""
+    code = f"""
+{program}
+ours = [m for m in sys.modules if m.startswith('pulumi_training.')]
+heavy = [m for m in sys.modules if m.split('.')[0] in
+    ('pydantic', 'fsspec', 'psutil', 'filelock', 'pathspec', 'typer', 'rich', 'uv', 'rattler', 'docker', 'yaml')
+    and m not in before]
+below = [m for m in ours if m.split('.')[1] in
+    ('targets', 'environment', 'data', 'record', 'driver', 'provider', 'identity', 'launch', 'cli', 'client')]
+assert not heavy, heavy
+assert not below, below
+"""
+    before = "import sys, pulumi; before = set(sys.modules)\n"
+    done = subprocess.run([sys.executable, "-c", before + code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_face_offers_what_it_names() -> None:
+    for name in training.__all__:
+        assert getattr(training, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = training.Nothing
+    assert {"Workspace", "Datastore", "ComputeCluster"} <= set(dir(target))
