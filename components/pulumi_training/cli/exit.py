@@ -41,10 +41,9 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
             _say(error)
             raise typer.Exit(_code_of(error)) from None
         except (KeyboardInterrupt, typer.Abort):
-            _silence(sys.stderr)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
-            _silence(sys.stdout)
+            _silence_stdout()
             raise typer.Exit(ExitCode.BROKEN_PIPE) from None
 
     return guarded
@@ -70,10 +69,9 @@ def _say(error: TrainingError) -> None:
     print(f"pulumi-training: {words}", file=sys.stderr)
 
 
-def _silence(stream: object) -> None:
+def _silence_stdout() -> None:
     """What is still buffered for a reader that is gone must not be written at exit."""
-    if stream is sys.stdout:
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except (OSError, ValueError):
-            return
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return  # not a file: nothing is written at exit either

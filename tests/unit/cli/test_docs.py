@@ -23,7 +23,7 @@ def verbs(app: typer.Typer, before: str = "") -> Iterator[str]:
 
 def test_every_verb_has_its_place_on_the_page() -> None:
     names = list(verbs(build()))
-    assert len(names) == 10
+    assert {"runs list", "logs", "plugin install", "doctor"} <= set(names)
     for name in names:
         assert re.search(rf"^###.*`{name}[` ]", PAGE, re.MULTILINE), name
 
