@@ -15,7 +15,9 @@ def test_the_reason_table_is_the_outcome_table() -> None:
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (\w+) \| (yes|no) \| ([^|]+) \|$", PAGE, re.MULTILINE)
     expected = [
         (
-            reason.value, rule.status.value, "yes" if rule.is_retryable else "no",
+            reason.value,
+            rule.status.value,
+            "yes" if rule.is_retryable else "no",
             _WORDS.get(rule.on_next_up, rule.on_next_up.value),
         )
         for reason, rule in RULES.items()
