@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lab import Lab, eventually, new_lab
 from sandbox import Engine, Sandbox, find_engine, make_sandbox
 
 
@@ -35,3 +39,25 @@ def sandbox(tmp_path: Path, engine: Engine) -> Sandbox:
 def _engine_is_there(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("engine"):
         request.getfixturevalue("engine")
+
+
+@pytest.fixture(scope="session")
+def training_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache of environments and digests for the whole session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def lab(sandbox: Sandbox, training_cache: Path) -> Iterator[Lab]:
+    """A place for small training jobs; nothing of it may run when the test is over."""
+    made = new_lab(sandbox, training_cache)
+    yield made
+    try:
+        eventually(made.is_quiet, "no process of the test is left", seconds=20)
+    except AssertionError:
+        left = made.left()
+        words = [f"{process.pid} {process.name()} {process.cmdline()}" for process in left if process.is_running()]
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        pytest.fail("processes were left behind:\n" + "\n".join(words))

@@ -107,6 +107,8 @@ class Sandbox:
             pulumi_command=command,
             pulumi_home=self.environment["PULUMI_HOME"],
             env_vars=dict(self.environment),
+            # Without it the program's folder would be that of the test runner.
+            project_settings=automation.ProjectSettings(name=name, runtime="python", main=str(cwd)),
         )
         stack = automation.create_or_select_stack(
             stack_name="test", project_name=name, program=program, opts=options

@@ -23,9 +23,14 @@ _KINDS = {
 
 
 def check_response(answer: CheckAnswer, given: Mapping[str, Any], problems: list[Problem]) -> Any:
-    """The inputs, secret where the given ones were, and the problems."""
+    """The inputs, secret where the given ones were, and the problems.
+
+    Refused inputs go back as they came: an unknown that Check would add makes the engine reject the whole answer
+    outside of previews, and nobody would read the problems.
+    """
+    inputs = given if problems else answer.inputs
     return provider_pb2.CheckResponse(
-        inputs=wire.encode(wire.keep_secrets(answer.inputs, given)), failures=check_failures(problems)
+        inputs=wire.encode(wire.keep_secrets(inputs, given)), failures=check_failures(problems)
     )
 
 
