@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..identity import manifests
@@ -20,10 +21,12 @@ from ..record.record import Record
 from ..record.store import NotFound, Store
 from ..spec.errors import PermanentError
 from ..spec.outcome import Outcome, Reason
+from ..targets import catalog
 from .code import alone, copy, is_copied
 from .last import last
 from .request import Request
 from .stop import cancel
+from .supervisor import dismiss, load_ahead
 
 Tell = Callable[[str], None]
 
@@ -91,8 +94,21 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
         return Intent(record, record.attempt(number), is_adopted=True)
     record.update_run(spec=request.document(), newest_attempt=number)
     attempt.event("intent", f"attempt {number} of {request.run_id}", urn=request.urn, run_key=request.run_key)
-    _copy(attempt, tree, request)
+    _load_supervisor(record, attempt)
+    try:
+        _copy(attempt, tree, request)
+    except BaseException:
+        dismiss(record.run_id, number)
+        raise
     return Intent(record, attempt, is_adopted=False)
+
+
+def _load_supervisor(record: Record, attempt: Attempt) -> None:
+    """A supervisor loads while the source is copied; where it cannot be started, `start` says so."""
+    target = attempt.document().target
+    if catalog.get(target).needs_supervisor:
+        with suppress(OSError):
+            load_ahead(record, attempt.number, target)
 
 
 def runs_of_owner(store: Store, urn: str) -> list[str]:

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,13 +24,32 @@ _BOOTSTRAP = (
 )
 
 
+def load_ahead(record: Record, attempt: int, target: str) -> None:
+    """Starts a supervisor that loads while its order is still being made; `spawn` then hands it the order.
+
+    Loading takes as long as copying a source tree does. One that gets no order, because of `dismiss` or because
+    this process died, ends by itself and has done nothing. `target` is the target to load.
+
+    Raises:
+        OSError: the process could not be started.
+    """
+    _loading[record.run_id, attempt] = _start(record, attempt, target)
+
+
+def dismiss(run_id: str, attempt: int) -> None:
+    """Sends away the supervisor that was loaded ahead, where there is one."""
+    process = _loading.pop((run_id, attempt), None)
+    if process is not None and process.stdin is not None:
+        process.stdin.close()
+        _keep(f"{run_id} dismissed", process)
+
+
 def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) -> None:
     """Starts a supervisor for an attempt. Starting one too many is harmless: the lock lets one of them drive.
 
     Raises:
         OSError: the process could not be started.
     """
-    folder = record.attempt(attempt).prepare_folder()
     order = {
         "store": record.store.url,
         "run_id": record.run_id,
@@ -37,18 +57,9 @@ def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) 
         "base": str(base),
         "secrets": dict(secrets),
     }
-    log = folder / "launch" / "supervisor.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOTSTRAP, str(_PACKAGE_ROOT), f"{record.run_id}-a{attempt}"],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,
-            close_fds=True,
-        )
+    process = _loading.pop((record.run_id, attempt), None)
+    if process is None or process.poll() is not None:
+        process = _start(record, attempt)
     assert process.stdin is not None
     try:
         process.stdin.write(json.dumps(order).encode())
@@ -56,9 +67,7 @@ def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) 
     except BrokenPipeError:
         # It died at once; whoever follows the run sees that nobody holds its lock, and says so with its log.
         pass
-    for name in [name for name, child in _children.items() if child.poll() is not None]:
-        del _children[name]
-    _children[record.run_id] = process
+    _keep(record.run_id, process)
 
 
 def is_starting(run_id: str) -> bool:
@@ -79,20 +88,52 @@ def log_tail(record: Record, attempt: int, limit: int = 2000) -> str:
     return text[-limit:]
 
 
-def _environment() -> dict[str, str]:
-    """This process's own without what belongs to the engine: a script may read what a process of its user has."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
-
-
 def main() -> None:
     """Drives one run to its end; the order is read from standard input."""
-    order = json.loads(sys.stdin.buffer.read())
+    from ..targets import catalog
     from .drive import drive
 
+    if len(sys.argv) > 3:
+        catalog.get(sys.argv[3])
+    text = sys.stdin.buffer.read()
+    if not text:
+        return  # nothing is to be done after all
+    order = json.loads(text)
     secrets: dict[str, str] = order["secrets"]
     record = Record(Store.open(order["store"]), order["run_id"], secrets=tuple(secrets.values()))
     drive(record, order["attempt"], Path(order["base"]), secrets)
 
 
+def _start(record: Record, attempt: int, target: str | None = None) -> subprocess.Popen[bytes]:
+    log = record.attempt(attempt).prepare_folder() / "launch" / "supervisor.log"
+    words = [str(_PACKAGE_ROOT), f"{record.run_id}-a{attempt}", *([target] if target else [])]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-c", _BOOTSTRAP, *words],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+            close_fds=True,
+        )
+
+
+def _keep(name: str, process: subprocess.Popen[bytes]) -> None:
+    with _keeping:  # many runs are started at once, each in a thread of its own
+        for ended in [known for known, child in _children.items() if child.poll() is not None]:
+            del _children[ended]
+        _children[name] = process
+
+
+def _environment() -> dict[str, str]:
+    """This process's own without what belongs to the engine: a script may read what a process of its user has."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+
+
+_loading: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+"""By run id and attempt: supervisors that wait for their order."""
+_keeping = threading.Lock()
 _children: dict[str, subprocess.Popen[bytes]] = {}
 """By run id, until they end, so that none is left a zombie of a long-lived plugin."""
