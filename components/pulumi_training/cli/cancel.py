@@ -44,7 +44,7 @@ def cancel(
         return
     if not yes and sys.stdin.isatty() and sys.stdout.isatty():
         words = f"Stop {found.run.run_id}, attempt {document.attempt}, {document.status.value}, in {found.record.location}?"
-        from .text import safe
+        from ..spec.text import safe
 
         if not typer.confirm(safe(words)):
             output.note("left alone")

@@ -63,7 +63,7 @@ def _code_of(error: TrainingError) -> ExitCode:
 
 
 def _say(error: TrainingError) -> None:
-    from .text import safe
+    from ..spec.text import safe
 
     words = "\n".join(safe(line) for line in str(error).splitlines())
     print(f"pulumi-training: {words}", file=sys.stderr)

@@ -66,7 +66,7 @@ def logs(
 
 
 def _print_bytes(pieces: Iterator[bytes | Turn]) -> int:
-    from .text import safe_log
+    from ..spec.text import safe_log
 
     is_terminal = sys.stdout.isatty()
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -86,7 +86,7 @@ def _print_bytes(pieces: Iterator[bytes | Turn]) -> int:
 
 def _print_lines(found: Iterator[LogLine | Turn], width: int) -> int:
     from ..client.follow import Turn
-    from .text import last_redraw, safe_log
+    from ..spec.text import last_redraw, safe_log
 
     is_terminal = sys.stdout.isatty()
     count = 0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .text import safe
+from ..spec.text import safe
 
 if TYPE_CHECKING:
     from rich.console import Console

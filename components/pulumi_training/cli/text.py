@@ -1,35 +1,8 @@
-"""Text for people: durations, sizes and times; and text of others made harmless for a terminal."""
+"""Text for people: durations, sizes and times."""
 
 from __future__ import annotations
 
-import re
 import time
-
-_ESCAPES = re.compile(
-    "\x1b\\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
-    "|\x1b[\\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # OSC, DCS and their kin: titles, links, clipboard
-    "|\x1b[ -/]*[0-~]"  # short ones: reset, character sets
-    "|\x9b[0-?]*[ -/]*[@-~]"
-)
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_KEPT_BY_LOGS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def safe(text: str) -> str:
-    """`text` without escape sequences, on one line, what else would steer a terminal written as `\\x07`."""
-    return _CONTROL.sub(_shown, _ESCAPES.sub("", text).replace("\n", " ").replace("\r", " "))
-
-
-def safe_log(text: str) -> str:
-    """Log text for a terminal: line ends, tabs and carriage returns stay, all else that would steer it does not."""
-    return _KEPT_BY_LOGS.sub(_shown, _ESCAPES.sub("", text))
-
-
-def last_redraw(line: str) -> str:
-    """What a terminal would show in the end of a line that a progress bar wrote over with carriage returns."""
-    if "\r" not in line:
-        return line
-    return next((part for part in reversed(line.split("\r")) if part.strip()), "")
 
 
 def duration(seconds: float | None) -> str:
@@ -83,8 +56,3 @@ def metrics(values: dict[str, float], names: int = 3) -> str:
     """`accuracy 0.961  loss 0.12`, so many names at most, `…` where there are more."""
     words = [f"{name} {value:.4g}" for name, value in list(values.items())[:names]]
     return "  ".join(words) + ("  …" if len(values) > names else "")
-
-
-def _shown(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

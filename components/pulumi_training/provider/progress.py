@@ -8,7 +8,6 @@ here ever fails an operation: an engine that is gone is noticed elsewhere (`live
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
@@ -18,6 +17,7 @@ import grpc.aio
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from ..spec.errors import mask, shorten
+from ..spec.text import safe_log
 
 LINE_LIMIT: Final = 300
 """Characters of a row's line."""
@@ -29,9 +29,6 @@ HEARTBEAT: Final = 60.0
 """Seconds after which the last line is repeated."""
 
 SEND_TIMEOUT: Final = 5.0
-
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class EngineLog:
@@ -175,5 +172,5 @@ def one_line(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """`text` without terminal escapes and control characters; line breaks and tabs stay."""
-    return _CONTROLS.sub("", _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
+    """`text` without what would steer a terminal; line breaks and tabs stay."""
+    return safe_log(text).replace("\r\n", "\n").replace("\r", "\n")

@@ -8,7 +8,6 @@ from typing import Any
 from ..spec.reading import SECRETS
 from .wire import Secret
 
-
 _LEADING = ("environment", "imageRegistry")
 """Objects that may hold a secret; maps of the user's own names are not looked into."""
 

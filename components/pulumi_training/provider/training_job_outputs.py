@@ -11,6 +11,7 @@ from ..record.record import Record
 from ..spec.errors import shorten
 from ..spec.outcome import Outcome
 from ..spec.outputs import Failure, FileEntry, GitState, JobOutputs
+from ..spec.text import plain_log, safe, safe_log
 
 FILES_SHOWN = 100
 
@@ -54,13 +55,13 @@ def failure(outcome: Outcome | None) -> Failure | None:
         return None
     return Failure(
         reason=outcome.reason,
-        message=outcome.message,
+        message=safe_log(outcome.message),
         rank=outcome.rank,
         node=outcome.node,
         exit_code=outcome.exit_code,
         signal=outcome.signal,
-        exception=outcome.exception,
-        log_tail=shorten(outcome.log_tail),
+        exception=safe(outcome.exception) if outcome.exception else None,
+        log_tail=shorten(plain_log(outcome.log_tail)),
         advice=outcome.reason.rule.advice,
     )
 
@@ -69,11 +70,12 @@ def reasons(outcome: Outcome | None, attempt: Attempt) -> list[str]:
     """A failure in words for the update's diagnostics: what, the last lines, where to read on, what to do."""
     if outcome is None:
         return [f"run {attempt.run_id} has no outcome"]
-    lines = [f"{outcome.reason.value}: {outcome.message or outcome.status.value}"]
+    lines = [f"{outcome.reason.value}: {safe_log(outcome.message) or outcome.status.value}"]
     if outcome.log_tail.strip():
         who = f"rank {outcome.rank}" if outcome.rank is not None else "the log"
         lines.append(
-            f"last lines of {who}:\n" + "\n".join(f"  {line}" for line in outcome.log_tail.splitlines())
+            f"last lines of {who}:\n"
+            + "\n".join(f"  {line}" for line in plain_log(outcome.log_tail).splitlines())
         )
     if outcome.rank is not None:
         lines.append(f"log: {attempt.location}/logs/std/rank-{outcome.rank}.log")

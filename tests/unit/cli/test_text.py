@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_training.cli.text import ago, duration, last_redraw, metrics, safe, safe_log, size
+from pulumi_training.cli.text import ago, duration, metrics, size
+from pulumi_training.spec.text import last_redraw, safe, safe_log
 
 
 @given(st.text())

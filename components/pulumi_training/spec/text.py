@@ -1,0 +1,43 @@
+"""Text that others wrote, made harmless for a person's terminal."""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPES = re.compile(
+    "\x1b\\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
+    "|\x1b[\\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # OSC, DCS and their kin: titles, links, clipboard
+    "|\x1b[ -/]*[0-~]"  # short ones: reset, character sets
+    "|\x9b[0-?]*[ -/]*[@-~]"
+)
+_STEERING = "\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f{_STEERING}]")
+_KEPT_BY_LOGS = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f{_STEERING}]")
+
+
+def safe(text: str) -> str:
+    """`text` without escape sequences, on one line, what else would steer a terminal written as `\\x07`."""
+    return _CONTROL.sub(_shown, _ESCAPES.sub("", text).replace("\n", " ").replace("\r", " "))
+
+
+def safe_log(text: str) -> str:
+    """Log text for a terminal: line ends, tabs and carriage returns stay, all else that would steer it does not."""
+    return _KEPT_BY_LOGS.sub(_shown, _ESCAPES.sub("", text))
+
+
+def plain_log(text: str) -> str:
+    """Log text for state and diagnostics: as `safe_log`, each line by what it showed last."""
+    lines = safe_log(text).replace("\r\n", "\n").split("\n")
+    return "\n".join(last_redraw(line) for line in lines)
+
+
+def last_redraw(line: str) -> str:
+    """What a terminal would show in the end of a line that a progress bar wrote over with carriage returns."""
+    if "\r" not in line:
+        return line
+    return next((part for part in reversed(line.split("\r")) if part.strip()), "")
+
+
+def _shown(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
