@@ -232,3 +232,23 @@ def start_plugin(tmp_path: Path) -> Iterator[Callable[..., Process]]:
             made.process.kill()
         made.process.wait()
         made.process.stdout.close()
+
+
+@pytest.fixture
+def lab(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Any]:
+    """The package's own handlers on a program's folder of its own; see `job_plugin.Jobs`."""
+    from job_plugin import jobs
+
+    folder = tmp_path / "program"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TRAINING_STATE_DIR", str(tmp_path / "training-state"))
+    monkeypatch.setenv("TRAINING_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "training-cache"))
+    with jobs(folder, engine) as made:
+        made.source("print('hello')\n")
+        yield made

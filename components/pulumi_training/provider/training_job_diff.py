@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from ..identity import manifests
 from ..identity.why import Change, explain
+from ..spec.errors import mask
 from ..spec.fields import Identity
 from ..spec.partition import names_of
 from .handler import ChangeKind, DiffAnswer, DiffCall, PropertyChange
-from .wire import UNKNOWN, contains_unknown, unwrap_secrets
+from .wire import UNKNOWN, contains_secret, contains_unknown, unwrap_secrets
 
 _REPLACING = names_of(Identity.KEY) | {"runKey", "name"}
 _IN_PLACE = names_of(Identity.INPLACE)
@@ -25,7 +26,8 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
     Where the new run key is unknown the job may be replaced, and the diff says so.
     """
     old, new = _comparable(call.old_inputs, call.name), _comparable(call.inputs, call.name)
-    changes = [change for change in _explained(old, new) if _counts(change)]
+    secret = {*_secret_paths(call.old_inputs), *_secret_paths(call.inputs)} - {"compute"}
+    changes = [change for change in _explained(old, new, _HIDDEN | secret) if _counts(change)]
     answered = [_property_change(change) for change in changes]
     if new.get("runKey") is not UNKNOWN and old.get("runKey") == new.get("runKey"):
         # Equal keys are equal results, however the inputs are written: `epochs: 5.0` is no other run than `5`.
@@ -33,20 +35,20 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
     elif not any(a.replace for a in answered):
         answered.append(PropertyChange("runKey", ChangeKind.UPDATE, replace=True))
     kept = {a.path for a in answered}
-    words = [change.message for change in changes if change.path in kept]
+    words = [mask(change.message, call.secrets) for change in changes if change.path in kept]
     if contains_unknown(call.inputs):
         words.append("some inputs are known only after other resources are made; the job may be replaced")
     return DiffAnswer(tuple(answered)), words
 
 
-def _explained(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+def _explained(old: Mapping[str, Any], new: Mapping[str, Any], hidden: Set[str]) -> list[Change]:
     before, after = old.get("sourceDigest"), new.get("sourceDigest")
     return explain(
         old,
         new,
         manifests.recall(before) if isinstance(before, str) else None,
         manifests.recall(after) if isinstance(after, str) else None,
-        hidden=_HIDDEN,
+        hidden=hidden,
     )
 
 
@@ -68,6 +70,15 @@ def _moves(path: str) -> bool:
 
 def _top(path: str) -> str:
     return path.partition(".")[0].partition("[")[0]
+
+
+def _secret_paths(value: Any, path: str = "") -> Iterator[str]:
+    """Where something is marked secret; a list that holds a secret counts as a whole."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _secret_paths(item, f"{path}.{name}" if path else name)
+    elif contains_secret(value):
+        yield path
 
 
 def _comparable(inputs: Mapping[str, Any], resource_name: str) -> dict[str, Any]:
