@@ -79,7 +79,7 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
     else:
         pruned = last(record)
         number = pruned.attempt.number + 1 if pruned else 1
-        record.write_run(_run_document(request))
+        record.write_run(_run_document(request, number))
     tree = read_source()
     attempt = record.start_attempt(
         AttemptDocument(
@@ -123,14 +123,15 @@ def runs_of_owner(store: Store, urn: str) -> list[str]:
 def remember_owner(store: Store, urn: str, run_id: str) -> None:
     """Adds a run to those of its owner; the last 50 are kept."""
     known = [r for r in runs_of_owner(store, urn) if r != run_id]
-    store.write(_owner_key(urn), json.dumps({"urn": urn, "runs": [*known, run_id][-50:]}).encode())
+    content = json.dumps({"urn": urn, "runs": [*known, run_id][-50:]}).encode()
+    store.write(_owner_key(urn), content, durable=False)  # the intent, written next, is what makes a run
 
 
 def _owner_key(urn: str) -> str:
     return f"owners/{hashlib.sha256(urn.encode()).hexdigest()[:20]}.json"
 
 
-def _run_document(request: Request) -> RunDocument:
+def _run_document(request: Request, number: int) -> RunDocument:
     assert request.job.compute is not None
     return RunDocument(
         run_id=request.run_id,
@@ -140,6 +141,7 @@ def _run_document(request: Request) -> RunDocument:
         run_key=request.run_key,
         spec=request.document(),
         source_digest=request.source_digest,
+        newest_attempt=number,
     )
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .sync import SyncReport
 
 _SUBFOLDERS = ("events", "launch", "ranks", "metrics", "logs/std", "logs/stacks", "outputs")
-# Written every second or so; the next one repairs what a power cut took.
-_FLEETING = frozenset(("progress", "metrics", "queue_position", "cost"))
+# Written every second or so, or found anew by the next driver: nothing is lost that a power cut takes.
+_FLEETING = frozenset(("progress", "metrics", "queue_position", "cost", "plan", "environment", "supervisor"))
 
 
 class Attempt:
