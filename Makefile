@@ -45,6 +45,7 @@ lint: $(VENV)/.dev ## ruff, mypy, layers, schema
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pulumi_training.spec.write_schema --check
+	@$(BIN)/python docs/generate.py --check
 
 format: $(VENV)/.dev ## put the code into form
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

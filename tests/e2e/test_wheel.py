@@ -43,14 +43,19 @@ def test_the_wheel_holds_schema_plugin_file_and_agent(wheel: Path) -> None:
 
 def test_programs_can_be_declared_with_it(installed: Path) -> None:
     words = "import pulumi_training as t; from pulumi_training import local; print(t.TrainingJob, local.Workspace)"
-    done = subprocess.run([installed / "python", "-I", "-c", words], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [installed / "python", "-I", "-c", words], check=True, capture_output=True, text=True
+    )
     assert "TrainingJob" in done.stdout
 
 
 def test_the_plugin_starts_from_it(installed: Path) -> None:
-    version = subprocess.run([installed / "pulumi-resource-training", "--version"], check=True, capture_output=True, text=True)
+    line = [installed / "pulumi-resource-training", "--version"]
+    version = subprocess.run(line, check=True, capture_output=True, text=True)
     assert version.stdout.strip()
-    with subprocess.Popen([installed / "pulumi-resource-training"], stdout=subprocess.PIPE, text=True) as plugin:
+    with subprocess.Popen(
+        [installed / "pulumi-resource-training"], stdout=subprocess.PIPE, text=True
+    ) as plugin:
         assert plugin.stdout is not None
         try:
             assert 1024 < int(plugin.stdout.readline()) < 65536
@@ -59,14 +64,19 @@ def test_the_plugin_starts_from_it(installed: Path) -> None:
 
 
 def test_the_agent_can_be_shipped_from_it(installed: Path, tmp_path: Path) -> None:
-    words = f"from pathlib import Path; from pulumi_training.agent.package import build_zipapp; build_zipapp(Path({str(tmp_path / 'agent.pyz')!r}))"
+    place = str(tmp_path / "agent.pyz")
+    words = f"from pathlib import Path; from pulumi_training.agent.package import *; build_zipapp(Path({place!r}))"
     subprocess.run([installed / "python", "-I", "-c", words], check=True)
-    done = subprocess.run([sys.executable, "-I", "-S", tmp_path / "agent.pyz"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", tmp_path / "agent.pyz"], capture_output=True, text=True
+    )
     assert done.returncode == 2
     assert "usage: agent run" in done.stderr
 
 
 def test_the_command_line_answers(installed: Path) -> None:
-    done = subprocess.run([installed / "pulumi-training", "--help"], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [installed / "pulumi-training", "--help"], check=True, capture_output=True, text=True
+    )
     assert "runs" in done.stdout
     assert json.loads((ROOT / "components/pulumi_training/schema.json").read_text())["name"] == "training"
