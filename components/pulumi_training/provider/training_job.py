@@ -69,9 +69,8 @@ class TrainingJobHandler(ResourceHandler):
 
     async def diff(self, call: DiffCall) -> DiffAnswer:
         """See `training_job_diff`; a Diff has seen the state, so its attempt is acknowledged."""
-        answer, words = await blocking(diff, call)
+        answer, words = await blocking(self._diff, call)
         self._why[call.urn] = words
-        await blocking(self._acknowledge_state, call)
         return answer
 
     async def create(self, call: CreateCall) -> CreateAnswer:
@@ -154,6 +153,11 @@ class TrainingJobHandler(ResourceHandler):
         if not (document.outcome and document.outcome.is_success):
             call.progress.info(announce(decide(document, Policy.of(request.document())), document))
         return UpdateAnswer(_lasting(call.old_outputs))
+
+    def _diff(self, call: DiffCall) -> tuple[DiffAnswer, list[str]]:
+        answered = diff(call)
+        self._acknowledge_state(call)
+        return answered
 
     def _acknowledge_state(self, call: DiffCall) -> None:
         old_inputs, _ = unwrap_secrets(call.old_inputs)

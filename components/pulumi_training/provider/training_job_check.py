@@ -61,7 +61,7 @@ def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
     source = (base / job.source_directory).resolve()
     tree: Tree | None = None
     if not refused & {"sourceDirectory", "sourceMaxBytes", "sourceMaxFiles"}:
-        tree = _attempted(problems, lambda: source_tree(job, base, max_age=0.25))
+        tree = _attempted(problems, lambda: _tree_in(source, job, max_age=0.25))
     if tree is not None:
         manifests.remember(tree)
         if job.entry_script is not None and "entryScript" not in refused:
@@ -78,7 +78,11 @@ def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
         inputs["runKey"] = UNKNOWN
         return CheckAnswer(inputs, tuple(problems)), None
     inputs["sourceDigest"] = job.source_digest or tree.digest
-    inputs["runKey"] = key_of(inputs, call.name)
+    if job.inputs:
+        inputs["runKey"] = key_of(inputs, call.name)
+    else:  # nothing but the digest was added: the model need not be built once more
+        known = job.model_copy(update={"source_digest": inputs["sourceDigest"]})
+        inputs["runKey"] = run_key(key_fields(known))
     return CheckAnswer(inputs), tree.digest
 
 
@@ -93,10 +97,12 @@ def source_tree(job: JobSpec, base: Path, *, max_age: float = 0.0) -> Tree:
     Raises:
         SpecError: it is missing or over its limits.
     """
+    return _tree_in((base / job.source_directory).resolve(), job, max_age=max_age)
+
+
+def _tree_in(source: Path, job: JobSpec, *, max_age: float) -> Tree:
     limits = TreeLimits(max_bytes=job.source_max_bytes, max_files=job.source_max_files)
-    return read_tree(
-        (base / job.source_directory).resolve(), limits=limits, cache=StatCache.default(), max_age=max_age
-    )
+    return read_tree(source, limits=limits, cache=StatCache.default(), max_age=max_age)
 
 
 def _fingerprinted(given: Any, job: JobSpec, base: Path, problems: list[Problem]) -> dict[str, Any]:

@@ -43,11 +43,12 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
 
 def _explained(old: Mapping[str, Any], new: Mapping[str, Any], hidden: Set[str]) -> list[Change]:
     before, after = old.get("sourceDigest"), new.get("sourceDigest")
+    is_same = before == after  # then there are no files to name, and none to be read for a hundred jobs
     return explain(
         old,
         new,
-        manifests.recall(before) if isinstance(before, str) else None,
-        manifests.recall(after) if isinstance(after, str) else None,
+        manifests.recall(before) if isinstance(before, str) and not is_same else None,
+        manifests.recall(after) if isinstance(after, str) and not is_same else None,
         hidden=hidden,
     )
 
