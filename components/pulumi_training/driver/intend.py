@@ -147,7 +147,8 @@ def _run_document(request: Request, number: int) -> RunDocument:
 
 def _refuse_other_owner(record: Record, request: Request) -> None:
     owner = record.run_document().owner
-    if owner.get("urn") != request.urn:
+    # An id that comes from the state is its owner's, also under a new name.
+    if request.known_id is None and owner.get("urn") != request.urn:
         raise PermanentError(
             Reason.TARGET_UNAVAILABLE,
             f"run {record.run_id} in {record.store.display} belongs to {owner.get('urn')}; give this job another name, "
@@ -163,8 +164,8 @@ def _what_changed(tree: Tree, seen_digest: str) -> str:
 
 def _copy(attempt: Attempt, tree: Tree, request: Request) -> None:
     try:
-        if tree.digest != request.source_digest and not request.job.source_digest:
-            raise PermanentError(Reason.SOURCE_CHANGED, f"{tree.root} changed after it was checked")
+        if request.seen_digest is not None and tree.digest != request.seen_digest:
+            raise PermanentError(Reason.SOURCE_CHANGED, _what_changed(tree, request.seen_digest))
         copy(attempt, tree)
     except PermanentError as error:
         attempt.update(outcome=Outcome(error.reason, error.message), acknowledged=True, ended_at=time.time())
