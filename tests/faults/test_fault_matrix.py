@@ -39,7 +39,9 @@ SECOND_ATTEMPT = {"agent", "mpirun", "wrapper", "rank", "everything"}
 
 def cells() -> list[object]:
     return [
-        pytest.param(phase, who, id=f"{who} killed, {phase}", marks=() if (phase, who) in QUICK else pytest.mark.slow)
+        pytest.param(
+            phase, who, id=f"{who} killed, {phase}", marks=() if (phase, who) in QUICK else pytest.mark.slow
+        )
         for phase, victims in PHASES.items()
         for who in victims
     ]

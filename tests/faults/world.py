@@ -26,7 +26,7 @@ PLUGIN = Path(__file__).with_name("plugin.py")
 URN = "urn:pulumi:dev::tests::training:index:TrainingJob::fit"
 PATIENCE = 120.0
 
-SCRIPT = '''
+SCRIPT = """
 import fcntl, os, sys, time
 
 rank, attempt, proof = os.environ["RANK"], os.environ["TRAINING_ATTEMPT"], os.environ["PROOF"]
@@ -49,19 +49,19 @@ def await_go(name="go", seconds=100):
         if time.monotonic() > end:
             sys.exit("nobody let me go")
         time.sleep(0.02)
-'''
+"""
 ORDINARY = (
     SCRIPT
-    + '''
+    + """
 await_go()
 for number in range(int(os.environ.get("FILES", "0"))):
     with open(f"outputs/{rank}-{number}.bin", "wb") as file:
         file.write(os.urandom(64))
 with open(f"outputs/late-{rank}.txt", "w") as late:
     late.write(attempt)
-'''
+"""
 )
-SLOW_BUILD = '''
+SLOW_BUILD = """
 import os, time, zipfile
 
 def get_requires_for_build_wheel(config_settings=None):
@@ -80,7 +80,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr(info + "RECORD", "slowly.py,,\\n" + info + "METADATA,,\\n" + info + "WHEEL,,\\n" + info + "RECORD,,\\n")
     return name
-'''
+"""
 
 
 class World:
@@ -146,7 +146,9 @@ class World:
 
     # -- the plugin ------------------------------------------------------------------------------------------
 
-    def start_up(self, name: str = "one", pause: str = "") -> subprocess.Popen[bytes]:
+    def start_up(
+        self, name: str = "one", pause: str = "", pause_seconds: float = 60
+    ) -> subprocess.Popen[bytes]:
         """Begins an `up`; its answer comes to `answer(name)`."""
         order = {
             "job": self.job,
@@ -164,6 +166,7 @@ class World:
             "TRAINING_STATE_DIR": str(self.state_dir),
             "TRAINING_CACHE_DIR": str(self.cache),
             "FAULT_PAUSE": pause,
+            "FAULT_PAUSE_SECONDS": str(pause_seconds),
             "FAULT_REACHED": str(self.root / "reached"),
         }
         with (self.root / f"plugin-{name}.log").open("ab") as log:
@@ -231,7 +234,7 @@ class World:
         while time.monotonic() < end:
             try:
                 found = what()
-            except (OSError, ValueError, KeyError, AssertionError, TrainingError, psutil.Error):
+            except (OSError, ValueError, KeyError, AttributeError, TrainingError, psutil.Error):
                 found = None
             if found:
                 return found
@@ -289,8 +292,10 @@ class World:
         for process in psutil.process_iter():
             try:
                 words = process.cmdline()
-                if len(words) > 4 and "driver.supervisor" in words[3] and any(
-                    words[-1].startswith(f"{name}-a") for name in self.store.children("runs")
+                if (
+                    len(words) > 5
+                    and "driver.supervisor" in words[3]
+                    and any(words[5].startswith(f"{name}-a") for name in self.store.children("runs"))
                 ):
                     found.append(process)
             except psutil.Error:

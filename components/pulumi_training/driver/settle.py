@@ -19,6 +19,7 @@ from .policy import Policy
 from .row import finite
 
 _COLLECT_TRIES = 4
+_PAUSE_SECONDS = 0.5
 
 
 def settle(
@@ -66,7 +67,7 @@ def _collect(attempt: Attempt, target: Target, run: RunSpec, document: AttemptDo
     last = ""
     for number in range(_COLLECT_TRIES):
         if number:
-            time.sleep(2.0**number / 2)
+            time.sleep(_PAUSE_SECONDS * 2.0**number)
         try:
             if document.handle:
                 target.collect(Handle(**document.handle), run, tell)

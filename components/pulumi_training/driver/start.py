@@ -15,7 +15,7 @@ from ..targets import catalog
 from ..targets.base import RunSpec
 from .drive import drive
 from .passage import record_plan
-from .supervisor import is_starting, spawn
+from .supervisor import dismiss, is_starting, spawn
 
 
 def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:
@@ -26,8 +26,10 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
     attempt = record.attempt(number)
     document = attempt.document()
     if document.status.is_terminal and not document.notes.get("will_retry"):
+        dismiss(record.run_id, number)
         return
     if is_starting(record.run_id) or DriverLock(record).holder() is not None:
+        dismiss(record.run_id, number)
         return
     run = record.run_document()
     target = catalog.get(run.spec["compute"]["target"])

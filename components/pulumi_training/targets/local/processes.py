@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 
@@ -47,9 +48,10 @@ def stop(run_id: str, attempt: int, grace: float) -> None:
 
 def _all() -> Iterator[tuple[psutil.Process, str, int]]:
     own = os.getpid()
-    for process in psutil.process_iter():
+    for pid in _candidates():
         try:
-            if process.pid == own or process.uids().real != os.getuid():
+            process = psutil.Process(pid)
+            if pid == own or process.uids().real != os.getuid():
                 continue
             environment = process.environ()
             if process.status() == psutil.STATUS_ZOMBIE:
@@ -60,6 +62,19 @@ def _all() -> Iterator[tuple[psutil.Process, str, int]]:
         attempt = environment.get("TRAINING_ATTEMPT", "")
         if run_id and attempt.isdigit():
             yield process, run_id, int(attempt)
+
+
+def _candidates() -> Iterator[int]:
+    """The pids worth a closer look: on Linux one read of each process tells, a tenth of the cost."""
+    for pid in psutil.pids():
+        if sys.platform.startswith("linux"):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as stream:  # noqa: PTH123 - a Path costs more than the read
+                    if b"TRAINING_RUN_ID=" not in stream.read():
+                        continue
+            except OSError:
+                continue
+        yield pid
 
 
 def _send(process: psutil.Process, number: int) -> None:

@@ -167,7 +167,7 @@ class Slots:
             return [Ticket.from_json(line) for line in json.loads(self.file.read_bytes())]
         except FileNotFoundError:
             return []
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             # A file cut by a power failure: its holders, if any live on, re-enter at their next look.
             return []
 

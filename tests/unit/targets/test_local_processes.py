@@ -1,0 +1,196 @@
+"""Processes of a run found and ended; the agent told live from dead; what a run may see of this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pulumi_training.spec.outcome import Status
+from pulumi_training.targets.base import Handle
+from pulumi_training.targets.local import agent_process, processes
+from pulumi_training.targets.local.surroundings import inherited, with_interpreter
+from pulumi_training.targets.local.watch import LocalWatch
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def run_id() -> str:
+    return f"unit-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def start(run_id: str) -> Iterator[Start]:
+    made: list[subprocess.Popen[bytes]] = []
+
+    def begin(
+        code: str = "import time; time.sleep(60)", attempt: int = 1, **more: str
+    ) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "TRAINING_RUN_ID": run_id, "TRAINING_ATTEMPT": str(attempt), **more}
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"print('up', flush=True); {code}"],
+            env=environment,
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None and process.stdout.readline() == b"up\n"
+        made.append(process)
+        return process
+
+    yield begin
+    for process in made:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_found_by_environment(run_id: str, start: Start, tmp_path: Path) -> None:
+    one = start(TRAINING_OUTPUT_DIR=str(tmp_path / "attempt" / "outputs"))
+    other = start(attempt=2)
+    assert [p.pid for p in processes.find(run_id, 1)] == [one.pid]
+    assert [p.pid for p in processes.find(run_id, 2)] == [other.pid]
+    assert processes.find(run_id, 3) == []
+    assert processes.folder_of(run_id, 1) == str(tmp_path / "attempt")
+    assert processes.folder_of(run_id, 2) is None
+
+
+def test_stop_gives_the_grace_and_then_kills(run_id: str, start: Start, tmp_path: Path) -> None:
+    polite = start(
+        "import signal, sys, time\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: (open({str(tmp_path / 'told')!r}, 'w'), sys.exit(0)))\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    stubborn = start(
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    )
+    spared = start(attempt=2)
+    for process in (polite, stubborn):
+        assert process.stdout is not None and process.stdout.readline() == b"up\n"
+    processes.stop(run_id, 1, 0.3)
+    assert polite.wait(5) == 0 and (tmp_path / "told").exists()
+    assert stubborn.wait(5) == -signal.SIGKILL
+    assert spared.poll() is None
+
+
+def test_a_stopped_process_is_killed_too(run_id: str, start: Start) -> None:
+    process = start()
+    process.send_signal(signal.SIGSTOP)
+    processes.stop(run_id, 1, 0.0)
+    assert process.wait(5) == -signal.SIGKILL
+
+
+def test_a_run_sees_nothing_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = {
+        "PULUMI_CONFIG_PASSPHRASE": "a passphrase",
+        "PULUMI_ACCESS_TOKEN": "token",
+        "PYTHONPATH": "/elsewhere",
+        "PYTHONHOME": "/elsewhere",
+        "TRAINING_RUN_ID": "another",
+        "OMPI_COMM_WORLD_RANK": "3",
+        "SLURM_PROCID": "1",
+        "VIRTUAL_ENV": "/plugin/venv",
+        "CONDA_PREFIX": "/conda",
+    }
+    for name, value in hidden.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example")
+    seen = inherited()
+    assert not set(hidden) & set(seen)
+    assert seen["HTTPS_PROXY"] == "proxy.example"
+
+
+def test_the_runs_own_interpreter_comes_first(tmp_path: Path) -> None:
+    environment = with_interpreter({"PATH": "/usr/bin"}, tmp_path / "env" / "bin")
+    assert environment["PATH"] == f"{tmp_path / 'env' / 'bin'}:/usr/bin"
+    assert environment["VIRTUAL_ENV"] == str(tmp_path / "env")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "launch").mkdir()
+    (tmp_path / "ranks").mkdir()
+    return tmp_path
+
+
+def observe(folder: Path, run_id: str = "nobody") -> Status:
+    return LocalWatch().observe(Handle("local", run_id, 1, str(folder))).status
+
+
+def test_an_agent_is_started_once(folder: Path) -> None:
+    line = [sys.executable, "-c", "import time; time.sleep(60)"]
+    pid = agent_process.start(folder, line, os.environ, None)
+    assert pid is not None and agent_process.is_live(folder)
+    assert agent_process.start(folder, line, os.environ, None) is None
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while agent_process.is_live(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_agent_that_launched_is_never_started_again(folder: Path) -> None:
+    (folder / "launch" / "launcher.log").touch()
+    assert agent_process.start(folder, ["false"], os.environ, None) is None
+
+
+def test_those_who_look_do_not_take_one_another_for_the_agent(folder: Path) -> None:
+    (folder / "launch" / "agent.lock").touch()
+    looking = os.open(folder / "launch" / "agent.lock", os.O_RDWR)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    assert not agent_process.is_live(folder)
+    os.close(looking)
+
+
+def test_observed_from_files_alone(folder: Path, run_id: str) -> None:
+    assert observe(folder) is Status.NOT_STARTED
+    (folder / "launch" / "agent.lock").touch()
+    assert observe(folder, run_id) is Status.NOT_STARTED, "it was begun and launched nothing"
+    agent = os.open(folder / "launch" / "agent.lock", os.O_RDWR)
+    fcntl.flock(agent, fcntl.LOCK_EX)
+    assert observe(folder) is Status.RUNNING
+    os.close(agent)
+
+
+def test_an_agent_without_a_last_word_takes_its_ranks_along(folder: Path, run_id: str, start: Start) -> None:
+    for name in ("agent.lock", "launcher.log"):
+        (folder / "launch" / name).touch()
+    rank = start()
+    seen = LocalWatch().observe(Handle("local", run_id, 1, str(folder)))
+    assert (seen.status, seen.launch) == (Status.FAILED, None)
+    assert rank.wait(5) in (-signal.SIGTERM, -signal.SIGKILL)
+
+
+def test_a_torn_last_word_proves_nothing(folder: Path) -> None:
+    (folder / "ranks" / "0.json").write_text(json.dumps({"rank": 0, "state": "exited", "success": True}))
+    (folder / "launch" / "end.json").write_text('{"ended_at": 3, "ranks_exp')
+    seen = LocalWatch().observe(Handle("local", "nobody", 1, str(folder)))
+    assert (seen.status, seen.launch) == (Status.FAILED, None)
+
+
+def test_success_needs_every_rank(folder: Path) -> None:
+    (folder / "launch" / "end.json").write_text(json.dumps({"exit_code": 0, "ranks_expected": 2}))
+    (folder / "ranks" / "0.json").write_text(json.dumps({"rank": 0, "state": "exited", "success": True}))
+    assert observe(folder) is Status.FAILED, "an exit code of 0 proves nothing"
+    (folder / "ranks" / "1.json").write_text(json.dumps({"rank": 1, "state": "exited", "success": True}))
+    assert observe(folder) is Status.COMPLETED
+
+
+def test_logs_are_read_from_a_cursor(folder: Path) -> None:
+    handle, watch = Handle("local", "nobody", 1, str(folder)), LocalWatch()
+    assert watch.read_log(handle, 0, 0) == b""
+    log = folder / "logs" / "std" / "rank-0.log"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"one\ntwo\n\xff")
+    assert watch.read_log(handle, 0, 0, limit=4) == b"one\n"
+    assert watch.read_log(handle, 0, 4) == b"two\n\xff"
+    assert watch.read_log(handle, 0, 9) == b""
