@@ -236,7 +236,7 @@ def test_an_unknown_makes_the_key_unknown_and_silences_its_rules(lab: Jobs) -> N
 
 
 def test_an_unknown_hides_no_other_problem(lab: Jobs) -> None:
-    checked, problems = lab.check(lab.inputs(arguments=[UNKNOWN], entryScript="trian.py", nodeCount=0))
+    _, problems = lab.check(lab.inputs(arguments=[UNKNOWN], entryScript="trian.py", nodeCount=0))
     assert set(problems) == {"entryScript", "nodeCount"}
 
 

@@ -64,7 +64,7 @@ def test_data_stands_for_its_path_and_text_does_not(lab: Jobs) -> None:
 
 def test_variables_reach_the_script_and_secrets_no_record(lab: Jobs) -> None:
     lab.source("import os\nprint(os.environ['PLAIN'], os.environ['TOKEN'][::-1], os.environ['TOKEN'])\n")
-    made, inputs = lab.train(
+    made, _ = lab.train(
         environmentVariables={"PLAIN": "a 'b' $HOME\n"},
         secretEnvironmentVariables={"TOKEN": "hunter2-secret"},
     )

@@ -25,7 +25,7 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
 
     Where the new run key is unknown the job may be replaced, and the diff says so.
     """
-    old, new = _comparable(call.old_inputs, call.name), _comparable(call.inputs, call.name)
+    old, new = _named(call, *map(_comparable, (call.old_inputs, call.inputs)))
     secret = {*_secret_paths(call.old_inputs), *_secret_paths(call.inputs)} - {"compute"}
     changes = [change for change in _explained(old, new, _HIDDEN | secret) if _counts(change)]
     answered = [_property_change(change) for change in changes]
@@ -82,6 +82,18 @@ def _secret_paths(value: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def _comparable(inputs: Mapping[str, Any], resource_name: str) -> dict[str, Any]:
+def _comparable(inputs: Mapping[str, Any]) -> dict[str, Any]:
     plain, _ = unwrap_secrets(inputs)
-    return {"name": resource_name, **plain}
+    return dict(plain)
+
+
+def _named(call: DiffCall, old: dict[str, Any], new: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both with the names that count: the resource's where none is given.
+
+    A resource that was renamed (by an alias) had another name then; the run id tells it.
+    """
+    now = new.get("name", call.name)
+    before = old.get("name", call.name)
+    if "name" not in old and isinstance(now, str) and call.id == f"{now}-{call.id[-10:]}":
+        before = now
+    return {**old, "name": before}, {**new, "name": now}
