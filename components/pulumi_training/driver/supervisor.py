@@ -27,13 +27,15 @@ _BOOTSTRAP = (
 def load_ahead(record: Record, attempt: int, target: str) -> None:
     """Starts a supervisor that loads while its order is still being made; `spawn` then hands it the order.
 
-    Loading takes as long as copying a source tree does. One that gets no order, because of `dismiss` or because
-    this process died, ends by itself and has done nothing. `target` is the target to load.
+    Loading takes as long as copying a source tree does. Where as many load already as there are cores, none is
+    started. One that gets no order, because of `dismiss` or because this process died, ends by itself and has
+    done nothing. `target` is the target to load.
 
     Raises:
         OSError: the process could not be started.
     """
-    _loading[record.run_id, attempt] = _start(record, attempt, target)
+    if _may_load.acquire(blocking=False):
+        _loading[record.run_id, attempt] = _start(record, attempt, target)
 
 
 def dismiss(run_id: str, attempt: int) -> None:
@@ -59,7 +61,8 @@ def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) 
     }
     process = _loading.pop((record.run_id, attempt), None)
     if process is None or process.poll() is not None:
-        process = _start(record, attempt)
+        has_turn = _may_load.acquire(timeout=_LOAD_SECONDS)
+        process = _start(record, attempt, has_turn=has_turn)
     assert process.stdin is not None
     try:
         process.stdin.write(json.dumps(order).encode())
@@ -95,6 +98,7 @@ def main() -> None:
 
     if len(sys.argv) > 3:
         catalog.get(sys.argv[3])
+    os.dup2(2, 1)  # loaded: whoever started this process sees its end of the pipe closed
     text = sys.stdin.buffer.read()
     if not text:
         return  # nothing is to be done after all
@@ -104,14 +108,39 @@ def main() -> None:
     drive(record, order["attempt"], Path(order["base"]), secrets)
 
 
-def _start(record: Record, attempt: int, target: str | None = None) -> subprocess.Popen[bytes]:
+def _start(
+    record: Record, attempt: int, target: str | None = None, *, has_turn: bool = True
+) -> subprocess.Popen[bytes]:
+    """Starts a process; a turn to load is given back when it has loaded, or is gone."""
+    try:
+        process = _started(record, attempt, target)
+    except BaseException:
+        if has_turn:
+            _may_load.release()
+        raise
+    threading.Thread(
+        target=_await_loaded, args=(process, has_turn), name="supervisor-loading", daemon=True
+    ).start()
+    return process
+
+
+def _await_loaded(process: subprocess.Popen[bytes], has_turn: bool) -> None:
+    assert process.stdout is not None
+    with process.stdout as pipe:
+        while pipe.read(4096):
+            pass  # nothing is expected; what a library prints while it loads is nobody's business
+    if has_turn:
+        _may_load.release()
+
+
+def _started(record: Record, attempt: int, target: str | None) -> subprocess.Popen[bytes]:
     log = record.attempt(attempt).prepare_folder() / "launch" / "supervisor.log"
     words = [str(_PACKAGE_ROOT), f"{record.run_id}-a{attempt}", *([target] if target else [])]
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-I", "-c", _BOOTSTRAP, *words],
             stdin=subprocess.PIPE,
-            stdout=output,
+            stdout=subprocess.PIPE,
             stderr=output,
             cwd="/",
             env=_environment(),
@@ -132,6 +161,10 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
 
 
+_LOAD_SECONDS = 60.0
+"""The longest wait for a turn to load; then one more loads beside the others."""
+_may_load = threading.Semaphore(max(2, os.cpu_count() or 1))
+"""Turns to load. Fifty supervisors that load at once would leave the engine and its other plugins no core."""
 _loading: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 """By run id and attempt: supervisors that wait for their order."""
 _keeping = threading.Lock()
