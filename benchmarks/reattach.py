@@ -29,10 +29,11 @@ def measure(bench: Bench) -> list[Figure]:
         name = f"round-{number}"
         inputs = job(store, nodes=2, processes=2)
         first = _started(place)
-        first.create_later(name, first.check(name, inputs))
+        waiting = first.create_later(name, first.check(name, inputs))  # a dropped future is a canceled call
         folder = wait_until(lambda n=name: ready(store, n, 4), "the ranks")
         first.process.kill()
         first.process.wait()
+        waiting.exception()
         _closed(first)
         began = time.time()
         second = _started(place)
