@@ -178,7 +178,9 @@ def _failed(first: RankFacts) -> Outcome:
 
 
 def _lost(rank: RankFacts) -> Outcome:
-    words = f"{_place(rank)} went without a word: the process that watched it was killed, and it with that"
+    words = (
+        f"{_place(rank)} went without a word: the process that watches it was killed, and the script with it"
+    )
     return _of_rank(Reason.RANK_SIGNALED, words, rank)
 
 
