@@ -99,7 +99,8 @@ class LocalTarget(Target, Queues):
     def submit(self, plan: Plan, run: RunSpec) -> Handle:
         """Starts `agent run`, unless it runs or ran."""
         handle = Handle("local", run.run_id, run.attempt, str(run.folder))
-        agent = [sys.executable, "-I", "-S", str(install(cache.root() / "agent"))]
+        # Beside the environments and not among them: pruning those would take it from under a live run.
+        agent = [sys.executable, "-I", "-S", str(install(cache.root().parent / "agent"))]
         ticket = _slots(run.compute).held(run.run_id, run.attempt)
         request = {**plan.request, "agent": agent, **_found_at_submission(plan, ticket)}
         path = run.folder / "launch" / "launch.json"
