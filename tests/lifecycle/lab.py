@@ -125,7 +125,7 @@ def replaced_by(operation: Operation, name: str = "fit") -> set[str]:
         step = event.resource_pre_event
         if step and step.metadata.urn.endswith(f"::{name}"):
             for path, difference in (step.metadata.detailed_diff or {}).items():
-                if "replace" in str(getattr(difference, "diff_kind", difference)):
+                if "replace" in difference.diff_kind.value:
                     found.add(path)
     return found
 

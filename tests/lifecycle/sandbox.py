@@ -5,10 +5,12 @@ Everything a test does is under its own tmp_path: PULUMI_HOME, the state backend
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -240,4 +242,19 @@ def _operate(method: Callable[..., Any], **options: Any) -> Operation:
         )
     except automation.CommandError as error:
         operation.error = error
+        _bury_abandoned_program()
     return operation
+
+
+def _bury_abandoned_program() -> None:
+    """Collects the coroutines of a program that the engine left in the middle, here and not wherever they would be.
+
+    The SDK abandons them; each complains as it goes, and the complaints inside of a compilation break Python 3.11.
+    """
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import types
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
@@ -23,12 +24,15 @@ from .components import (
     WorkspaceArgs,
     WorkspaceOutputs,
 )
+from .compute import ComputeRef, EnvironmentRef, WorkspaceRef
 from .fields import is_secret
 from .job import JobSpec
 from .outputs import JobOutputs
 
 PACKAGE = "training"
 REQUIRED_OF_JOB = ("compute",)
+# What one resource gives and another takes. Pulumi's YAML assigns no enum to the very same enum, so they have none.
+_PASSED_ON: tuple[type[BaseModel], ...] = (WorkspaceRef, ComputeRef, EnvironmentRef)
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _TARGETS = ("local",)
 
@@ -87,6 +91,7 @@ class _Types:
 
     def __init__(self) -> None:
         self.types: dict[str, Any] = {}
+        self._without_enums = _reached_from(_PASSED_ON)
 
     def of(self, annotation: Any) -> dict[str, Any]:
         """The type of an annotation. Raises TypeError for a union, which the wire must not have."""
@@ -136,7 +141,13 @@ class _Types:
             words = info.description or ""
             if "example" in extra:
                 words += f" Example: `{json.dumps(extra['example'], ensure_ascii=False)}`."
-            properties[wire] = {**self.of(info.annotation), "description": words}
+            choices = _enum_of(info.annotation) if model in self._without_enums else None
+            if choices is None:
+                properties[wire] = {**self.of(info.annotation), "description": words}
+            else:
+                if not all(str(choice.value) in words for choice in choices):
+                    words += f" One of {', '.join(f'`{choice.value}`' for choice in choices)}."
+                properties[wire] = {"type": "string", "description": words.strip()}
             if is_secret(model, name):
                 properties[wire]["secret"] = True
             default = info.get_default(call_default_factory=False)
@@ -163,6 +174,33 @@ def _resource(
         "properties": given,
         "required": sorted(always),
     }
+
+
+def _reached_from(models: Iterable[type[BaseModel]]) -> set[type[BaseModel]]:
+    """The models, and those that their fields hold."""
+    reached: set[type[BaseModel]] = set()
+    waiting = list(models)
+    while waiting:
+        model = waiting.pop()
+        if model not in reached:
+            reached.add(model)
+            kinds = (kind for info in model.model_fields.values() for kind in _parts(info.annotation))
+            waiting += [kind for kind in kinds if issubclass(kind, BaseModel)]
+    return reached
+
+
+def _enum_of(annotation: Any) -> type[Enum] | None:
+    """The enum that an annotation is, None left out."""
+    kinds = _parts(annotation)
+    return kinds[0] if len(kinds) == 1 and issubclass(kinds[0], Enum) else None
+
+
+def _parts(annotation: Any) -> list[type]:
+    """The classes that an annotation is made of, None left out."""
+    arguments = get_args(annotation)
+    if not arguments:
+        return [annotation] if isinstance(annotation, type) and annotation is not type(None) else []
+    return [kind for argument in arguments for kind in _parts(argument)]
 
 
 def _first_line(kind: type) -> str:
