@@ -46,6 +46,7 @@ def request_of(order: dict[str, Any]) -> Request:
         project="tests",
         run_key=key,
         source_digest=tree.digest,
+        seen_digest=tree.digest,
         base=base,
         secrets=job.secret_environment_variables,
     )

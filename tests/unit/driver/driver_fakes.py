@@ -159,6 +159,7 @@ class Job:
 
     def request(self, key: str = "v1:ab", **changes: Any) -> Request:
         job = JobSpec.model_validate({**self.fields, **changes})
+        digest = self.tree().digest
         return Request(
             name="fit",
             job=job,
@@ -166,7 +167,8 @@ class Job:
             stack="dev",
             project="tests",
             run_key=key,
-            source_digest=self.tree().digest,
+            source_digest=job.source_digest or digest,
+            seen_digest=digest,
             base=self.base,
             secrets=job.secret_environment_variables,
         )

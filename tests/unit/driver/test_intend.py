@@ -99,10 +99,11 @@ def test_changed_source_starts_nothing(backend: Backend, job: Job) -> None:
     assert ask(job, request).attempt.number == 2, "nobody adopts what could never start"
 
 
-def test_a_digest_given_by_the_user_wins_over_ours(backend: Backend, job: Job) -> None:
+def test_a_digest_given_by_the_user_names_the_tree_that_check_saw(backend: Backend, job: Job) -> None:
     request = job.request(sourceDigest="sha256:mine")
-    (job.base / "src" / "train.py").write_text("anything\n")
-    assert (ask(job, request).attempt.folder / "code" / "train.py").read_text() == "anything\n"
+    intent = ask(job, request)
+    assert intent.record.run_document().source_digest == "sha256:mine"
+    assert intent.attempt.document().notes["tree_digest"] == job.tree().digest
 
 
 CRASHES = [
