@@ -32,19 +32,20 @@ LAST_WORDS_SECONDS = 1.0
 
 def run_launch(request_path: str) -> int:
     """Runs one launch; 0 only when every rank succeeded and nothing was stopped."""
+    mark = _mark_of(request_path)
     try:
         request = read_request(request_path)
         os.makedirs(f"{request.folder}/launch", exist_ok=True)
     except (OSError, ValueError) as problem:
         sys.stderr.write(f"agent run: {problem}\n")
         return 2
-    return Launch(request, os.path.abspath(request_path)).run()
+    return Launch(request, os.path.abspath(request_path), mark).run()
 
 
 class Launch:
     """One launch and its ranks."""
 
-    def __init__(self, request: Request, request_path: str) -> None:
+    def __init__(self, request: Request, request_path: str, mark: tuple[int, int] = (0, 0)) -> None:
         self.request = request
         self._request_path = request_path
         self._secret = os.environ.get(channel.SECRET_VARIABLE) or os.urandom(16).hex()
@@ -56,7 +57,7 @@ class Launch:
         self.members: Members
         self.stopping: Stopping
         self._next_look = 0.0
-        self._request_seen = _mark_of(request_path)
+        self._request_seen = mark  # as it was read; (0, 0) looks once more
 
     def run(self) -> int:
         """Starts, waits, and leaves the facts of the end."""

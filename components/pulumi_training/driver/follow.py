@@ -117,13 +117,17 @@ class Follower:
     async def _following(self, attempt: Attempt) -> Attempt:
         """The next attempt, which the driver makes, or a driver started here where that one died between."""
         following = self.record.attempt(attempt.number + 1)
-        looks = 0
+        restarts, checked = 0, time.monotonic()
         while not await self.blocking(following.exists):
             if self.is_given_up():
                 raise Detached
-            looks += 1
-            if looks % 50 == 0 and await self._is_abandoned(attempt):
-                await self.blocking(start, self.record, attempt.number, self.base, self.secrets)
+            if time.monotonic() - checked >= _CHECK_DRIVER_SECONDS:
+                checked = time.monotonic()
+                if await self._is_abandoned(attempt):
+                    restarts += 1
+                    if restarts > _RESTARTS:
+                        raise await self.blocking(self._hopeless, attempt)
+                    await self.blocking(start, self.record, attempt.number, self.base, self.secrets)
             await asyncio.sleep(_LOOK_SECONDS)
         return following
 

@@ -70,6 +70,7 @@ class Passage:
         outcome = self._guarded(self._run_to_end)
         if isinstance(self._target, Queues):
             self._target.leave(self._run)
+        self._see_amendments()
         return settle(self._record, self._attempt, self._target, self._run, self._policy, outcome)
 
     def _guarded(self, step: Callable[[], Outcome]) -> Outcome:
@@ -128,6 +129,7 @@ class Passage:
         else:
             plan = self._prepare()
         self._queue(plan)
+        self._see_amendments()
         self._submitted = Handle(
             self._target.name, self._run.run_id, self._attempt.number, str(self._run.folder)
         )
@@ -135,6 +137,12 @@ class Passage:
         self._note_submission(handle, plan.summary)
         self._note_lineage()
         return handle
+
+    def _see_amendments(self) -> None:
+        """Limits, bounds and policies may have changed in place since this driver began."""
+        run = self._record.run_document()
+        self._run = replace(self._run, document=run.spec)
+        self._policy = Policy.of(run.spec)
 
     def _note_submission(self, handle: Handle, summary: str) -> None:
         self._attempt.update(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..spec.attribution import LaunchFacts, RankFacts
 from ..spec.outcome import Status
+from ..spec.secrecy import reveal, variables
 
 if TYPE_CHECKING:
     from ..spec.job import JobSpec
@@ -33,8 +34,8 @@ class RunSpec:
     """One attempt of a run, as a target sees it.
 
     `document` is the job as recorded (wire names, defaults filled in, no secret); `base` is the folder that
-    relative paths are resolved against; `folder` is the attempt's folder on this machine; `secrets` are
-    environment variables that must be written nowhere.
+    relative paths are resolved against; `folder` is the attempt's folder on this machine; `secrets` must be
+    written nowhere: environment variables, and texts hidden in the document (`spec.secrecy`).
     """
 
     run_id: str
@@ -50,7 +51,12 @@ class RunSpec:
         """The job as a model; building it costs a quarter second of imports, so it is built when asked for."""
         from ..spec.job import JobSpec
 
-        return JobSpec.model_validate(dict(self.document))
+        return JobSpec.model_validate(reveal(dict(self.document), self.secrets))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The secrets that the script finds in its environment."""
+        return variables(self.secrets)
 
     @property
     def compute(self) -> Mapping[str, Any]:
@@ -160,8 +166,9 @@ class Handle:
 class Observation:
     """What a target says of an attempt now.
 
-    `status` is NotStarted where nothing of it exists at the backend, NotResponding where a probe failed.
-    `launch` is there once the launch has ended.
+    `status` is NotStarted where nothing of it exists at the backend, and never where a script of it may have run
+    and left traces there; NotResponding where a probe failed. `launch` is there once the launch has ended; an
+    attempt that ended without a last word is Failed and has none.
     """
 
     status: Status

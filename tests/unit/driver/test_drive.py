@@ -584,3 +584,26 @@ def test_a_retry_resumes_from_the_newest_outputs_of_its_series(
         path.unlink()
     third = record.attempt(3)
     assert resume_folder(record, third, "./ignored", tmp_path) == str(record.attempt(1).folder / "outputs")
+
+
+def test_bounds_changed_while_it_runs_are_those_it_is_judged_by(backend: Backend, job: Job) -> None:
+    record = begin(job, expect={"accuracy": ">=0.99"})
+
+    def train(run: RunSpec) -> Observation:
+        (run.folder / "metrics" / "rank-0.jsonl").write_text('{"step": 1, "accuracy": 0.91}\n')
+        record.update_run(spec=job.request(expect={"accuracy": ">=0.9"}).document())
+        return succeeded()
+
+    backend.script = train
+    outcome = go(job, record)
+    assert outcome is not None and outcome.is_success
+
+
+def test_limits_changed_in_the_queue_are_those_it_is_submitted_with(backend: Backend, job: Job) -> None:
+    record = begin(job, maxRunDurationSeconds=10)
+    backend.place = [1] * 50
+    thread = driving(job, record)
+    until(lambda: record.attempt(1).document().status is Status.QUEUED)
+    record.update_run(spec=job.request(maxRunDurationSeconds=20).document())
+    thread.join(20)
+    assert backend.submitted[0].document["maxRunDurationSeconds"] == 20

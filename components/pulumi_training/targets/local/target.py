@@ -102,13 +102,18 @@ class LocalTarget(Target, Queues):
         # Beside the environments and not among them: pruning those would take it from under a live run.
         agent = [sys.executable, "-I", "-S", str(install(cache.root().parent / "agent"))]
         ticket = _slots(run.compute).held(run.run_id, run.attempt)
-        request = {**plan.request, "agent": agent, **_found_at_submission(plan, ticket)}
+        request = {
+            **plan.request,
+            "agent": agent,
+            "limits": dict(limits(run.document).__dict__),  # they may have changed in the queue
+            **_found_at_submission(plan, ticket),
+        }
         path = run.folder / "launch" / "launch.json"
         if not agent_process.is_live(run.folder) and not agent_process.was_launched(run.folder):
             write_whole(path, json.dumps(request, indent=1).encode(), durable=False)
         environment = {
             **inherited(),
-            **run.secrets,
+            **run.variables,
             "TRAINING_RUN_ID": run.run_id,
             "TRAINING_ATTEMPT": str(run.attempt),
         }
