@@ -293,7 +293,15 @@ class Passage:
 def attempt_run(record: Record, attempt: Attempt, base: Path, secrets: Mapping[str, str]) -> RunSpec:
     """An attempt as a target sees it, before it is known what it resumes from."""
     run = record.run_document()
-    return RunSpec(run.run_id, attempt.number, run.spec, base, attempt.prepare_folder(), secrets)
+    return RunSpec(
+        run.run_id,
+        attempt.number,
+        run.spec,
+        base,
+        attempt.prepare_folder(),
+        secrets,
+        owner=run.owner.get("urn", ""),
+    )
 
 
 def record_plan(attempt: Attempt, plan: Plan, prepared: Prepared) -> None:

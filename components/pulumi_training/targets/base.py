@@ -45,6 +45,7 @@ class RunSpec:
     folder: Path
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     resume_from: str | None = None
+    owner: str = ""
 
     @cached_property
     def job(self) -> JobSpec:
