@@ -56,7 +56,9 @@ def lab(sandbox: Sandbox, training_cache: Path) -> Iterator[Lab]:
         eventually(made.is_quiet, "no process of the test is left", seconds=20)
     except AssertionError:
         left = made.left()
-        words = [f"{process.pid} {process.name()} {process.cmdline()}" for process in left if process.is_running()]
+        words = [
+            f"{process.pid} {process.name()} {process.cmdline()}" for process in left if process.is_running()
+        ]
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -55,7 +55,9 @@ class Lab:
         (self.source / file).write_text(textwrap.dedent(METRICS) + textwrap.dedent(script))
 
     def cluster_of(self, workspace: target.Workspace) -> target.ComputeCluster:
-        return target.ComputeCluster("cpu", workspace=workspace, **{"max_nodes": 1, "slots_per_node": 2, **self.cluster})
+        return target.ComputeCluster(
+            "cpu", workspace=workspace, **{"max_nodes": 1, "slots_per_node": 2, **self.cluster}
+        )
 
     def job(self, name: str, cluster: target.ComputeCluster, **more: Any) -> training.TrainingJob:
         wanted = {"source_directory": "./src", "entry_script": "train.py", **self.settings, **more}
@@ -78,7 +80,9 @@ class Lab:
 
     def attempts(self, run: str = "fit-*") -> list[dict[str, Any]]:
         """The documents of every attempt of the runs that match, oldest first."""
-        found = [json.loads(path.read_text()) for path in self.store.glob(f"runs/{run}/attempts/*/attempt.json")]
+        found = [
+            json.loads(path.read_text()) for path in self.store.glob(f"runs/{run}/attempts/*/attempt.json")
+        ]
         return sorted(found, key=lambda document: float(document["created_at"]))
 
     def left(self) -> list[psutil.Process]:

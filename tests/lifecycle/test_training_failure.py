@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pulumi
 import pytest
-from lab import Lab, reasons, replaced_by, said
+from lab import Lab, reasons, said
 
 from pulumi_training import local as target
 

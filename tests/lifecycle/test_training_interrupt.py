@@ -119,7 +119,10 @@ def test_a_killed_command_line_leaves_a_run_that_the_next_up_adopts(lab: Lab, en
     assert plugins
     running.process.kill()
     running.process.communicate(timeout=30)
-    eventually(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in plugins), "the plugin ended by itself")
+    eventually(
+        lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in plugins),
+        "the plugin ended by itself",
+    )
     assert running.attempts() == [(1, "Running")]
 
     assert running.project.up().code != 0  # the stack is locked still

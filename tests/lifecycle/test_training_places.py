@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from lab import Lab
-from sandbox import COMPONENTS, CHECKOUT
+from sandbox import CHECKOUT, COMPONENTS
 
 pytestmark = pytest.mark.engine
 
@@ -93,7 +93,13 @@ def test_the_plugin_on_path_constructs_components_for_yaml(lab: Lab) -> None:
 
 
 def test_the_plugin_of_a_provider_path(lab: Lab) -> None:
-    train(yaml_project(lab, f"plugins:\n  providers:\n    - {{name: training, path: '{COMPONENTS}'}}\n", without_path=True))
+    train(
+        yaml_project(
+            lab,
+            f"plugins:\n  providers:\n    - {{name: training, path: '{COMPONENTS}'}}\n",
+            without_path=True,
+        )
+    )
 
 
 def test_the_plugin_of_a_package_path(lab: Lab) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import Lab, reasons, replaced_by, said
+from lab import Lab
 
 pytestmark = pytest.mark.engine
 

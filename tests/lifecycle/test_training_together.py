@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import textwrap
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pytest
@@ -22,12 +20,17 @@ SECRET = "a-token-nobody-may-read-7f3a"
 
 def test_a_job_takes_the_outputs_of_another_one(lab: Lab) -> None:
     lab.write("open('outputs/model.txt', 'w').write('weights')", "first.py")
-    lab.write("import sys\nopen('outputs/seen.txt', 'w').write(open(sys.argv[2] + '/model.txt').read())", "second.py")
+    lab.write(
+        "import sys\nopen('outputs/seen.txt', 'w').write(open(sys.argv[2] + '/model.txt').read())",
+        "second.py",
+    )
 
     def program() -> None:
         cluster = lab.cluster_of(target.Workspace("lab"))
         first = lab.job("first", cluster, entry_script="first.py")
-        second = lab.job("second", cluster, entry_script="second.py", script_params={"--model": first.outputs_location})
+        second = lab.job(
+            "second", cluster, entry_script="second.py", script_params={"--model": first.outputs_location}
+        )
         pulumi.export("seen", second.outputs_location)
 
     stack = lab.stack(program)
