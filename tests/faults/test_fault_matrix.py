@@ -29,7 +29,6 @@ QUICK = {
     ("running", "mpirun"),
     ("running", "rank"),
     ("running", "everything"),
-    ("finalizing", "supervisor"),
     ("finalizing", "everything"),
     ("state being written", "plugin"),
 }

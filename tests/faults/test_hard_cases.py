@@ -50,6 +50,7 @@ def reason(world: World) -> Reason | None:
     return document.outcome.reason if document and document.outcome else None
 
 
+@pytest.mark.slow
 def test_disk_full_while_the_script_writes(make_world: Make, small_disk: Callable[[str], Path]) -> None:
     world = make_world(ranks=1)
     world.job["compute"]["store"] = str(small_disk("size=3m") / "store")
@@ -92,6 +93,7 @@ def test_disk_full_from_the_start(make_world: Make, small_disk: Callable[[str], 
     world.check()
 
 
+@pytest.mark.slow
 def test_record_folder_read_only(make_world: Make, small_disk: Callable[[str], Path]) -> None:
     world = make_world(ranks=1)
     world.job["compute"]["store"] = str(small_disk("size=8m") / "store")

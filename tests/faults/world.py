@@ -234,7 +234,15 @@ class World:
         while time.monotonic() < end:
             try:
                 found = what()
-            except (OSError, ValueError, KeyError, AttributeError, TrainingError, psutil.Error):
+            except (
+                OSError,
+                ValueError,
+                KeyError,
+                AttributeError,
+                AssertionError,
+                TrainingError,
+                psutil.Error,
+            ):
                 found = None
             if found:
                 return found
