@@ -13,7 +13,7 @@ from pulumi_training.record.store import Store
 
 from .bench import Bench
 from .figure import Figure, most
-from .killed_rank import ready
+from .killed_rank import await_ranks
 from .plugin_process import Plugin, job, running
 from .processes import is_running, wait_until
 from .trees import make_source
@@ -49,7 +49,7 @@ def _cancel(plugin: Plugin, store: Path, name: str, is_deaf: str) -> float:
         store, nodes=2, processes=2, gracePeriodSeconds=GRACE, environmentVariables={"DEAF": is_deaf}
     )
     future = plugin.create_later(name, plugin.check(name, inputs))
-    folder = wait_until(lambda: ready(store, name, RANKS), "the ranks")
+    folder = await_ranks(future, store, name, RANKS)
     run_id = folder.parents[1].name
     started = time.perf_counter()
     cancel(Record(Store.open(str(store)), run_id))

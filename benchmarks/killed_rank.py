@@ -38,7 +38,7 @@ def measure(bench: Bench) -> list[Figure]:
             name = f"round-{number}"
             checked = plugin.check(name, job(store, nodes=2, processes=2))
             future = plugin.create_later(name, checked)
-            folder = wait_until(lambda n=name: ready(store, n, RANKS), "the ranks")
+            folder = await_ranks(future, store, name, RANKS)
             facts = wait_until(lambda f=folder: _facts(f), f"the facts of rank {VICTIM}")
             os.kill(facts["script_pid"], signal.SIGKILL)
             killed = time.perf_counter()
@@ -49,6 +49,18 @@ def measure(bench: Bench) -> list[Figure]:
             run_id = folder.parents[1].name
             wait_until(lambda r=run_id: not is_running(store, r), "the run's processes to end", 30)
     return [Figure(f"1 of {RANKS} ranks killed → Create answered", taken, most(2.0))]
+
+
+def await_ranks(future: Any, store: Path, name: str, ranks: int) -> Path:
+    """The attempt's folder once its ranks run. Raises RuntimeError where Create was answered before."""
+
+    def look() -> Path | None:
+        if future.done():
+            raise RuntimeError(f"the job was answered before its ranks ran: {future.exception()}")
+        return ready(store, name, ranks)
+
+    folder: Path = wait_until(look, "the ranks")
+    return folder
 
 
 def ready(store: Path, name: str, ranks: int) -> Path | None:

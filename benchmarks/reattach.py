@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .bench import Bench
 from .figure import Figure, most
-from .killed_rank import ready
+from .killed_rank import await_ranks
 from .plugin_process import Listener, Plugin, job, start
 from .processes import is_running, wait_until
 from .trees import make_source
@@ -30,7 +30,7 @@ def measure(bench: Bench) -> list[Figure]:
         inputs = job(store, nodes=2, processes=2)
         first = _started(place)
         waiting = first.create_later(name, first.check(name, inputs))  # a dropped future is a canceled call
-        folder = wait_until(lambda n=name: ready(store, n, 4), "the ranks")
+        folder = await_ranks(waiting, store, name, 4)
         first.process.kill()
         first.process.wait()
         waiting.exception()
