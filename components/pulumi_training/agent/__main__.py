@@ -6,7 +6,10 @@ import sys
 
 USAGE = """usage: agent run   --request launch.json
        agent rank  --request launch.json
-       agent node  [--bind ADDRESS] [--port PORT] [--request launch.json]
+       agent node  [--bind ADDRESS] [--port PORT] [--request launch.json] [--secret-file FILE]
+       agent launch --request launch.json [--secret-file FILE]
+       agent ship  --folder FOLDER --parts PART,...
+       agent files --folder FOLDER --parts PART,... [--digests 1]
        agent exec  [-OPTION]... HOST COMMAND...
        agent sweep --run-id ID --attempt N"""
 
@@ -37,12 +40,34 @@ def main(argv: list[str]) -> int:
         if verb == "node":
             from .node import serve
 
-            return serve(options.get("bind", ""), int(options.get("port", "0")), options.get("request"))
+            return serve(
+                options.get("bind", ""),
+                int(options.get("port", "0")),
+                options.get("request"),
+                options.get("secret-file"),
+            )
+        if verb == "launch":
+            from .alone import launch
+
+            return launch(options["request"], options.get("secret-file"))
+        if verb in ("ship", "files"):
+            return _show_files(verb, options)
     except KeyError as missing:
         return _usage(f"{verb} needs --{missing.args[0]}")
     except ValueError as problem:
         return _usage(str(problem))
     return _usage(f"unknown verb {verb!r}")
+
+
+def _show_files(verb: str, options: dict[str, str]) -> int:
+    folder, parts = options["folder"], options["parts"].split(",")
+    if verb == "ship":
+        from .ship import ship
+
+        return ship(folder, parts)
+    from .files import list_files
+
+    return list_files(folder, parts, digests="digests" in options)
 
 
 def _options(words: list[str]) -> dict[str, str]:

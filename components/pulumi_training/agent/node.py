@@ -28,12 +28,21 @@ TERM_SECONDS = 2.0
 SIGNED_IN_SECONDS = 10.0
 
 
-def serve(bind: str, port: int, request: str | None = None) -> int:
+def serve(bind: str, port: int, request: str | None = None, secret_file: str | None = None) -> int:
     """Serves until SIGTERM, then ends the daemons it started. Port 0 takes the variable's or the default.
 
     Exit code 2 where there is no secret or the address cannot be had. `request` is accepted for symmetry with
-    the other verbs: a node needs nothing from it.
+    the other verbs: a node needs nothing from it. `secret_file` has the secret where the environment has not:
+    what a container is given there, everybody who may look at the container can read.
     """
+    if secret_file is not None:
+        from .alone import read_secret
+
+        try:
+            os.environ[channel.SECRET_VARIABLE] = read_secret(secret_file)
+        except (OSError, ValueError) as problem:
+            sys.stderr.write(f"agent node: {problem}\n")
+            return 2
     secret = os.environ.get(channel.SECRET_VARIABLE, "")
     if len(secret) < 16:
         sys.stderr.write(
