@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..spec.urls import on_compute
 from .references import Place, require
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ def fingerprint(
     A folder and its copy in an object store have different fingerprints: a service's checksum is not ours.
     Raises `SpecError` at the property `path` for data that is not there (with near names) or cannot be read,
     `TransientError` and `PermanentError(DATA_UNAVAILABLE)` for a store that does not answer or refuses.
+    Data that is where containers run cannot be looked at from here: its URL alone stands for it.
     """
+    if isinstance(uri, str) and on_compute(uri) is not None:
+        return f"v1:{hashlib.sha256(uri.strip().encode()).hexdigest()}"
     place = require(uri, base=base, path=path)
     is_fast = thoroughness is Thoroughness.FAST
     lines: list[str]

@@ -17,6 +17,7 @@ from .errors import Problem
 from .job import JobSpec
 from .names import name_problem
 from .policy import Backend
+from .urls import on_compute
 
 Rule = Callable[[JobSpec], Iterator[Problem]]
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -216,6 +217,20 @@ def data_holds_together(job: JobSpec) -> Iterator[Problem]:
             yield Problem(path, "holds a NUL character, which no argument can carry")
 
 
+def data_is_within_reach(job: JobSpec) -> Iterator[Problem]:
+    """Volumes and folders of a daemon's machine are for containers of that daemon."""
+    if job.compute is None or job.compute.target is TargetName.DOCKER:
+        return
+    for field, mapping in (("inputs", job.inputs), ("outputs", job.outputs)):
+        for name, item in mapping.items():
+            if on_compute(item.uri) is not None:
+                yield Problem(
+                    f"{field}.{name}.uri",
+                    f"{item.uri} is where a Docker daemon runs; target {job.compute.target.value} takes a folder or "
+                    "a URL of an object store",
+                )
+
+
 def expectations_parse(job: JobSpec) -> Iterator[Problem]:
     """Bounds that can be read."""
     for metric, text in job.expect.items():
@@ -251,6 +266,7 @@ RULES: dict[Rule, tuple[str, ...]] = {
     environment_holds_together: ("environment", "compute"),
     variables_are_free: ("environment_variables", "secret_environment_variables"),
     data_holds_together: ("inputs", "outputs", "arguments", "command", "environment_variables"),
+    data_is_within_reach: ("compute", "inputs", "outputs"),
     expectations_parse: ("expect",),
     metrics_rank_exists: ("metrics_rank", "node_count", "process_count_per_node"),
 }

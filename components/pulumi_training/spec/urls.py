@@ -47,6 +47,25 @@ def scheme_of(url: str) -> str:
     return match.group(1).lower() if match else ""
 
 
+ON_COMPUTE = ("volume", "host")
+"""Schemes of data that is where containers run: a volume, or a folder of the daemon's machine."""
+
+
+def on_compute(url: str) -> tuple[str, str, str] | None:
+    """Kind, source and the folder below it, for data that is where containers run; None for any other.
+
+    `volume://digits/train` is the folder `train` of volume `digits`; `host:///data` the folder `/data`.
+    """
+    scheme = scheme_of(url)
+    if scheme not in ON_COMPUTE:
+        return None
+    rest = url.strip().partition("://")[2]
+    if scheme == "host":
+        return scheme, "/" + rest.strip("/"), ""
+    source, _, below = rest.strip("/").partition("/")
+    return scheme, source, below
+
+
 def display(url: str) -> str:
     """`url` with user names, passwords and query values taken out, for messages, logs and outputs."""
     if not _SCHEME.match(url):
