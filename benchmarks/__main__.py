@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from .bench import opened
 def main(argv: Sequence[str] | None = None) -> int:
     """0 where every bound is kept, 1 where one is not."""
     options = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     with opened(is_quick=options.quick) as bench:
         figures = catalog.measure(bench, options.only or catalog.NAMES)
     table.show(figures)
