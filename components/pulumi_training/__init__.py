@@ -13,17 +13,41 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .resources.data_reference import DataReference
+    from .resources.distributed import (
+        Gloo,
+        Mpi,
+        MpiConfiguration,
+        Nccl,
+        ParameterServer,
+        PyTorchConfiguration,
+        TensorflowConfiguration,
+    )
     from .resources.environment import Environment
+    from .resources.estimator import ContainerRegistry, Estimator, PyTorch, SKLearn, TensorFlow
     from .resources.record_retention import RecordRetention
+    from .resources.script_run_config import ScriptRunConfig
     from .resources.training_job import TrainingJob
     from .spec.errors import PermanentError, SpecError, TrainingError, TransientError
 
 __all__ = [
+    "ContainerRegistry",
     "DataReference",
     "Environment",
+    "Estimator",
+    "Gloo",
+    "Mpi",
+    "MpiConfiguration",
+    "Nccl",
+    "ParameterServer",
     "PermanentError",
+    "PyTorch",
+    "PyTorchConfiguration",
     "RecordRetention",
+    "SKLearn",
+    "ScriptRunConfig",
     "SpecError",
+    "TensorFlow",
+    "TensorflowConfiguration",
     "TrainingError",
     "TrainingJob",
     "TransientError",
@@ -31,11 +55,24 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ContainerRegistry": "resources.estimator",
     "DataReference": "resources.data_reference",
     "Environment": "resources.environment",
+    "Estimator": "resources.estimator",
+    "Gloo": "resources.distributed",
+    "Mpi": "resources.distributed",
+    "MpiConfiguration": "resources.distributed",
+    "Nccl": "resources.distributed",
+    "ParameterServer": "resources.distributed",
     "PermanentError": "spec.errors",
+    "PyTorch": "resources.estimator",
+    "PyTorchConfiguration": "resources.distributed",
     "RecordRetention": "resources.record_retention",
+    "SKLearn": "resources.estimator",
+    "ScriptRunConfig": "resources.script_run_config",
     "SpecError": "spec.errors",
+    "TensorFlow": "resources.estimator",
+    "TensorflowConfiguration": "resources.distributed",
     "TrainingError": "spec.errors",
     "TrainingJob": "resources.training_job",
     "TransientError": "spec.errors",

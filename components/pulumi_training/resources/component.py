@@ -9,19 +9,25 @@ import pulumi
 
 from ..spec.errors import Problem, SpecError
 from ..spec.names import name_problem
+from .program import is_in_program
 
 C = TypeVar("C", bound="Component")
 
 
 class Component(pulumi.ComponentResource):
-    """A component whose outputs are computed in the program itself."""
+    """A component whose outputs are computed in the program itself.
+
+    In a notebook, where no program runs, it is a plain value that says what is referred to: nothing is registered.
+    """
 
     token: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]]
 
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None) -> None:
-        super().__init__(self.token, name, None, opts)
         self._state = dict(props)
+        if not is_in_program():
+            return
+        super().__init__(self.token, name, None, opts)
         self.register_outputs(self._state)
 
     @classmethod

@@ -10,6 +10,7 @@ import pulumi
 
 from .component import Component, checked_count, checked_name
 from .data_reference import DataReference
+from .program import joined, output
 
 
 class Workspace(Component):
@@ -42,9 +43,9 @@ class Workspace(Component):
         """
         self.workspace_name = checked_name(name, resource_name)
         chosen: pulumi.Input[str] = store if store is not None else f"./.training/{self.workspace_name}"
-        self.store = pulumi.Output.from_input(chosen)
+        self.store = output(chosen)
         reference = {"target": "local", "workspace": self.workspace_name, "store": chosen}
-        self.ref = pulumi.Output.from_input(reference)
+        self.ref = output(reference)
         super().__init__(
             resource_name, {"ref": reference, "name": self.workspace_name, "store": chosen}, opts
         )
@@ -82,19 +83,17 @@ class Datastore(Component):
             SpecError: the name cannot be one.
         """
         self.datastore_name = checked_name(name, resource_name)
-        self.uri = pulumi.Output.from_input(source)
+        self.uri = output(source)
         self._source = source
         super().__init__(resource_name, {"name": self.datastore_name, "uri": source}, _below(workspace, opts))
 
     def path(self, path_on_datastore: str, *, name: str | None = None) -> _Folder:
         """A folder inside the datastore; its name is derived from the path unless given."""
         derived = f"{self.datastore_name}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', path_on_datastore.strip('/'))}"
-        joined = pulumi.Output.from_input(self._source).apply(
-            lambda uri: posixpath.join(uri, path_on_datastore)
-        )
-        plain = isinstance(self._source, str)
-        uri = posixpath.join(str(self._source), path_on_datastore) if plain else joined
-        return _Folder(name or derived, uri)
+        if isinstance(self._source, str):
+            return _Folder(name or derived, posixpath.join(self._source, path_on_datastore))
+        below = output(self._source).apply(lambda uri: posixpath.join(uri, path_on_datastore))
+        return _Folder(name or derived, below)
 
     def as_mount(
         self, *, path_on_compute: str | None = None, fingerprint: str | None = None
@@ -193,8 +192,7 @@ class ComputeCluster(Component):
         }
         if price_per_node_hour is not None:
             own["pricePerNodeHour"] = price_per_node_hour
-        base = workspace.ref if isinstance(workspace, Workspace) else pulumi.Output.from_input(workspace)
-        self.ref = pulumi.Output.all(base, own).apply(lambda both: {**both[0], **both[1]})
+        self.ref = joined(workspace.ref if isinstance(workspace, Workspace) else workspace, own)
         super().__init__(resource_name, {"ref": self.ref, "name": cluster}, _below(workspace, opts))
 
     @classmethod

@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar, overload
 
 import pulumi
 
+from .program import secret
+
 T = TypeVar("T")
 
 
@@ -50,7 +52,7 @@ def with_secret_password(registry: Any) -> Any:
     """Registry credentials with the password marked secret."""
     if not isinstance(registry, Mapping) or registry.get("password") is None:
         return registry
-    return {**registry, "password": pulumi.Output.secret(registry["password"])}
+    return {**registry, "password": secret(registry["password"])}
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ..spec.errors import Problem, SpecError
 from ..version import __version__
 from .data_reference import DataReference
 from .environment import Environment
+from .program import secret
 from .property import OutputProperty, given, output_names, with_secret_password
 from .quiet import keep_interrupts_quiet
 
@@ -144,30 +145,7 @@ class TrainingJob(pulumi.CustomResource):
         Raises:
             SpecError: parameters that contradict one another before the provider could see them.
         """
-        values = {name_: value for name_, value in locals().items() if name_ not in _NOT_PASSED}
-        shortcuts = {name_: values.pop(name_) for name_ in _SHORTCUTS}
-        shortcuts |= {
-            "image": custom_docker_image,
-            "image_registry": with_secret_password(image_registry_details),
-        }
-        data = _Data()
-        data.add(inputs, "inputs")
-        data.add(outputs, "outputs")
-        words = _arguments(script_params, arguments, data)
-        props = given(values)
-        props["compute"] = getattr(compute, "ref", compute)
-        props |= _environment(environment, given(shortcuts))
-        if words:
-            props["arguments"] = words
-        if environment_variables:
-            props["environmentVariables"] = {n: _text(v, data) for n, v in environment_variables.items()}
-        if secret_environment_variables:
-            props["secretEnvironmentVariables"] = pulumi.Output.secret(dict(secret_environment_variables))
-        if triggers:
-            props["triggers"] = [_text(trigger, data) for trigger in triggers]
-        if isinstance(retries, Mapping):
-            props["retries"] = given(retries)
-        props |= data.to_wire()  # what arguments, variables and triggers referred to is among it
+        props = wire_inputs({name_: value for name_, value in locals().items() if name_ not in _NOT_INPUTS})
         for output in output_names(type(self)):
             props.setdefault(output, None)
         version = pulumi.ResourceOptions(version=__version__)
@@ -176,13 +154,49 @@ class TrainingJob(pulumi.CustomResource):
         )
 
 
-_NOT_PASSED = frozenset(
+_NOT_INPUTS = frozenset({"self", "__class__", "resource_name", "opts"})
+_READ_APART = frozenset(
     {
-        "self", "__class__", "resource_name", "compute", "script_params", "arguments", "environment",
-        "custom_docker_image", "image_registry_details", "environment_variables", "secret_environment_variables",
-        "inputs", "outputs", "triggers", "retries", "opts",
+        "compute", "script_params", "arguments", "environment", "custom_docker_image", "image_registry_details",
+        "environment_variables", "secret_environment_variables", "inputs", "outputs", "triggers", "retries",
+        *_SHORTCUTS,
     }
 )  # fmt: skip
+
+
+def wire_inputs(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a job by wire name, from the parameters of `TrainingJob` by theirs; those left out are not given.
+
+    Raises:
+        SpecError: parameters that contradict one another before the provider could see them.
+    """
+    shortcuts = {name: parameters.get(name) for name in _SHORTCUTS}
+    shortcuts |= {
+        "image": parameters.get("custom_docker_image"),
+        "image_registry": with_secret_password(parameters.get("image_registry_details")),
+    }
+    data = _Data()
+    data.add(parameters.get("inputs"), "inputs")
+    data.add(parameters.get("outputs"), "outputs")
+    words = _arguments(parameters.get("script_params"), parameters.get("arguments"), data)
+    props = given({name: value for name, value in parameters.items() if name not in _READ_APART})
+    compute = parameters.get("compute")
+    props["compute"] = getattr(compute, "ref", compute)
+    props |= _environment(parameters.get("environment"), given(shortcuts))
+    if words:
+        props["arguments"] = words
+    if parameters.get("environment_variables"):
+        props["environmentVariables"] = {
+            name: _text(value, data) for name, value in parameters["environment_variables"].items()
+        }
+    if parameters.get("secret_environment_variables"):
+        props["secretEnvironmentVariables"] = secret(dict(parameters["secret_environment_variables"]))
+    if parameters.get("triggers"):
+        props["triggers"] = [_text(trigger, data) for trigger in parameters["triggers"]]
+    retries = parameters.get("retries")
+    if retries is not None:
+        props["retries"] = given(retries) if isinstance(retries, Mapping) else retries
+    return props | data.to_wire()  # what arguments, variables and triggers referred to is among it
 
 
 class _Data:
