@@ -39,7 +39,7 @@ class Checkout:
     def run(self, *line: str, folder: Path | None = None) -> str:
         done = subprocess.run(
             line, cwd=folder or self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600,
+            capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, f"{line} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout if line[-1].endswith("--json") else done.stdout + done.stderr

@@ -97,6 +97,20 @@ def test_ctrl_c_detaches_and_the_next_up_adopts_the_run(lab: Lab, ended: list[Ru
     assert "unchanged" in running.project.up().succeeded().text
 
 
+def test_ctrl_c_twice_ends_at_once_and_loses_nothing(lab: Lab, ended: list[Running]) -> None:
+    running = Running(lab)
+    ended.append(running)
+    os.killpg(running.process.pid, signal.SIGINT)
+    running.interrupt()
+    assert running.process.returncode != 0
+    assert (running.place / "lock").exists()
+    (running.place / "go").touch()
+    # The second Ctrl-C may have left the stack locked; there is nothing to cancel where it did not.
+    running.project.run("cancel", "--yes")
+    running.project.up().succeeded()
+    assert running.attempts() == [(1, "Completed")]
+
+
 def test_ctrl_c_stops_a_job_that_wants_it(lab: Lab, ended: list[Running]) -> None:
     running = Running(lab, on_cancel="stop")
     ended.append(running)

@@ -92,6 +92,7 @@ def test_the_plugin_on_path_constructs_components_for_yaml(lab: Lab) -> None:
     train(yaml_project(lab, "", without_path=False))
 
 
+@pytest.mark.slow
 def test_the_plugin_of_a_provider_path(lab: Lab) -> None:
     train(
         yaml_project(
@@ -102,6 +103,7 @@ def test_the_plugin_of_a_provider_path(lab: Lab) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_plugin_of_a_package_path(lab: Lab) -> None:
     train(yaml_project(lab, f"packages:\n  training: {COMPONENTS}\n", without_path=True))
 
@@ -115,22 +117,42 @@ def test_the_plugin_in_the_plugin_folder(lab: Lab) -> None:
     train(elsewhere)
 
 
-def test_a_job_of_another_stack_is_imported_by_its_record(lab: Lab) -> None:
+def test_a_job_is_imported_from_its_record(lab: Lab) -> None:
     lab.write("open('outputs/model.txt', 'w').write('weights'); report(accuracy=0.9)")
-    lab.settings = {"script_params": {"--rate": 0.1}}
+    lab.settings = {"script_params": {"--rate": 0.1}, "tags": {"team": "vision"}}
     stack = lab.stack()
     run_id = stack.up().succeeded().result.outputs["run_id"].value
+    before = lab.job_state(stack)
+
+    def pulumi(*arguments: str) -> None:
+        lab.sandbox.run(*arguments, cwd=lab.folder).succeeded()
+
+    pulumi("state", "delete", "--yes", before["urn"])
+    pulumi(
+        "import", "--yes", "--generate-code=false", "--skip-preview", "--protect=false",
+        "training:index:TrainingJob", "fit", f"./.training/lab#{run_id}",
+    )  # fmt: skip
+    job = lab.job_state(stack)
+    assert job["id"] == run_id
+    assert job["outputs"] == before["outputs"]
+    for inputs in (job["inputs"], before["inputs"]):
+        del inputs["compute"]  # its defaults are left out where it is imported
+    assert job["inputs"] == before["inputs"]
+    # The program that made it finds nothing to do.
+    assert stack.up().succeeded().steps()["fit"] == "same"
+    assert len(lab.attempts()) == 1
+
+
+def test_an_import_of_no_run_says_so(lab: Lab) -> None:
     project = lab.sandbox.project("", name="taker")
     imported = project.run(
-        "import", "--yes", "--generate-code=false", "--skip-preview", "--protect=false",
-        "training:index:TrainingJob", "fit", f"{lab.store}#{run_id}",
-    )  # fmt: skip
-    imported.succeeded()
-    state = json.loads(project.run("stack", "export").succeeded().stdout)
-    job = next(r for r in state["deployment"]["resources"] if r["type"] == "training:index:TrainingJob")
-    assert job["id"] == run_id
-    assert job["outputs"]["status"] == "Completed"
-    assert job["outputs"]["files"][0]["path"] == "model.txt"
-    assert job["outputs"]["metrics"] == {"accuracy": 0.9}
-    assert job["inputs"]["arguments"] == ["--rate", "0.1"]
-    assert job["inputs"]["entryScript"] == "train.py"
+        "import",
+        "--yes",
+        "--generate-code=false",
+        "training:index:TrainingJob",
+        "fit",
+        f"{lab.store}#fit-0123456789",
+    )
+    assert imported.code != 0
+    assert "fit-0123456789" in imported.text
+    assert "Traceback" not in imported.text
