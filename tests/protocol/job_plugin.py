@@ -11,8 +11,8 @@ from typing import Any
 
 import grpc
 import psutil
-from conftest import Client, FakeEngine, details, running
 from pulumi.runtime.proto import provider_pb2
+from wiring import Client, FakeEngine, details, running
 
 from pulumi_training.driver.stop import cancel
 from pulumi_training.provider import wire

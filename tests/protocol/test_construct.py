@@ -4,9 +4,9 @@ from typing import Any
 import grpc
 import pulumi
 import pytest
-from conftest import Client, FakeMonitor, Plugin, details
 from pulumi.errors import InputPropertyError
 from pulumi.runtime.proto import errors_pb2, provider_pb2
+from wiring import Client, FakeMonitor, Plugin, details
 
 from pulumi_training.provider import constants, wire
 from pulumi_training.provider.wire import UNKNOWN, Secret

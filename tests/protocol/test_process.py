@@ -9,8 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
-from conftest import HERE, FakeEngine, details
 from pulumi.runtime.proto import provider_pb2
+from wiring import HERE, FakeEngine, details
 
 from pulumi_training.provider import wire
 from pulumi_training.provider.arguments import Arguments, parse

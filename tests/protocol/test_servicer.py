@@ -4,8 +4,8 @@ from pathlib import Path
 import grpc
 import pytest
 import toy
-from conftest import URN, Client, FakeEngine, Plugin, details, running
 from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2
+from wiring import URN, Client, FakeEngine, Plugin, details, running
 
 from pulumi_training.provider import wire
 from pulumi_training.provider.wire import UNKNOWN, Secret

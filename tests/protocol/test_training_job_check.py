@@ -260,3 +260,14 @@ def test_create_in_preview_gives_id_and_locations(lab: Jobs) -> None:
 def test_create_in_preview_with_an_unknown_key_promises_nothing(lab: Jobs) -> None:
     made = lab.create(lab.checked(lab.inputs(arguments=[UNKNOWN])), preview=True)
     assert made.id == "" and "runId" not in made.outputs
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("arguments", ["--token", Secret("t0p")]), ("command", Secret("x")), ("environmentVariables", {"A": Secret("b")})],
+)
+def test_a_secret_that_processes_would_show_is_refused(lab: Jobs, name: str, value: Any) -> None:
+    changes: dict[str, Any] = {name: value}
+    if name == "command":
+        changes["entryScript"] = None
+    assert "secretEnvironmentVariables" in one(lab, name, **changes)

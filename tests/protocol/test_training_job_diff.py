@@ -135,12 +135,12 @@ def test_secrets_are_compared_and_never_shown(lab: Jobs) -> None:
     def inputs(secret: str) -> dict[str, Any]:
         return lab.checked(
             lab.inputs(
-                arguments=["--token", Secret(secret)],
+                triggers=[Secret(secret)],
                 secretEnvironmentVariables=Secret({"TOKEN": secret}),
             )
         )
 
     old, new = inputs("hunter2-old"), inputs("hunter2-new")
-    assert lab.diff(old, new)["arguments"] == "UPDATE_REPLACE"
+    assert lab.diff(old, new)["triggers"] == "UPDATE_REPLACE"
     lab.create(new, preview=True)
     assert "hunter2" not in lab.said()

@@ -12,6 +12,7 @@ from ..record.holder import this_process
 from ..record.lock import DriverLock
 from ..record.record import Record
 from ..spec.outcome import Outcome
+from ..spec.secrecy import names_in
 from ..targets import catalog
 from .passage import Passage
 from .policy import Policy
@@ -80,7 +81,7 @@ def _lacks_secrets(job: Mapping[str, object], document: AttemptDocument, secrets
         return False
     names = job.get("secretEnvironmentVariables") or {}
     assert isinstance(names, Mapping)
-    return not set(names) <= set(secrets)
+    return not {*names, *names_in(job)} <= set(secrets)
 
 
 def _wait(seconds: float, attempt: Attempt) -> None:

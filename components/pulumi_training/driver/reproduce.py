@@ -13,6 +13,7 @@ from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..spec.errors import PermanentError, Problem, SpecError
 from ..spec.outcome import Reason
+from ..spec.secrecy import names_in
 from ..targets import catalog
 from ..targets.base import RunSpec
 
@@ -85,6 +86,13 @@ def _secrets(spec: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, s
             Problem(
                 "secretEnvironmentVariables",
                 f"no record holds secrets; set {', '.join(missing)} in this shell first",
+            )
+        )
+    if hidden := names_in(spec):
+        raise SpecError(
+            Problem(
+                "",
+                f"{len(hidden)} secret parts of addresses are in no record; run the job itself again with `pulumi up`",
             )
         )
     return {name: environ[name] for name in names}

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 from ..identity.key import run_id
 from ..record.record import Record
 from ..record.store import Store
+from ..spec.secrecy import hide, names_in, variables
 
 if TYPE_CHECKING:
     from ..spec.job import JobSpec
 
+MAY_HOLD_SECRETS = (
+    "environment", "environmentRef", "inputs", "outputs", "resumeFrom", "triggers", "tags", "displayName", "description",
+)  # fmt: skip
+"""Properties whose secret parts (credentials in addresses) are kept out of the record and given back to the driver."""
 HIDDEN = "[secret]"
 """Stands in a record for a value that is a secret."""
 
@@ -60,14 +65,20 @@ class Request:
 
     def document(self) -> dict[str, Any]:
         """The job as it is recorded: wire names, defaults filled in, secrets hidden."""
-        return recorded(self.job)
+        return recorded(self.job, self.secrets)
 
 
-def recorded(job: JobSpec) -> dict[str, Any]:
-    """A job as a JSON object with wire names, every default filled in and every secret hidden."""
+def recorded(job: JobSpec, secrets: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A job as a JSON object with wire names, every default filled in and every secret hidden.
+
+    Texts that `secrets` names (`spec.secrecy`) are hidden where a job may hold them: credentials in addresses.
+    """
     document = job.model_dump(mode="json", by_alias=True)
     document["secretEnvironmentVariables"] = dict.fromkeys(job.secret_environment_variables, HIDDEN)
-    environment = document.get("environment") or {}
-    if (environment.get("imageRegistry") or {}).get("password"):
-        environment["imageRegistry"]["password"] = HIDDEN
+    hidden = {name: text for name, text in (secrets or {}).items() if name not in variables(secrets or {})}
+    for field_ in MAY_HOLD_SECRETS:
+        document[field_] = hide(document[field_], hidden)
+    registry = (document["environment"] or {}).get("imageRegistry") or {}
+    if registry.get("password") and not names_in(registry["password"]):
+        registry["password"] = HIDDEN  # a secret by what it is, whether the program said so or not
     return document

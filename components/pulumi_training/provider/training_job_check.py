@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.fingerprint import fingerprint
+from ..driver.request import MAY_HOLD_SECRETS
 from ..environment import checks
 from ..identity import manifests
 from ..identity.entry import find_entry
@@ -19,10 +20,13 @@ from ..spec.errors import Problem, SpecError, TrainingError
 from ..spec.job import JobSpec
 from ..spec.partition import key_fields
 from ..spec.reading import read_job
+from ..spec.secrecy import named
 from ..targets import catalog
 from .handler import CheckAnswer, CheckCall
 from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
+
+_NEVER_SECRET = frozenset({"arguments", "command", "environmentVariables"})
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,17 @@ def declared(inputs: Mapping[str, Any], resource_name: str) -> Declared:
     job, problems = read_job(plain, unknown, hidden)
     if "name" not in given:
         problems = [_about_resource_name(p) if p.path == "name" else p for p in problems]
-    return Declared(job, problems, unknown, dict(job.secret_environment_variables))
+    for name in _NEVER_SECRET & hidden:
+        problems.append(
+            Problem(
+                name,
+                "holds a secret, which the list of processes would show; give the secret in secretEnvironmentVariables",
+            )
+        )
+    texts = unwrap_secrets(
+        [given[name] for name in MAY_HOLD_SECRETS if name in given and name not in unknown]
+    )[1]
+    return Declared(job, problems, unknown, {**job.secret_environment_variables, **named(texts)})
 
 
 def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:

@@ -1,0 +1,58 @@
+"""Secrets inside a job that its record must not hold: names in their place, and the way back.
+
+Names look like `[secret 1]`. The values travel beside the record, from the program to the process that drives
+the run, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_SHORT = 4
+_NAME = re.compile(r"\[secret \d+\]")
+
+
+def named(texts: Iterable[str]) -> dict[str, str]:
+    """A name for each of `texts`, longer ones first, so that none is hidden by a part of it."""
+    ordered = sorted({text for text in texts if text}, key=lambda text: (-len(text), text))
+    return {f"[secret {number}]": text for number, text in enumerate(ordered, 1)}
+
+
+def hide(value: Any, names: Mapping[str, str]) -> Any:
+    """`value` with names in place of secrets, in every string of it."""
+    return _replaced(value, {text: name for name, text in names.items()})
+
+
+def reveal(value: Any, names: Mapping[str, str]) -> Any:
+    """`value` with secrets in place of their names; a name that `names` lacks stays."""
+    return _replaced(value, {name: text for name, text in names.items() if _NAME.fullmatch(name)})
+
+
+def names_in(value: Any) -> set[str]:
+    """The names of hidden secrets that `value` holds."""
+    if isinstance(value, str):
+        return set(_NAME.findall(value))
+    items = (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    )
+    return {name for item in items for name in names_in(item)}
+
+
+def variables(secrets: Mapping[str, str]) -> dict[str, str]:
+    """Those of `secrets` that are environment variables of the script, not names of hidden texts."""
+    return {name: value for name, value in secrets.items() if not _NAME.fullmatch(name)}
+
+
+def _replaced(value: Any, replacements: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        for old, new in replacements.items():
+            # A text of a letter or two is hidden where it stands alone: inside others it tells nothing.
+            value = value.replace(old, new) if len(old) >= _SHORT or value == old else value
+        return value
+    if isinstance(value, Mapping):
+        return {name: _replaced(item, replacements) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_replaced(item, replacements) for item in value]
+    return value
