@@ -67,7 +67,7 @@ class Request:
             "platform": sysconfig.get_platform(),
             "pip": sorted(set(self.spec.pip_packages)),
             "files": self.pip.texts,
-            "projects": {str(i): _content(path) for i, path in enumerate(self.pip.projects)},
+            "projects": {str(i): content_of(path) for i, path in enumerate(self.pip.projects)},
             "additions": self.additions,
         }
         if self.conda:
@@ -93,7 +93,8 @@ def _key_fields(spec: EnvironmentSpec) -> dict[str, Any]:
     return found
 
 
-def _content(path: Path) -> str:
+def content_of(path: Path) -> str:
+    """The digest of a file, or of a folder's files by path and content; what builds leave in it is left out."""
     total = hashlib.sha256()
     for relative, file in _files(path):
         total.update(f"{relative}\0{file.stat().st_size}\0".encode("utf-8", "surrogatepass"))

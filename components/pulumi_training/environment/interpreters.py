@@ -45,7 +45,7 @@ def choose(python_version: str | None, environ: Mapping[str, str]) -> str:
     if found and found.strip():
         return found.strip()
     for version, path in sorted(_pyenv(environ), reverse=True):
-        if _matches(python_version, version):
+        if matches(python_version, ".".join(map(str, version))):
             return path
     return python_version
 
@@ -59,11 +59,8 @@ def installed(environ: Mapping[str, str]) -> list[str]:
     return sorted(versions, key=lambda v: [int(n) for n in re.findall(r"\d+", v)], reverse=True)
 
 
-def _is_running(python_version: str) -> bool:
-    return sys.implementation.name == "cpython" and _matches(python_version, tuple(sys.version_info[:3]))
-
-
-def _matches(python_version: str, version: tuple[int, ...]) -> bool:
+def matches(python_version: str, version: str) -> bool:
+    """Whether `version`, as `3.11.4`, is what `python_version` asks for; False for what is not a version."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     text = python_version.strip()
@@ -72,9 +69,14 @@ def _matches(python_version: str, version: tuple[int, ...]) -> bool:
     elif text[0].isdigit():
         text = f"=={text}"
     try:
-        return ".".join(map(str, version)) in SpecifierSet(text)
+        return version in SpecifierSet(text)
     except InvalidSpecifier:
         return False
+
+
+def _is_running(python_version: str) -> bool:
+    running = ".".join(map(str, sys.version_info[:3]))
+    return sys.implementation.name == "cpython" and matches(python_version, running)
 
 
 def _pyenv(environ: Mapping[str, str]) -> list[tuple[tuple[int, ...], str]]:

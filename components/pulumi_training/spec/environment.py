@@ -75,7 +75,15 @@ class EnvironmentSpec(Model):
         description="The base image, or with userManaged the image; for targets that run containers.",
         example="python:3.11-slim",
     )
-    image_registry: ImageRegistry | None = ignored(None, description="Credentials of a private registry.")
+    image_registry: ImageRegistry | None = ignored(
+        None,
+        description="Credentials of a private registry; an `image` that names no registry is one of this one.",
+    )
+    image_repository: str | None = ignored(
+        None,
+        description="Where a built image is pushed to, and looked for before it is built.",
+        example="registry.example.com/team/training",
+    )
     dockerfile: str | None = key(
         None, description="A Dockerfile inside the source directory.", example="Dockerfile"
     )
@@ -85,9 +93,17 @@ class EnvironmentSpec(Model):
     build_arguments: dict[str, str] = key(
         {}, description="Arguments of the image build.", example={"CUDA": "12"}
     )
+    build_secrets: dict[str, str] = ignored(
+        {},
+        description="Values for the secret mounts of the Dockerfile, by id; BuildKit only.",
+        secret=True,
+    )
     platform: str | None = key(None, description="The platform to build an image for.", example="linux/amd64")
     ca_bundle: str | None = ignored(
         None, description="A file of certificate authorities that builds must trust.", example="./ca.pem"
+    )
+    ca_bundle_in_image: bool = key(
+        False, description="Keep the caBundle in the image, so that runs trust it too.", example=True
     )
     refresh: str | None = key(
         None,
