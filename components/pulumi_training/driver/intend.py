@@ -20,7 +20,7 @@ from ..record.documents import AttemptDocument, RunDocument
 from ..record.record import Record
 from ..record.store import NotFound, Store
 from ..spec.errors import PermanentError
-from ..spec.outcome import Outcome, Reason
+from ..spec.outcome import OnNextUp, Outcome, Reason
 from ..targets import catalog
 from .code import alone, copy, is_copied
 from .last import last
@@ -67,9 +67,12 @@ def intend(request: Request, read_source: Callable[[], Tree], tell: Tell, *, rer
 
 def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tree], rerun: bool) -> Intent:
     newest = record.newest() if record.exists() else None
+    resumes: int | None = None
     if newest is not None:
         _refuse_other_owner(record, request)
         document = newest.document()
+        if rerun and document.outcome and document.outcome.reason.rule.on_next_up is OnNextUp.RERUN:
+            resumes = newest.number  # the script was not at fault: it goes on from its last checkpoint
         if not rerun and not document.acknowledged:
             if document.is_live and document.handle is None and not is_copied(newest):
                 _copy(newest, read_source(), request)
@@ -86,7 +89,12 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
             run_id=request.run_id,
             attempt=number,
             target=request.document()["compute"]["target"],
-            notes={"series_start": number, "base": str(request.base), "tree_digest": tree.digest},
+            notes={
+                "series_start": number,
+                "base": str(request.base),
+                "tree_digest": tree.digest,
+                "resumes": resumes,
+            },
         )
     )
     if attempt is None:

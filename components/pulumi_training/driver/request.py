@@ -81,4 +81,8 @@ def recorded(job: JobSpec, secrets: Mapping[str, str] | None = None) -> dict[str
     registry = (document["environment"] or {}).get("imageRegistry") or {}
     if registry.get("password") and not names_in(registry["password"]):
         registry["password"] = HIDDEN  # a secret by what it is, whether the program said so or not
+    secret_mounts = (document["environment"] or {}).get("buildSecrets") or {}
+    for name, value in secret_mounts.items():
+        if not names_in(value):
+            secret_mounts[name] = HIDDEN
     return document

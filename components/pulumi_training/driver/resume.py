@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..record.attempt import Attempt
 from ..record.record import Record
@@ -13,18 +15,18 @@ from ..spec.outcome import Reason
 def resume_folder(record: Record, attempt: Attempt, named: str | None, base: Path) -> str | None:
     """The folder of outputs that an attempt resumes from, or None.
 
-    A retry resumes from the newest attempt of its series that left any output; else the job's `resumeFrom`
-    counts: a run id of the same store, a folder, or a URL, which is brought here first.
+    A retry resumes from the newest attempt of its series that left any output, and an attempt that follows a
+    failure which was not the script's from the one before; else the job's `resumeFrom` counts: a run id of the
+    same store, a folder, or a URL, which is brought here first.
 
     Raises:
         PermanentError: what `resumeFrom` names is not there.
     """
     notes = attempt.document().notes
-    if "retry_of" in notes:
-        for number in range(int(notes["retry_of"]), int(notes["series_start"]) - 1, -1):
-            outputs = record.attempt(number).folder / "outputs"
-            if outputs.is_dir() and any(outputs.iterdir()):
-                return str(outputs)
+    for number in _attempts_before(notes):
+        outputs = record.attempt(number).folder / "outputs"
+        if outputs.is_dir() and any(outputs.iterdir()):
+            return str(outputs)
     if not named:
         return None
     if "://" in named:
@@ -42,6 +44,13 @@ def resume_folder(record: Record, attempt: Attempt, named: str | None, base: Pat
             Reason.DATA_UNAVAILABLE, f"resumeFrom names run {named!r}, which is not in {record.store.display}"
         )
     return str(other.folder / "outputs")
+
+
+def _attempts_before(notes: Mapping[str, Any]) -> list[int]:
+    """The attempts whose outputs count, the newest first."""
+    series = range(int(notes["retry_of"]), int(notes["series_start"]) - 1, -1) if "retry_of" in notes else ()
+    first = notes.get("resumes")
+    return [*series, *([int(first)] if first else [])]
 
 
 def _brought(url: str, attempt: Attempt) -> Path:

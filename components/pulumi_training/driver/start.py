@@ -33,7 +33,8 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
         return
     run = record.run_document()
     target = catalog.get(run.spec["compute"]["target"])
-    if document.status is Status.NOT_STARTED and document.plan is None and "retry_of" not in document.notes:
+    resumes = "retry_of" in document.notes or document.notes.get("resumes")
+    if document.status is Status.NOT_STARTED and document.plan is None and not resumes:
         # What is wrong here goes wrong for the driver too, which gives it a reason in the record.
         with suppress(TrainingError):
             _plan_at_once(record, number, base, secrets)

@@ -586,6 +586,18 @@ def test_a_retry_resumes_from_the_newest_outputs_of_its_series(
     assert resume_folder(record, third, "./ignored", tmp_path) == str(record.attempt(1).folder / "outputs")
 
 
+def test_a_rerun_resumes_where_the_script_was_not_at_fault(backend: Backend, job: Job) -> None:
+    for reason, resumes in ((Reason.NODE_LOST, 1), (Reason.SCRIPT_FAILED, None)):
+        request = job.request(key=f"v1:{reason.value}")
+        first = intend(request, job.tree, print).attempt
+        (first.folder / "outputs" / "checkpoint").write_text("epoch 3")
+        first.update(outcome=Outcome(reason, "gone"), ended_at=1.0, acknowledged=True)
+        second = intend(request, job.tree, print, rerun=True).attempt
+        assert second.document().notes["resumes"] == resumes
+        expected = str(first.folder / "outputs") if resumes else None
+        assert resume_folder(request.record(), second, None, job.base) == expected
+
+
 def test_bounds_changed_while_it_runs_are_those_it_is_judged_by(backend: Backend, job: Job) -> None:
     record = begin(job, expect={"accuracy": ">=0.99"})
 
