@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from ..spec.environment import EnvironmentSpec
 
-PASSWORD = "imageRegistry.password"
-"""The name under which `secrets` hold the registry's password where the spec holds a stand-in for it."""
 WAITING = "waiting for another build of this image"
 
 
@@ -61,8 +59,8 @@ def ensure_image(
 ) -> ImageEnvironment:
     """Finds the image on the daemon or in its repository, or builds it there; one process a digest at a time.
 
-    `secrets` are values for the Dockerfile's secret mounts, by id, over those of the spec, and the registry's
-    password under `PASSWORD`. An exception out of `progress` ends the build, and nothing half-made is found later.
+    `secrets` are values for the Dockerfile's secret mounts, by id, over those of the spec. An exception out of
+    `progress` ends the build, and nothing half-made is found later.
 
     Raises:
         SpecError: a requirement does not parse, a file is missing, or the classic builder is asked for a secret.
@@ -70,7 +68,7 @@ def ensure_image(
             what the run needs.
     """
     if spec.user_managed and not spec.dockerfile:
-        return _used_as_is(spec, needs_mpi, needs_mpi4py, client, progress, dict(secrets or {}), cache)
+        return _used_as_is(spec, needs_mpi, needs_mpi4py, client, progress, cache)
     request = ImageRequest(spec, source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py)
     found = _on_daemon(request, client, cache)
     if found is not None:
@@ -88,7 +86,14 @@ def ensure_image(
         facts, reference, was_built = image_build.make(
             request, client, log, progress, dict(secrets or {}), cache=cache
         )
-    return _result(request, facts, reference, log=log if was_built else None, was_cached=not was_built)
+    return _result(
+        request,
+        facts,
+        reference,
+        digest=request.digest,
+        log=log if was_built and log.exists() else None,
+        was_cached=not was_built,
+    )
 
 
 def find_image(
@@ -124,11 +129,16 @@ def _on_daemon(request: ImageRequest, client: DockerClient, cache: Path | None) 
         facts = image_tags.facts_of(image)
         if facts is None:
             continue
-        log = log_of(request.digest, cache)
-        reference = _reference(request, image)
-        warnings = _moved_base(request, image, client)
+        digest = tag.rpartition(":")[2]
+        log = log_of(digest, cache)
         return _result(
-            request, facts, reference, log=log if log.exists() else None, was_cached=True, warnings=warnings
+            request,
+            facts,
+            _reference(request, image),
+            digest=digest,
+            log=log if log.exists() else None,
+            was_cached=True,
+            warnings=_moved_base(request, image, client),
         )
     return None
 
@@ -157,6 +167,7 @@ def _result(
     facts: ImageFacts,
     reference: str,
     *,
+    digest: str,
     log: Path | None,
     was_cached: bool,
     warnings: tuple[str, ...] = (),
@@ -164,7 +175,7 @@ def _result(
     assert facts.python is not None
     return ImageEnvironment(
         image=reference,
-        digest=request.digest,
+        digest=digest,
         python=facts.python,
         mpirun=facts.mpirun,
         mpi=facts.mpi,
@@ -181,7 +192,6 @@ def _used_as_is(
     needs_mpi4py: bool,
     client: DockerClient,
     progress: Callable[[str], None],
-    secrets: dict[str, str],
     cache: Path | None,
 ) -> ImageEnvironment:
     from . import registry
@@ -190,7 +200,7 @@ def _used_as_is(
     image = image_tags.find(client, name)
     kept = image is not None and kept_facts(image.id, interpreter=spec.interpreter, cache=cache) is not None
     if image is None:
-        credentials = registry.credentials_for(name, spec.image_registry, secrets.get(PASSWORD))
+        credentials = registry.credentials_for(name, spec.image_registry)
         registry.pull(client, name, credentials=credentials, platform=spec.platform, progress=progress)
     if not kept:
         progress(f"Looking into {name}")

@@ -58,14 +58,11 @@ class _Make:
         secrets: dict[str, str],
         cache: Path | None,
     ) -> None:
-        from .image import PASSWORD
-
         self.request = request
         self.spec = request.spec
         self.client = client
         self.log = log
         self.progress = progress
-        self.password = secrets.pop(PASSWORD, None)
         self.secrets = {**self.spec.build_secrets, **secrets}
         self.cache = cache
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -335,4 +332,4 @@ class _Make:
         )
 
     def _credentials(self, reference: str) -> dict[str, str] | None:
-        return registry.credentials_for(reference, self.spec.image_registry, self.password)
+        return registry.credentials_for(reference, self.spec.image_registry)

@@ -55,12 +55,12 @@ def split(reference: str) -> tuple[str, str]:
 
 
 def credentials_for(
-    reference: str, registry: ImageRegistry | None, password: str | None = None
+    reference: str, registry: ImageRegistry | None
 ) -> dict[str, str] | None:
     """What to log in with, where the registry given is the one spoken of; None leaves it to Docker's own config."""
     if registry is None or not registry.username or host_of(reference) != _bare(registry.address):
         return None
-    return {"username": registry.username, "password": password or registry.password or ""}
+    return {"username": registry.username, "password": registry.password or ""}
 
 
 def pull(

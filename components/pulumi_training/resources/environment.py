@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from ..version import __version__
+from .program import secret
 from .property import OutputProperty, given, output_names, with_secret_password
 
 
@@ -17,6 +18,8 @@ class Environment(pulumi.CustomResource):
     ref = OutputProperty[Mapping[str, Any]]("What a job's `environmentRef` takes.")
     digest = OutputProperty[str]("The digest of what is installed.")
     location = OutputProperty[str]("Where it is: a folder, or an image.")
+    image = OutputProperty[str]("What containers are started from: the image by its digest or id.")
+    build_log = OutputProperty[str]("The file with the whole output of its build, if it was built on this machine.")
     packages = OutputProperty[Sequence[str]]("Every installed package with its version.")
     warnings = OutputProperty[Sequence[str]]("What a person should know about it.")
 
@@ -39,13 +42,17 @@ class Environment(pulumi.CustomResource):
         interpreter: pulumi.Input[str] | None = None,
         image: pulumi.Input[str] | None = None,
         image_registry: pulumi.Input[Mapping[str, Any]] | None = None,
+        image_repository: pulumi.Input[str] | None = None,
         dockerfile: pulumi.Input[str] | None = None,
         build_context: pulumi.Input[str] | None = None,
         build_arguments: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        build_secrets: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         platform: pulumi.Input[str] | None = None,
         ca_bundle: pulumi.Input[str] | None = None,
+        ca_bundle_in_image: pulumi.Input[bool] | None = None,
         refresh: pulumi.Input[str] | None = None,
         target: pulumi.Input[str] | None = None,
+        docker_host: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declares an environment; `docs/reference.md` describes each parameter.
@@ -60,6 +67,7 @@ class Environment(pulumi.CustomResource):
             n: v for n, v in locals().items() if n not in ("self", "__class__", "resource_name", "opts")
         }
         values["image_registry"] = with_secret_password(image_registry)
+        values["build_secrets"] = None if build_secrets is None else secret(build_secrets)
         props = given(values)
         for output in output_names(type(self)):
             props.setdefault(output, None)

@@ -16,7 +16,12 @@ class EnvironmentArgs(EnvironmentSpec):
     """Software made once and shared by many jobs."""
 
     target: str | None = ignored(
-        None, description="The target it is made for; local by default.", example="local"
+        None, description="The target it is made for, `local` or `docker`; local by default.", example="docker"
+    )
+    docker_host: str | None = ignored(
+        None,
+        description="With target docker, the daemon that builds it; DOCKER_HOST or the local one by default.",
+        example="tcp://builder.example.com:2376",
     )
     source_directory: str = ignored(
         ".", description="The folder that requirements and conda files are relative to.", example="./src"
@@ -29,6 +34,12 @@ class EnvironmentOutputs(Model):
     ref: EnvironmentRef = ignored(description="What a job's `environmentRef` takes.")
     digest: str = ignored(description="The digest of what is installed.")
     location: str = ignored(description="Where it is: a folder, or an image.")
+    image: str | None = ignored(
+        None, description="What containers are started from: the image by its digest or id."
+    )
+    build_log: str | None = ignored(
+        None, description="The file with the whole output of its build, where it was built on this machine."
+    )
     packages: list[str] = ignored([], description="Every installed package with its version.")
     warnings: list[str] = ignored([], description="What a person should know about it.")
 

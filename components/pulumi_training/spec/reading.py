@@ -14,7 +14,7 @@ from .job import JobSpec
 from .rules import RULES
 
 M = TypeVar("M", bound=BaseModel)
-SECRETS = frozenset({"secretEnvironmentVariables", "password"})
+SECRETS = frozenset({"secretEnvironmentVariables", "password", "buildSecrets"})
 """The wire names of the fields that are secret, in whatever model they are."""
 
 

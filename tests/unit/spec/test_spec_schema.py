@@ -37,7 +37,10 @@ FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 # What the Python classes offer in place of, or beside, the wire's properties.
 ONLY_PYTHON = {"scriptParams", "customDockerImage", "imageRegistryDetails"}
 """Become `arguments`, `environment.image` and `environment.imageRegistry`."""
-NO_SHORTCUT = {"dockerfile", "build_context", "build_arguments", "platform", "ca_bundle", "refresh"}
+NO_SHORTCUT = {
+    *("dockerfile", "build_context", "build_arguments", "build_secrets", "platform"),
+    *("ca_bundle", "ca_bundle_in_image", "image_repository", "refresh"),
+}
 """Belong to a full environment: `environment={...}` or an Environment."""
 
 
