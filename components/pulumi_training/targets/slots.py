@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..record.files import locked, write_whole
 from ..record.holder import birth_of
@@ -72,6 +72,9 @@ class Ticket:
         return cls(**{**document, "owners": owners, "gpus": tuple(document["gpus"])})
 
 
+S = TypeVar("S", bound="Slots")
+
+
 class Slots:
     """The slots of one cluster: `total` places and the GPUs numbered 0 to `gpus` - 1.
 
@@ -84,7 +87,7 @@ class Slots:
         self.gpus = gpus
 
     @classmethod
-    def of(cls, compute: Mapping[str, Any], state: Path) -> Slots:
+    def of(cls: type[S], compute: Mapping[str, Any], state: Path) -> S:
         """The slots of the cluster that `compute` describes; clusters of one name and store are one."""
         identity = f"{compute['store']}\0{compute['workspace']}\0{compute['cluster']}"
         if compute.get("target", "local") != "local":
