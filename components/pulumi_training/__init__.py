@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .client.run import Run
     from .resources.data_reference import DataReference
     from .resources.distributed import (
         Gloo,
@@ -43,6 +44,7 @@ __all__ = [
     "PyTorch",
     "PyTorchConfiguration",
     "RecordRetention",
+    "Run",
     "SKLearn",
     "ScriptRunConfig",
     "SpecError",
@@ -68,6 +70,7 @@ _HOMES = {
     "PyTorch": "resources.estimator",
     "PyTorchConfiguration": "resources.distributed",
     "RecordRetention": "resources.record_retention",
+    "Run": "client.run",
     "SKLearn": "resources.estimator",
     "ScriptRunConfig": "resources.script_run_config",
     "SpecError": "spec.errors",

@@ -116,6 +116,16 @@ def download(
     )
 
 
+def download_one(attempt: Attempt, file: Wanted, place: Path) -> None:
+    """Brings one file to exactly `place`; the rest as `download`."""
+    try:
+        _bring(attempt, file, place, _Counter(file.size, lambda done, total: None))
+    except OSError as error:
+        raise DownloadFailed(
+            f"{error.filename or place} cannot be written: {error.strerror or error}"
+        ) from error
+
+
 class _Counter:
     """Bytes done, of all files together; `is_over` tells the other threads that one has failed."""
 

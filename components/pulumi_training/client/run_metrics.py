@@ -1,0 +1,54 @@
+"""Every value that a run's script reported, by name: what `get_metrics` answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..record.attempt import Attempt
+from ..record.metrics import STEP, TOTAL
+from ..record.store import NotFound
+from .files import names
+
+
+def reported(attempt: Attempt, rank: int) -> dict[str, Any]:
+    """The values of each name as one rank reported them: one value, or the list of all where there are more.
+
+    `step` and `total` are left out, objects have dotted names, texts and NaN are as they were written.
+    """
+    series: dict[str, list[Any]] = {}
+    for line in _content(attempt, rank).splitlines():
+        try:
+            point = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # torn, or no JSON: `metrics.MetricsReader` counts them
+        if isinstance(point, dict):
+            _add(point, "", series)
+    return {
+        name: values[0] if len(values) == 1 else values
+        for name, values in series.items()
+        if name not in (STEP, TOTAL)
+    }
+
+
+def ranks_with_metrics(attempt: Attempt) -> list[int]:
+    """The ranks that reported anything, ascending."""
+    found = (name.removeprefix("rank-").removesuffix(".jsonl") for name in names(attempt, "metrics"))
+    return sorted(int(name) for name in found if name.isdigit())
+
+
+def _content(attempt: Attempt, rank: int) -> bytes:
+    name = f"metrics/rank-{rank}.jsonl"
+    path = attempt.folder / name
+    try:
+        return path.read_bytes() if path.is_file() else attempt.store.read(f"{attempt.prefix}/{name}")
+    except (NotFound, FileNotFoundError):
+        return b""
+
+
+def _add(point: dict[str, Any], prefix: str, series: dict[str, list[Any]]) -> None:
+    for name, value in point.items():
+        if isinstance(value, dict):
+            _add(value, f"{prefix}{name}.", series)
+        else:
+            series.setdefault(f"{prefix}{name}", []).append(value)
