@@ -2,10 +2,54 @@
 
 This folder stands first on PYTHONPATH of a rank's script. `faulthandler` writes from C, so it answers even
 while the script waits inside an MPI call; it writes to stderr, which is the rank's log.
+
+It also offers `Run` (run_context.py) under the names that scripts import it by, where nothing of that name is
+installed: it is asked last of all, and costs nothing until then.
 """
 
 import os
 import sys
+
+_OFFERED = ("pulumi_training", "azureml", "azureml.core", "azureml.core.run")
+_CONTEXT = "_training_run_context"
+
+
+class _Offer:
+    """The last finder: modules that hold `Run`, for names that no other finder knows."""
+
+    def __init__(self, folder):  # type: ignore[no-untyped-def]
+        self.folder = folder
+
+    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
+        if name not in _OFFERED:
+            return None
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(name, self, origin="offered inside a run", is_package=name != "azureml.core.run")
+
+    def create_module(self, spec):  # type: ignore[no-untyped-def]
+        return None
+
+    def exec_module(self, module):  # type: ignore[no-untyped-def]
+        if module.__name__ == "azureml":
+            return
+        module.Run = self._context().Run
+        module.__doc__ = "Run, offered inside a run; nothing else of this name is installed here."
+        if module.__name__ == "azureml.core":
+            from importlib import import_module
+
+            import_module("azureml.core.run")
+
+    def _context(self):  # type: ignore[no-untyped-def]
+        if _CONTEXT not in sys.modules:
+            from importlib.machinery import PathFinder
+            from types import ModuleType
+
+            found = PathFinder.find_spec("run_context", [self.folder])
+            module = ModuleType(_CONTEXT)
+            sys.modules[_CONTEXT] = module
+            exec(found.loader.get_code("run_context"), module.__dict__)
+        return sys.modules[_CONTEXT]
 
 
 def _answer_for_stacks():  # type: ignore[no-untyped-def]  # any Python 3, annotations or not
@@ -21,6 +65,7 @@ def _answer_for_stacks():  # type: ignore[no-untyped-def]  # any Python 3, annot
 
 def _make_way():  # type: ignore[no-untyped-def]
     here = os.path.dirname(os.path.abspath(__file__))
+    sys.meta_path.append(_Offer(here))  # type: ignore[no-untyped-call, arg-type]
     ours = sys.modules.pop("sitecustomize", None)
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
     try:
