@@ -7,21 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data.fingerprint import fingerprint
+from ..driver.look import fingerprints, look
 from ..driver.request import MAY_HOLD_SECRETS
-from ..environment import checks
-from ..identity import manifests
-from ..identity.entry import find_entry
 from ..identity.key import run_key
-from ..identity.stat_cache import StatCache
-from ..identity.tree import Tree, TreeLimits, read_tree
-from ..spec.data import IGNORE_FINGERPRINT
-from ..spec.errors import Problem, SpecError, TrainingError
+from ..spec.errors import Problem
 from ..spec.job import JobSpec
 from ..spec.partition import key_fields
 from ..spec.reading import read_job
 from ..spec.secrecy import named
-from ..targets import catalog
 from .handler import CheckAnswer, CheckCall
 from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
@@ -72,18 +65,7 @@ def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
     found = declared(call.inputs, call.name)
     job, problems = found.job, list(found.problems)
     refused = {problem.path.partition(".")[0].partition("[")[0] for problem in problems} | found.unknown
-    source = (base / job.source_directory).resolve()
-    tree: Tree | None = None
-    if not refused & {"sourceDirectory", "sourceMaxBytes", "sourceMaxFiles"}:
-        tree = _attempted(problems, lambda: _tree_in(source, job, max_age=0.25))
-    if tree is not None:
-        manifests.remember(tree)
-        if job.entry_script is not None and "entryScript" not in refused:
-            _attempted(problems, lambda: find_entry(tree.root, job.entry_script or "", tree))
-        if job.environment is not None and "environment" not in refused:
-            problems += checks.problems(job.environment, source)
-    if job.compute is not None and "compute" not in refused:
-        _attempted(problems, lambda: catalog.get(job.compute.target.value if job.compute else ""))
+    tree = look(job, base, refused, problems)
     inputs = with_secrets_marked(call.inputs)
     if "inputs" not in refused and job.inputs:
         inputs["inputs"] = _fingerprinted(call.inputs["inputs"], job, base, problems)
@@ -105,46 +87,13 @@ def key_of(inputs: Mapping[str, Any], resource_name: str) -> str:
     return run_key(key_fields(declared(inputs, resource_name).job))
 
 
-def source_tree(job: JobSpec, base: Path, *, max_age: float = 0.0) -> Tree:
-    """The source tree as it is now, or was at most `max_age` seconds ago: many jobs share one tree.
-
-    Raises:
-        SpecError: it is missing or over its limits.
-    """
-    return _tree_in((base / job.source_directory).resolve(), job, max_age=max_age)
-
-
-def _tree_in(source: Path, job: JobSpec, *, max_age: float) -> Tree:
-    limits = TreeLimits(max_bytes=job.source_max_bytes, max_files=job.source_max_files)
-    return read_tree(source, limits=limits, cache=StatCache.default(), max_age=max_age)
-
-
 def _fingerprinted(given: Any, job: JobSpec, base: Path, problems: list[Problem]) -> dict[str, Any]:
     """The `inputs` property with a fingerprint for each input that was given none."""
     plain, _ = unwrap_secrets(given)
     completed = {name: dict(value) for name, value in plain.items()}
-    for name, item in job.inputs.items():
-        if item.fingerprint is not None:
-            continue
-        path = f"inputs.{name}.uri"
-        try:
-            completed[name]["fingerprint"] = fingerprint(item.uri, base=base, path=path)
-        except SpecError as error:
-            problems += error.problems
-        except TrainingError as error:
-            problems.append(
-                Problem(path, f"{error.message} (fingerprint={IGNORE_FINGERPRINT!r} does without)")
-            )
+    for name, found in fingerprints(job, base, problems).items():
+        completed[name]["fingerprint"] = found
     return dict(keep_secrets(completed, given))
-
-
-def _attempted(problems: list[Problem], look: Any) -> Any:
-    """What `look` gives, or None with its problems added."""
-    try:
-        return look()
-    except SpecError as error:
-        problems += error.problems
-        return None
 
 
 def _about_resource_name(problem: Problem) -> Problem:

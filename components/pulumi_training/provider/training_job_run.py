@@ -10,6 +10,7 @@ from typing import Any
 from ..driver.follow import Detached, Follower
 from ..driver.intend import Intent, intend, remember_owner, runs_of_owner
 from ..driver.last import last
+from ..driver.look import source_tree
 from ..driver.next_up import Step, decide
 from ..driver.passage import attempt_run
 from ..driver.policy import Policy
@@ -27,7 +28,7 @@ from ..targets import catalog
 from ..targets.base import Handle
 from .handler import CreateCall, InitFailed, Operation, UpdateCall
 from .pool import blocking
-from .training_job_check import declared, source_tree
+from .training_job_check import declared
 from .training_job_outputs import outputs, reasons
 from .wire import unwrap_secrets
 
