@@ -14,6 +14,7 @@ from ..spec.environment import EnvironmentSpec
 from ..spec.errors import Problem, SpecError
 from ..spec.reading import read_partly
 from ..spec.rules import environment_problems
+from . import environment_image
 from .handler import (
     ChangeKind,
     CheckAnswer,
@@ -37,7 +38,7 @@ from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwr
 
 
 class EnvironmentHandler(ResourceHandler):
-    """Local environments; the digest decides whether there is anything to make."""
+    """Environments of this machine and images of a Docker daemon; the digest decides whether there is work."""
 
     def __init__(self) -> None:
         self._config = ProviderConfig()
@@ -65,8 +66,12 @@ class EnvironmentHandler(ResourceHandler):
         """Builds the environment, or finds it. In preview only what is known already."""
         if call.preview:
             digest = call.inputs.get("digest", UNKNOWN)
-            return CreateAnswer("" if contains_unknown(digest) else _id(digest), {})
+            # The input of the same name is the base image: until it is made, the output is not known.
+            known = {"image": UNKNOWN} if _is_image(call.inputs) else {}
+            return CreateAnswer("" if contains_unknown(digest) else _id(digest), known)
         spec, source = _spec(call.inputs), self._source(call.inputs)
+        if _is_image(call.inputs):
+            return await self._create_image(call, spec, source)
         made = await blocking(
             local.ensure,
             spec,
@@ -77,7 +82,18 @@ class EnvironmentHandler(ResourceHandler):
         )
         for warning in made.warnings:
             call.progress.warning(warning)
-        return CreateAnswer(_id(call.inputs["digest"]), _outputs(call.inputs, spec, made))
+        kept = {"location": str(made.prefix), "packages": made.packages, "warnings": made.warnings}
+        return CreateAnswer(_id(call.inputs["digest"]), _outputs(call.inputs, spec, kept))
+
+    async def _create_image(self, call: CreateCall, spec: EnvironmentSpec, source: Path) -> CreateAnswer:
+        made = await blocking(
+            environment_image.make, spec, source, _docker_host(call.inputs), call.progress.line
+        )
+        for warning in made.warnings:
+            call.progress.warning(warning)
+        kept = {"location": made.image, "packages": made.packages, "warnings": made.warnings}
+        outputs = _outputs(call.inputs, spec, kept) | environment_image.outputs(made)
+        return CreateAnswer(_id(call.inputs["digest"]), outputs)
 
     async def update(self, call: UpdateCall) -> UpdateAnswer:
         """Only where it runs from changed: the outputs stay."""
@@ -86,6 +102,11 @@ class EnvironmentHandler(ResourceHandler):
     async def read(self, call: ReadCall) -> ReadAnswer | None:
         """What the cache has; an environment that was pruned is made again by the next `pulumi up`."""
         digest = call.inputs.get("digest")
+        if _is_image(call.inputs):
+            spec, source = _spec(call.inputs), self._source(call.inputs)
+            if not await blocking(environment_image.is_there, spec, source, _docker_host(call.inputs)):
+                return None
+            return ReadAnswer(call.id, call.outputs, call.inputs)
         if not isinstance(digest, str) or await blocking(cache.read, cache.prefix_of(digest)) is None:
             return None
         return ReadAnswer(call.id, call.outputs, call.inputs)
@@ -100,10 +121,11 @@ class EnvironmentHandler(ResourceHandler):
         hidden = {name for name, value in given.items() if contains_secret(value)}
         args, problems = read_partly(EnvironmentArgs, plain, hidden)
         problems += environment_problems(args, args.target or "local")
-        if args.target not in (None, "local"):
+        if args.target not in (None, "local", environment_image.TARGET):
             problems.append(
                 Problem(
-                    "target", f"environments of target {args.target!r} are not in this version; write 'local'"
+                    "target",
+                    f"environments of target {args.target!r} are not in this version; write 'local' or 'docker'",
                 )
             )
         inputs = with_secrets_marked(given)
@@ -114,11 +136,16 @@ class EnvironmentHandler(ResourceHandler):
             existing_folder(source)
         except SpecError as error:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, error.problems)
-        problems = _own(checks.problems(spec, source))
+        of_image = _is_image(given)
+        problems = _own((environment_image if of_image else checks).problems(spec, source))
         if problems:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(problems))
         try:
-            inputs["digest"] = Request(spec, source, needs_mpi=False, needs_mpi4py=False).digest
+            inputs["digest"] = (
+                environment_image.digest(spec, source)
+                if of_image
+                else Request(spec, source, needs_mpi=False, needs_mpi4py=False).digest
+            )
         except SpecError as error:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(_own(error.problems)))
         return CheckAnswer(dict(keep_secrets(inputs, call.inputs)))
@@ -130,7 +157,7 @@ class EnvironmentHandler(ResourceHandler):
 
 def _spec(inputs: Mapping[str, Any]) -> EnvironmentSpec:
     plain, _ = unwrap_secrets(inputs)
-    own = {"target", "sourceDirectory", "digest"}
+    own = {"target", "dockerHost", "sourceDirectory", "digest"}
     return EnvironmentSpec.model_validate({name: value for name, value in plain.items() if name not in own})
 
 
@@ -143,21 +170,29 @@ def _id(digest: str) -> str:
     return f"env-{digest.rpartition(':')[2][:16]}"
 
 
-def _outputs(
-    inputs: Mapping[str, Any], spec: EnvironmentSpec, made: local.LocalEnvironment
-) -> dict[str, Any]:
-    declared = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"image_registry"})
+def _is_image(inputs: Mapping[str, Any]) -> bool:
+    return inputs.get("target") == environment_image.TARGET
+
+
+def _docker_host(inputs: Mapping[str, Any]) -> str | None:
+    plain, _ = unwrap_secrets({"host": inputs.get("dockerHost")})
+    return str(plain["host"]) if plain["host"] else None
+
+
+def _outputs(inputs: Mapping[str, Any], spec: EnvironmentSpec, kept: Mapping[str, Any]) -> dict[str, Any]:
+    hidden = {"image_registry", "build_secrets"}
+    declared = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=hidden)
     return {
         "digest": inputs["digest"],
-        "location": str(made.prefix),
-        "packages": list(made.packages),
-        "warnings": list(made.warnings),
+        "location": kept["location"],
+        "packages": list(kept["packages"]),
+        "warnings": list(kept["warnings"]),
         "ref": {
             "id": _id(inputs["digest"]),
             "digest": inputs["digest"],
-            "target": "local",
-            "location": str(made.prefix),
-            "spec": declared,
+            "target": str(inputs.get("target") or "local"),
+            "location": kept["location"],
+            "spec": declared | environment_image.registry_without_password(spec),
             "sourceDirectory": str(inputs.get("sourceDirectory") or "."),
         },
     }
