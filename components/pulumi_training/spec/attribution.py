@@ -43,7 +43,10 @@ class RankFacts:
 
 @dataclass(frozen=True)
 class LaunchFacts:
-    """What is known of a launch: how the launcher ended, and why it was stopped if it was."""
+    """What is known of a launch: how the launcher ended, and why it was stopped if it was.
+
+    `lost_words` says what became of the lost nodes, where a target can tell.
+    """
 
     exit_code: int | None = None
     signal: str | None = None
@@ -52,6 +55,7 @@ class LaunchFacts:
     ranks_expected: int = 1
     first_failed: int | None = None
     lost_nodes: Sequence[int] = field(default_factory=tuple)
+    lost_words: str = ""
     launcher_tail: str = ""
     ended_at: float | None = None
 
@@ -102,7 +106,7 @@ def attribute(launch: LaunchFacts | None, ranks: Sequence[RankFacts]) -> Outcome
         node = launch.lost_nodes[0]
         return Outcome(
             Reason.NODE_LOST,
-            f"node {node} was lost",
+            f"node {node} was lost" + (f": {launch.lost_words}" if launch.lost_words else ""),
             node=node,
             details={"lost_nodes": list(launch.lost_nodes)},
         )

@@ -7,7 +7,10 @@ from importlib import import_module
 from ..spec.errors import Problem, SpecError
 from .base import Target
 
-_TARGETS = {"local": ("pulumi_training.targets.local.target", "LocalTarget")}
+_TARGETS = {
+    "local": ("pulumi_training.targets.local.target", "LocalTarget"),
+    "docker": ("pulumi_training.targets.docker.target", "DockerTarget"),
+}
 
 
 def names() -> tuple[str, ...]:

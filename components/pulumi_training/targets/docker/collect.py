@@ -1,0 +1,99 @@
+"""The end of an attempt at the daemon: its files brought into the attempt's folder, its outputs delivered."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...spec.errors import PermanentError
+from ...spec.outcome import Reason
+from ..base import Handle, RunSpec, Tell
+from . import nodes
+from .bring import bring, read_listing, tell_differences
+from .data import CODE, FOLDER, layout
+from .nodes import NodeState
+from .request import read_mark, write_mark
+
+if TYPE_CHECKING:
+    import docker
+
+_PARTS = ("launch", "ranks", "metrics", "logs", "outputs")
+
+
+def collect(client: docker.DockerClient, handle: Handle, run: RunSpec, tell: Tell) -> None:
+    """Brings everything, then removes what is at the daemon; called again, it goes on where it stopped.
+
+    Raises:
+        PermanentError: the containers went away before, or an output cannot be delivered.
+    """
+    folder = Path(handle.folder)
+    mark = read_mark(folder)
+    if not mark.get("brought"):
+        _bring_all(client, handle, run, mark, tell)
+        write_mark(folder, {**mark, "brought": True})
+    if run.document["outputs"]:
+        _deliver(run, tell)
+    nodes.remove(client, handle.run_id, handle.attempt)
+
+
+def _bring_all(
+    client: docker.DockerClient, handle: Handle, run: RunSpec, mark: Mapping[str, Any], tell: Tell
+) -> None:
+    found = nodes.states(client, handle.run_id, handle.attempt)
+    missing = [name for number, name in enumerate(mark["nodes"]) if number not in found]
+    own = _own_outputs(run)
+    for number, state in sorted(found.items()):
+        tell(f"collecting outputs of node {number}" if len(mark["nodes"]) > 1 else "collecting outputs")
+        listing = _listing(client, state, mark, number) if state.is_running else None
+        brought = bring(
+            client, state.id, Path(handle.folder), number, {part: f"{FOLDER}/{part}" for part in _PARTS}, listing
+        )
+        tell_differences(brought, number, tell)
+        for path in own.values():
+            inside = path.removeprefix(f"{CODE}/")
+            tell_differences(bring(client, state.id, run.code, number, {inside: path}, None), number, tell)
+    if missing:
+        raise PermanentError(
+            Reason.COLLECT_FAILED,
+            f"{', '.join(missing)}: removed at the daemon before what they wrote was brought here",
+        )
+
+
+def _listing(
+    client: docker.DockerClient, state: NodeState, mark: Mapping[str, Any], node: int
+) -> list[dict[str, Any]]:
+    """Files of a live node; with digests where another node may have the same names."""
+    command = [*mark["agent"], "files", "--folder", FOLDER, "--parts", ",".join(_PARTS)]
+    made = client.api.exec_create(state.id, [*command, *(["--digests", "1"] if node else [])], stderr=False)
+    return read_listing(client.api.exec_start(made["Id"]))
+
+
+def _own_outputs(run: RunSpec) -> dict[str, str]:
+    """The named outputs that are copied out, with their paths in the nodes."""
+    if not run.document["outputs"]:
+        return {}
+    from ...spec.urls import on_compute
+
+    paths = layout(run.job.inputs, run.job.outputs).paths
+    return {name: paths[name] for name, spec in run.job.outputs.items() if on_compute(spec.uri) is None}
+
+
+def _deliver(run: RunSpec, tell: Tell) -> None:
+    from ...data.mount import deliver
+    from ...spec.data import DataMode
+
+    names = _own_outputs(run)
+    # A folder on this side of the daemon cannot be mounted there: what was written for it is delivered.
+    specs = {
+        name: spec.model_copy(update={"mode": DataMode.UPLOAD})
+        for name, spec in run.job.outputs.items()
+        if name in names
+    }
+    deliver(specs, run.code, tell, base=run.base)
+
+
+def forget(folder: Path) -> None:
+    """Takes away what only a live attempt needs."""
+    shutil.rmtree(folder / "code", ignore_errors=True)

@@ -1,0 +1,56 @@
+"""What a node is given before it starts: the agent, the source, the data, the launch request, the secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...agent.package import install
+from ...environment import cache
+from ..base import RunSpec
+from .data import CODE, FOLDER
+from .parcels import Parcel, parcel
+from .request import AGENT, SECRET_FILE
+
+if TYPE_CHECKING:
+    import docker
+
+_FOLDERS = ("launch", "logs/std", "metrics", "outputs", "ranks")
+
+
+def fill(
+    client: docker.DockerClient, container: str, request: Mapping[str, Any], run: RunSpec, secret: str
+) -> None:
+    """Puts everything into a container that was not started yet."""
+    owner = _owner(client, request)
+    agent = install(cache.root() / "agent").parent
+
+    def write(into: Parcel) -> None:
+        for folder in _FOLDERS:
+            into.folder(f"{FOLDER}/{folder}")
+        into.file(SECRET_FILE, secret.encode(), 0o600 if owner else 0o644)
+        for file in sorted(agent.rglob("*.py")):
+            into.copy(file, f"{AGENT.rpartition('/')[0]}/{file.relative_to(agent).as_posix()}")
+        into.file(f"{FOLDER}/launch/launch.json", json.dumps(request["launch"], indent=1).encode())
+        into.copy(run.code, CODE)
+        for path, target in request["links"].items():
+            into.link(path, target)
+        for folder in request["folders"]:
+            into.folder(folder)
+        for item in request["copies"]:
+            into.copy(Path(item["from"]).resolve(), item["to"])
+
+    client.api.put_archive(container, "/", parcel(write, owner))
+
+
+def _owner(client: docker.DockerClient, request: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Uid and gid of the container's user; None where the image names a user whose number only it knows."""
+    user = request["container"]["user"]
+    if user is None:
+        user = client.api.inspect_image(request["image"])["Config"].get("User") or "0:0"
+    uid, _, gid = str(user).partition(":")
+    if not uid.isdigit() or (gid and not gid.isdigit()):
+        return None
+    return int(uid), int(gid or 0)

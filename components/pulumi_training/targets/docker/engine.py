@@ -1,0 +1,174 @@
+"""The Docker Engine that a cluster names: reached by socket, TCP with TLS, or ssh; its errors in our words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...spec.errors import PermanentError, Problem, SpecError, TransientError
+from ...spec.outcome import Reason
+
+if TYPE_CHECKING:
+    import docker
+
+SECONDS = 60
+"""How long one answer of the daemon may take; streams have no limit."""
+
+
+def address_of(settings: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Where the daemon is, as what a later process needs to find the same one: `docker_host`, and `tls` if any.
+
+    The cluster's own setting wins, then DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), then the
+    current docker context.
+    """
+    host, tls = settings.get("dockerHost", ""), settings.get("tls", "")
+    if not host:
+        host = environ.get("DOCKER_HOST", "")
+        if not tls and environ.get("DOCKER_TLS_VERIFY"):
+            tls = environ.get("DOCKER_CERT_PATH") or str(Path("~/.docker").expanduser())
+    if not host:
+        host = _of_context() or "unix:///var/run/docker.sock"
+    return {"docker_host": host, **({"tls": str(Path(tls).expanduser().absolute())} if tls else {})}
+
+
+def connect(address: Mapping[str, str]) -> docker.DockerClient:
+    """A client of the daemon at an address of `address_of`.
+
+    Raises:
+        PermanentError: the docker extra is not installed.
+        SpecError: the address or its certificates cannot be read.
+        TransientError: nobody answers there.
+    """
+    try:
+        import docker
+    except ImportError as error:
+        raise PermanentError(
+            Reason.TARGET_UNAVAILABLE,
+            "the Docker SDK is not installed; pip install 'pulumi-training[docker]'",
+        ) from error
+    host = address["docker_host"]
+    options: dict[str, Any] = {"base_url": host, "timeout": SECONDS, "version": "auto"}
+    if address.get("tls"):
+        options["tls"] = _tls(Path(address["tls"]))
+    if host.startswith("ssh://"):
+        options["use_ssh_client"] = True
+    with asking(address):
+        return docker.DockerClient(**options)
+
+
+@contextmanager
+def asking(address: Mapping[str, str]) -> Iterator[None]:
+    """Turns what goes wrong between us and the daemon into our errors.
+
+    `docker.errors.NotFound` and a conflict (409) pass: only the caller knows what they mean.
+
+    Raises:
+        TransientError: no answer, or an error of the daemon's own.
+        PermanentError: the daemon refuses.
+    """
+    import docker.errors
+    import requests.exceptions
+    import urllib3.exceptions
+
+    host = address["docker_host"]
+    try:
+        yield
+    except docker.errors.NotFound:
+        raise
+    except docker.errors.APIError as error:
+        words = str(error.explanation or error).strip()
+        if error.status_code == 409:
+            raise
+        if error.status_code is not None and error.status_code >= 500 and not _is_final(words):
+            raise TransientError(f"the Docker daemon at {host} failed: {words}") from error
+        raise PermanentError(
+            Reason.LAUNCH_FAILED, f"the Docker daemon at {host} refused: {words}{_way_out(words)}"
+        ) from error
+    except docker.errors.TLSParameterError as error:
+        raise SpecError(Problem("compute.settings.tls", str(error))) from error
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+    ) as error:
+        raise TransientError(f"the Docker daemon at {host} does not answer: {_cause(error)}") from error
+
+
+def cores(client: docker.DockerClient) -> int:
+    """How many cores the daemon's machine has."""
+    return int(client.info().get("NCPU") or 1)
+
+
+def require_gpus(client: docker.DockerClient, address: Mapping[str, str], count: int) -> None:
+    """Sees that the daemon offers GPUs.
+
+    A daemon tells its runtimes, and from version 28 on the devices it found; where it lists them they are
+    counted. Raises PermanentError where there are none, or fewer.
+    """
+    if count == 0:
+        return
+    info = client.info()
+    listed = [
+        str(device.get("ID"))
+        for device in info.get("DiscoveredDevices") or []
+        if str(device.get("ID", "")).startswith("nvidia.com/gpu=")
+    ]
+    numbered = [device for device in listed if device.rpartition("=")[2].isdigit()]
+    if not listed and "nvidia" not in (info.get("Runtimes") or {}):
+        raise PermanentError(
+            Reason.LAUNCH_FAILED,
+            f"the run needs {count} GPUs, and the Docker daemon at {address['docker_host']} offers none: install the "
+            "NVIDIA Container Toolkit there (nvidia-ctk runtime configure), or set gpusPerNode to 0",
+        )
+    if numbered and len(numbered) < count:
+        raise PermanentError(
+            Reason.LAUNCH_FAILED,
+            f"the run needs {count} GPUs, and the Docker daemon at {address['docker_host']} has {len(numbered)}",
+        )
+
+
+def _of_context() -> str | None:
+    try:
+        from docker.context import ContextAPI
+    except ImportError:
+        return None
+    context = ContextAPI.get_current_context()
+    return str(context.Host) if context is not None and context.Host else None
+
+
+def _tls(folder: Path) -> Any:
+    from docker.tls import TLSConfig
+
+    files = {name: folder / f"{name}.pem" for name in ("ca", "cert", "key")}
+    missing = [path.name for path in files.values() if not path.is_file()]
+    if missing:
+        raise SpecError(
+            Problem("compute.settings.tls", f"{folder} has no {', '.join(missing)}; name the folder that has them")
+        )
+    return TLSConfig(
+        client_cert=(str(files["cert"]), str(files["key"])), ca_cert=str(files["ca"]), verify=True
+    )
+
+
+def _is_final(words: str) -> bool:
+    """Errors that the daemon calls its own and that another try does not mend."""
+    return any(
+        known in words
+        for known in ("could not select device driver", "non-overlapping", "no such file", "invalid", "unknown")
+    )
+
+
+def _way_out(words: str) -> str:
+    if "non-overlapping" in words:
+        return "; raise default-address-pools in the daemon's settings, or run fewer multi-node jobs at once"
+    return ""
+
+
+def _cause(error: BaseException) -> str:
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return str(error) or type(error).__name__

@@ -1,0 +1,186 @@
+"""One live attempt, followed: its containers' states, the streams of its nodes, and the moment it is over."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...spec.errors import TrainingError
+from ...spec.outcome import Status
+from ..base import Handle, Observation
+from . import nodes
+from .bring import bring_facts
+from .data import FOLDER
+from .engine import asking, connect
+from .fetch import read_file
+from .nodes import NodeState
+from .ranks import Conclusion, LostNode, concluded, note_killed, was_killed
+from .request import read_mark, write_mark
+from .shipment import Shipment
+
+if TYPE_CHECKING:
+    import docker
+
+_LOOK_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 2.0
+"""How long node 0 has to tell its side of a lost node, before we end the run."""
+_FLUSH_SECONDS = 20.0
+_FIRST_WORD_SECONDS = 5.0
+_RESTART_SECONDS = 0.5
+
+
+class Followed:
+    """An attempt as this process follows it; one of them serves all who ask."""
+
+    def __init__(self, handle: Handle, mark: Mapping[str, Any]) -> None:
+        self._handle = handle
+        self._folder = Path(handle.folder)
+        self._mark = mark
+        self._client: docker.DockerClient | None = None
+        self._states: dict[int, NodeState] = {}
+        self._shipments: dict[int, Shipment] = {}
+        self._next_look = self._next_start = 0.0
+        self._lost: dict[int, LostNode] = {}
+        self._lost_at: float | None = None
+        self._has_begun = bool(mark.get("begun"))
+        self._lock = threading.Lock()
+
+    def look(self) -> Observation:
+        """Where it stands. Raises TransientError where the daemon does not answer."""
+        with self._lock:
+            conclusion = Conclusion.read(self._folder)
+            if conclusion is not None:
+                return concluded(self._folder, conclusion)
+            with asking(self._mark):
+                return self._look()
+
+    def close(self) -> None:
+        """Lets go of the streams and the connection."""
+        for shipment in self._shipments.values():
+            shipment.close()
+        self._shipments.clear()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _look(self) -> Observation:
+        if self._client is None:
+            self._client = connect(self._mark)
+        client, now = self._client, time.monotonic()
+        if now >= self._next_look or any(shipment.is_over for shipment in self._shipments.values()):
+            self._states = nodes.states(client, self._handle.run_id, self._handle.attempt)
+            self._next_look = now + _LOOK_SECONDS
+            if not self._begun(client):
+                return Observation(Status.NOT_STARTED)
+            self._note_lost(now)
+            self._follow_nodes(client, now)
+        state = self._shipments[0].state if 0 in self._shipments else None
+        if state in ("ended", "gone") or 0 in self._lost:
+            return self._conclude(client)
+        if self._lost_at is not None and now > self._lost_at + _LAST_WORDS_SECONDS:
+            return self._conclude(client)
+        return Observation(Status.RUNNING)
+
+    def _begun(self, client: docker.DockerClient) -> bool:
+        """Whether scripts may have been started: the agent's lock is in node 0, if nobody had time to say so."""
+        if self._has_begun:
+            return True
+        first = self._states.get(0)
+        if first is not None and read_file(client, first.id, f"{FOLDER}/launch/agent.lock") is not None:
+            self._has_begun = True
+            write_mark(self._folder, {**self._mark, "begun": True})
+        return self._has_begun
+
+    def _note_lost(self, now: float) -> None:
+        for number, name in enumerate(self._mark["nodes"]):
+            state = self._states.get(number) or NodeState(number, "", name, "gone")
+            if not state.is_running and number not in self._lost:
+                self._lost[number] = LostNode(state.words, state.ended_at)
+                self._lost_at = self._lost_at or now
+
+    def _follow_nodes(self, client: docker.DockerClient, now: float) -> None:
+        for number, shipment in list(self._shipments.items()):
+            if shipment.is_over:
+                shipment.close()
+                del self._shipments[number]
+        if now < self._next_start:
+            return
+        for number, state in self._states.items():
+            if number not in self._shipments and state.is_running:
+                self._next_start = now + _RESTART_SECONDS
+                self._shipments[number] = Shipment(
+                    client, state.id, self._mark["agent"], self._folder, number
+                )
+        if 0 in self._shipments:
+            self._shipments[0].wait(_FIRST_WORD_SECONDS)
+
+    def _conclude(self, client: docker.DockerClient) -> Observation:
+        """Brings every fact, ends what is left, and notes that it is over."""
+        for number, state in sorted(self._states.items()):
+            shipment = self._shipments.get(number)
+            if shipment is None or not shipment.flush(_FLUSH_SECONDS):
+                bring_facts(client, state.id, self._folder, number)
+        ended = (self._folder / "launch" / "end.json").exists()
+        by_us = was_killed(self._folder)
+        conclusion = Conclusion({} if by_us else self._lost_before(ended=ended))
+        if not ended:
+            note_killed(self._folder)
+        nodes.kill(client, self._states.values())
+        conclusion.write(self._folder)
+        self.close()
+        return concluded(self._folder, conclusion)
+
+    def _lost_before(self, *, ended: bool) -> dict[int, LostNode]:
+        """Nodes that went before the run's last word; what ended after it, was ended."""
+        if not ended:
+            return self._lost
+        from .ranks import read_json
+
+        end = float(read_json(self._folder / "launch" / "end.json").get("ended_at") or 0.0)
+        return {
+            node: lost for node, lost in self._lost.items() if lost.ended_at is None or lost.ended_at <= end
+        }
+
+
+_followed: dict[str, Followed] = {}
+_following = threading.Lock()
+
+
+def follow(handle: Handle) -> Followed | None:
+    """The attempt as this process follows it; None where nothing was submitted from this machine."""
+    with _following:
+        found = _followed.get(handle.folder)
+        if found is None:
+            mark = read_mark(Path(handle.folder))
+            if not mark:
+                return None
+            found = _followed[handle.folder] = Followed(handle, mark)
+        return found
+
+
+def let_go(folder: str) -> None:
+    """Stops following."""
+    with _following:
+        found = _followed.pop(folder, None)
+    if found is not None:
+        found.close()
+
+
+def is_live(folder: Path) -> bool:
+    """Whether containers of an attempt run, so that its slots are taken; a daemon that is silent counts as yes."""
+    mark = read_mark(folder)
+    if not mark.get("begun") or Conclusion.read(folder) is not None:
+        return False
+    try:
+        with asking(mark):
+            client = connect(mark)
+            try:
+                found = nodes.states(client, mark["run_id"], mark["attempt"])
+            finally:
+                client.close()
+    except TrainingError:
+        return True
+    return any(state.is_running for state in found.values())

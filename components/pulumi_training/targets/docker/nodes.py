@@ -1,0 +1,218 @@
+"""The containers of an attempt, with their volumes and network: made, looked at, ended, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...spec.errors import PermanentError
+from ...spec.outcome import Reason
+from ..base import Plan, RunSpec
+from . import names
+from .data import ROOT
+
+if TYPE_CHECKING:
+    import docker
+
+_THREADS = 8
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """A node's container as the daemon tells. `ended_at` is in seconds since 1970 (UTC)."""
+
+    node: int
+    id: str
+    name: str
+    status: str
+    exit_code: int | None = None
+    was_out_of_memory: bool = False
+    ended_at: float | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its processes can live; a paused container's can."""
+        return self.status in ("running", "paused", "restarting")
+
+    @property
+    def words(self) -> str:
+        """How it ended."""
+        if self.was_out_of_memory:
+            return f"container {self.name} ran out of memory"
+        code = "" if self.exit_code is None else f" with exit code {self.exit_code}"
+        return f"container {self.name} ended{code}" if self.status != "gone" else f"container {self.name} is gone"
+
+
+def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence[int]) -> list[str]:
+    """Makes network, volumes and containers of an attempt; nothing is started. Answers the containers' ids.
+
+    Raises:
+        PermanentError: the image is not there, or a name is taken by something that is not this attempt's.
+    """
+    import docker.errors
+
+    request = plan.request
+    if request["network"]:
+        client.api.create_network(
+            request["network"], driver="bridge", labels=names.labels_of(run), check_duplicate=True
+        )
+
+    def one(node: Mapping[str, Any]) -> str:
+        number = int(node["node"])
+        labels = names.labels_of(run, number)
+        made = client.api.create_volume(node["name"], labels=labels)
+        if not names.is_same(made.get("Labels"), run.run_id, run.attempt, run.owner):
+            raise PermanentError(
+                Reason.LAUNCH_FAILED, f"volume {node['name']} is there and belongs to somebody else; remove it"
+            )
+        share = len(gpus) // len(request["nodes"])
+        return _create_one(client, request, node, labels, gpus[number * share : (number + 1) * share])
+
+    try:
+        return together(one, request["nodes"])
+    except docker.errors.ImageNotFound as error:
+        raise PermanentError(
+            Reason.IMAGE_PULL_FAILED, f"image {request['image']} is not at the daemon any more"
+        ) from error
+    except docker.errors.APIError as error:
+        if error.status_code == 409:
+            raise PermanentError(
+                Reason.LAUNCH_FAILED, f"a name is taken at the daemon: {error.explanation or error}"
+            ) from error
+        raise
+
+
+def _create_one(
+    client: docker.DockerClient,
+    request: Mapping[str, Any],
+    node: Mapping[str, Any],
+    labels: Mapping[str, str],
+    gpus: Sequence[int],
+) -> str:
+    wanted = request["container"]
+    host: dict[str, Any] = {
+        "Mounts": [{"Type": "volume", "Source": node["name"], "Target": ROOT}, *request["mounts"]],
+        "Tmpfs": {"/tmp": "exec,mode=1777"},
+        "ShmSize": wanted["shm_bytes"],
+        "NetworkMode": request["network"] or "bridge",
+        "RestartPolicy": {"Name": "no"},
+    }
+    if wanted["memory_bytes"] is not None:
+        host |= {"Memory": wanted["memory_bytes"], "MemorySwap": wanted["memory_bytes"]}
+    if wanted["nano_cpus"] is not None:
+        host["NanoCpus"] = wanted["nano_cpus"]
+    if wanted["ulimits"]:
+        host["Ulimits"] = list(wanted["ulimits"])
+    if gpus:
+        host["DeviceRequests"] = [
+            {"Driver": "nvidia", "DeviceIDs": [str(gpu) for gpu in gpus], "Capabilities": [["gpu"]]}
+        ]
+    config: dict[str, Any] = {
+        "Image": request["image"],
+        "Hostname": node["hostname"],
+        "Entrypoint": list(request["agent"]),
+        "Cmd": ["node", "--secret-file", request["secret_file"]],
+        "Env": [f"{name}={value}" for name, value in request["environment"].items()],
+        "Labels": dict(labels),
+        "WorkingDir": "/",
+        "HostConfig": host,
+        "NetworkingConfig": {},
+        "Healthcheck": {"Test": ["NONE"]},
+    }
+    if wanted["user"] is not None:
+        config["User"] = wanted["user"]
+    if request["network"]:
+        config["NetworkingConfig"] = {
+            "EndpointsConfig": {request["network"]: {"Aliases": [node["hostname"]]}}
+        }
+    made = client.api.create_container_from_config(config, name=node["name"])
+    return str(made["Id"])
+
+
+def states(client: docker.DockerClient, run_id: str, attempt: int) -> dict[int, NodeState]:
+    """Every container of an attempt by node; those that ended are looked at more closely."""
+    found: dict[int, NodeState] = {}
+    for line in client.api.containers(all=True, filters=names.filters(run_id, attempt)):
+        labels = line.get("Labels") or {}
+        state = NodeState(
+            int(labels.get(names.NODE, 0)), line["Id"], line["Names"][0].lstrip("/"), line["State"]
+        )
+        found[state.node] = state if state.is_running or state.status == "created" else _looked_at(client, state)
+    return found
+
+
+def _looked_at(client: docker.DockerClient, state: NodeState) -> NodeState:
+    import docker.errors
+
+    try:
+        document = client.api.inspect_container(state.id)["State"]
+    except docker.errors.NotFound:
+        return NodeState(state.node, state.id, state.name, "gone")
+    return NodeState(
+        state.node,
+        state.id,
+        state.name,
+        document["Status"],
+        document.get("ExitCode"),
+        bool(document.get("OOMKilled")),
+        _seconds(document.get("FinishedAt", "")),
+    )
+
+
+def kill(client: docker.DockerClient, found: Iterable[NodeState]) -> None:
+    """Ends containers at once and returns when they have ended; those that ended before are no error."""
+    import docker.errors
+
+    def one(state: NodeState) -> None:
+        try:
+            client.api.kill(state.id)
+        except docker.errors.APIError as error:
+            if error.status_code not in (404, 409):
+                raise
+
+    together(one, [state for state in found if state.is_running])
+
+
+def remove(client: docker.DockerClient, run_id: str, attempt: int) -> None:
+    """Removes every container, volume and network of an attempt; what is gone already is no error."""
+    import docker.errors
+
+    wanted = names.filters(run_id, attempt)
+
+    def container(line: Mapping[str, Any]) -> None:
+        with suppress(docker.errors.NotFound):
+            client.api.remove_container(line["Id"], force=True, v=True)
+
+    def volume(line: Mapping[str, Any]) -> None:
+        with suppress(docker.errors.NotFound):
+            client.api.remove_volume(line["Name"], force=True)
+
+    together(container, client.api.containers(all=True, filters=wanted))
+    together(volume, client.api.volumes(filters=wanted).get("Volumes") or [])
+    for network in client.api.networks(filters=wanted):
+        with suppress(docker.errors.NotFound):
+            client.api.remove_network(network["Id"])
+
+
+def together(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
+    """Does the same for each, a few at a time; raises the first trouble after all have ended."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(_THREADS, len(items)), thread_name_prefix="nodes") as pool:
+        return [done.result() for done in [pool.submit(work, item) for item in items]]
+
+
+def _seconds(text: str) -> float | None:
+    """Docker's times have nanoseconds, which `datetime` does not read."""
+    if not text or text.startswith("0001-"):
+        return None
+    try:
+        return datetime.fromisoformat(f"{text[:19]}+00:00").timestamp() + float(f"0{text[19:].rstrip('Z')}" or 0)
+    except ValueError:
+        return None

@@ -1,0 +1,80 @@
+"""The image of a run, with what a plan must know of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base import Prepared, RunSpec, Tell
+from .engine import cores
+from .settings import container_settings
+
+if TYPE_CHECKING:
+    import docker
+
+    from ...environment.image import ImageEnvironment
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What the engine itself gives a container whose image says nothing."""
+
+
+def prepare(client: docker.DockerClient, run: RunSpec, tell: Tell) -> Prepared:
+    """Builds or pulls the image, or finds it.
+
+    Raises:
+        SpecError: a setting of the cluster cannot be read.
+        PermanentError: with ImageBuildFailed, ImagePullFailed or EnvironmentFailed.
+    """
+    from ...environment.image import ensure_image
+
+    container_settings(run.compute.get("settings") or {}, run.job.shm_size)
+    spec, source = _environment_of(run)
+    environment = ensure_image(
+        spec,
+        source=source,
+        needs_mpi=run.job.is_distributed,
+        needs_mpi4py=needs_mpi4py(run),
+        client=client,
+        progress=tell,
+    )
+    return _prepared(client, environment)
+
+
+def find_prepared(client: docker.DockerClient, run: RunSpec) -> Prepared | None:
+    """What `prepare` would answer, where the daemon has the image."""
+    from ...environment.image import find_image
+
+    spec, source = _environment_of(run)
+    environment = find_image(
+        spec, source, needs_mpi=run.job.is_distributed, needs_mpi4py=needs_mpi4py(run), client=client
+    )
+    return _prepared(client, environment) if environment else None
+
+
+def needs_mpi4py(run: RunSpec) -> bool:
+    """Scripts are started by `python -m mpi4py`, so that an exception aborts all ranks; commands are not."""
+    return run.document["distributedBackend"] == "mpi" and run.document["entryScript"] is not None
+
+
+def _environment_of(run: RunSpec) -> tuple[Any, Path]:
+    """What to install, and the folder its files are relative to."""
+    from ...spec.environment import EnvironmentSpec
+
+    ref = run.job.environment_ref
+    if ref is not None:
+        return ref.spec, (run.base / ref.source_directory).resolve()
+    return run.job.environment or EnvironmentSpec(), run.code
+
+
+def _prepared(client: docker.DockerClient, environment: ImageEnvironment) -> Prepared:
+    variables = client.api.inspect_image(environment.image)["Config"].get("Env") or []
+    path = next((v.partition("=")[2] for v in variables if v.startswith("PATH=")), _PATH)
+    settings = {
+        "image": environment.image,
+        "python": environment.python,
+        "path": path,
+        "cores": str(cores(client)),
+    }
+    if environment.mpirun is not None and environment.mpi is not None:
+        settings |= {"mpirun": environment.mpirun, "mpi": environment.mpi}
+    return Prepared(settings, {}, environment.digest, environment.packages, tuple(environment.warnings))

@@ -1,0 +1,144 @@
+"""The facts of a run in its attempt's folder, as the nodes sent them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ...record.files import write_whole
+from ...spec.attribution import LaunchFacts, RankFacts
+from ...spec.outcome import Status
+from ..base import Observation
+
+_NODES = "launch/nodes.json"
+_KILLED = "launch/killed.json"
+_TOGETHER_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class LostNode:
+    """A node whose container ended before the run did. `ended_at` is in seconds since 1970 (UTC)."""
+
+    words: str
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What was seen of the nodes when an attempt was over and all its facts were here."""
+
+    lost: Mapping[int, LostNode] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Notes it: from now on the attempt is answered without the daemon."""
+        document = {"lost": {str(node): [lost.words, lost.ended_at] for node, lost in self.lost.items()}}
+        write_whole(folder / _NODES, json.dumps(document).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Conclusion | None:
+        """What `write` noted, or None while the attempt may live."""
+        try:
+            document = json.loads((folder / _NODES).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return cls({int(node): LostNode(*words) for node, words in document.get("lost", {}).items()})
+
+
+def note_killed(folder: Path) -> None:
+    """Notes that what ends next was ended by us."""
+    write_whole(folder / _KILLED, b"{}")
+
+
+def was_killed(folder: Path) -> bool:
+    """Whether containers that ended were ended by us."""
+    return (folder / _KILLED).exists()
+
+
+def concluded(folder: Path, conclusion: Conclusion) -> Observation:
+    """The last observation of an attempt, from its folder alone."""
+    ranks = read_ranks(folder)
+    end = read_json(folder / "launch" / "end.json")
+    launch = _with_lost(LaunchFacts.from_json(end) if end else None, conclusion.lost, ranks, folder)
+    if launch is None:
+        return Observation(Status.FAILED, ranks)
+    is_whole = launch.stopped_why is None and sum(r.success for r in ranks) == launch.ranks_expected
+    started = min((r.started_at for r in ranks if r.started_at), default=None)
+    return Observation(Status.COMPLETED if is_whole else Status.FAILED, ranks, launch, started)
+
+
+def _with_lost(
+    launch: LaunchFacts | None, lost: Mapping[int, LostNode], ranks: tuple[RankFacts, ...], folder: Path
+) -> LaunchFacts | None:
+    """A container's end is a fact, and wins over what the agent of another node made of the silence."""
+    if not lost:
+        return launch
+    words = "; ".join(lost[node].words for node in sorted(lost))
+    if launch is None:
+        request = read_json(folder / "launch" / "docker.json")
+        expected = int(request.get("ranks", 0)) or len(ranks) or 1
+        return LaunchFacts(
+            stopped_why="rank_lost", ranks_expected=expected, lost_nodes=tuple(sorted(lost)), lost_words=words
+        )
+    first = next((r for r in ranks if r.rank == launch.first_failed and not r.lost), None)
+    times = [node.ended_at for node in lost.values() if node.ended_at is not None]
+    if first is not None and first.ended_at and times and first.ended_at < min(times) - _TOGETHER_SECONDS:
+        return launch
+    return replace(launch, stopped_why="rank_lost", lost_nodes=tuple(sorted(lost)), lost_words=words)
+
+
+def read_ranks(folder: Path) -> tuple[RankFacts, ...]:
+    """The facts of every rank that has left any, with the end of its log where it did not succeed."""
+    documents = (read_json(path) for path in (folder / "ranks").glob("*.json"))
+    facts = [
+        RankFacts.from_json(d, "" if d.get("success") else _tail(folder, int(d["rank"])))
+        for d in documents
+        if "rank" in d
+    ]
+    return tuple(sorted(facts, key=lambda f: f.rank))
+
+
+def is_better(content: bytes, path: Path) -> bool:
+    """Whether a rank's facts say more than those that are here.
+
+    Node 0 completes the facts of ranks whose node it cannot see; the rank's own last word is better.
+    """
+    old = read_json(path)
+    if not old:
+        return True
+    try:
+        new: dict[str, Any] = json.loads(content)
+    except ValueError:
+        return False
+    return _worth(new) >= _worth(old)
+
+
+def _worth(facts: Mapping[str, Any]) -> int:
+    if facts.get("state") != "exited":
+        return 0
+    return 1 if facts.get("lost") else 2
+
+
+def log_of(folder: Path, rank: int) -> Path:
+    """The log of a rank."""
+    return folder / "logs" / "std" / f"rank-{rank}.log"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, or {} where there is none that can be read."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _tail(folder: Path, rank: int) -> str:
+    try:
+        with log_of(folder, rank).open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, 2) - 4096))
+            return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-20:])
+    except FileNotFoundError:
+        return ""

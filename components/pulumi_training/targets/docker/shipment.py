@@ -1,0 +1,158 @@
+"""What a node's `agent ship` sends, written into the attempt's folder while the run goes on."""
+
+from __future__ import annotations
+
+import json
+import struct
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...record.files import write_whole
+from .data import FOLDER
+from .ranks import is_better
+
+if TYPE_CHECKING:
+    import docker
+
+FIRST_NODE = ("launch", "ranks", "metrics", "logs")
+OTHER_NODES = ("ranks", "metrics", "logs/std", "logs/stacks")
+"""Nodes have no common disk: what scripts write themselves under equal names is sorted out at the end."""
+_STDOUT = 1
+
+
+class Shipment:
+    """One node's stream, read by a thread of its own until it ends.
+
+    `state` is the run's as node 0 tells it (None until told), `is_over` once nothing more can come.
+    """
+
+    def __init__(
+        self, client: docker.DockerClient, container: str, agent: Sequence[str], folder: Path, node: int
+    ) -> None:
+        self.state: str | None = None
+        self.is_over = False
+        self.trouble = ""
+        self._folder = folder
+        self._parts = FIRST_NODE if node == 0 else OTHER_NODES
+        self._flushed = self._asked = 0
+        self._news = threading.Condition()
+        command = [*agent, "ship", "--folder", FOLDER, "--parts", ",".join(self._parts)]
+        made = client.api.exec_create(container, command, stdin=True)
+        self._stream = client.api.exec_start(made["Id"], socket=True)
+        self._socket = getattr(self._stream, "_sock", self._stream)
+        self._socket.settimeout(None)
+        self._send({"have": self._have()})
+        threading.Thread(target=self._receive, name=f"ship-{node}", daemon=True).start()
+
+    def wait(self, seconds: float) -> None:
+        """Returns with the first word of the run's state, or after so many seconds."""
+        with self._news:
+            self._news.wait_for(lambda: self.state is not None or self.is_over, seconds)
+
+    def flush(self, seconds: float) -> bool:
+        """Whether everything that was written has come, waiting so many seconds for it at most."""
+        self._asked += 1
+        try:
+            self._send({"flush": self._asked})
+        except OSError:
+            return False
+        with self._news:
+            self._news.wait_for(lambda: self._flushed >= self._asked or self.is_over, seconds)
+            return self._flushed >= self._asked
+
+    def close(self) -> None:
+        """Ends the stream; the node's side ends with it."""
+        try:
+            self._stream.close()
+            self._socket.close()
+        except OSError:
+            return
+
+    def _send(self, line: Mapping[str, Any]) -> None:
+        data = json.dumps(line).encode() + b"\n"
+        send = getattr(self._socket, "sendall", None) or self._socket.send
+        send(data)
+
+    def _have(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for part in self._parts:
+            for path in (self._folder / part).rglob("*"):
+                if path.is_file() and path.suffix != ".json":
+                    found[path.relative_to(self._folder).as_posix()] = path.stat().st_size
+        return found
+
+    def _receive(self) -> None:
+        try:
+            for head, content in _frames(self._stdout()):
+                self._take(head, content)
+        except (OSError, ValueError, struct.error) as error:
+            self.trouble = str(error)
+        finally:
+            with self._news:
+                self.is_over = True
+                self._news.notify_all()
+
+    def _take(self, head: dict[str, Any], content: bytes) -> None:
+        if "file" in head:
+            self._write(str(head["file"]), int(head.get("at", 0)), content, is_whole=bool(head.get("whole")))
+            return
+        with self._news:
+            self.state = head.get("run", self.state)
+            self._flushed = int(head.get("flushed", self._flushed))
+            self._news.notify_all()
+
+    def _write(self, name: str, at: int, content: bytes, *, is_whole: bool) -> None:
+        if name.startswith("/") or ".." in name.split("/"):
+            raise ValueError(f"a file outside of the attempt: {name}")
+        path = self._folder / name
+        if is_whole:
+            if not name.startswith("ranks/") or is_better(content, path):
+                write_whole(path, content, durable=False)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("r+b" if path.exists() and at else "wb") as stream:
+            stream.seek(at)
+            stream.write(content)
+            stream.truncate()
+
+    def _stdout(self) -> Iterator[bytes]:
+        """The bytes of standard output; the engine mixes it with standard error in frames of its own."""
+        from docker.utils.socket import frames_iter
+
+        errors = b""
+        for kind, piece in frames_iter(self._stream, tty=False):
+            if kind == _STDOUT:
+                yield piece
+            else:
+                errors = (errors + piece)[-2000:]
+                self.trouble = errors.decode("utf-8", "replace")
+
+
+def _frames(pieces: Iterator[bytes]) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Heads with their content, out of pieces cut anywhere; half a frame at the end is dropped."""
+    buffer = bytearray()
+
+    def has(count: int) -> bool:
+        while len(buffer) < count:
+            piece = next(pieces, None)
+            if piece is None:
+                return False
+            buffer.extend(piece)
+        return True
+
+    def take(count: int) -> bytes:
+        data = bytes(buffer[:count])
+        del buffer[:count]
+        return data
+
+    while has(4):
+        length = struct.unpack(">I", take(4))[0]
+        if not has(length):
+            return
+        head = json.loads(take(length))
+        count = int(head.get("n", 0))
+        if not has(count):
+            return
+        yield head, take(count)

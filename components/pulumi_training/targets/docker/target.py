@@ -1,0 +1,239 @@
+"""The Docker target: images by the daemon, a container per node, MPI across them through the agent.
+
+1. Nothing assumes that the daemon shares this machine's files: volumes and the archive API carry everything,
+   so a daemon on another machine works as one beside us does.
+2. Objects are named by run id and attempt and labelled; what a crash left half made is removed and made anew,
+   what was launched is adopted.
+3. No secret is in a container's settings, which everybody at the daemon can read: the run's own is in its
+   volume, the script's come with the launch and live in processes only.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...record.staging import state_folder
+from ...spec.errors import TransientError
+from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
+from ..slots import Ticket, me
+from . import names, nodes
+from .contents import fill
+from .data import FOLDER, bring
+from .engine import address_of, asking, connect, require_gpus
+from .ranks import Conclusion, note_killed
+from .request import SECRET_FILE, limits, read_mark, write_mark
+from .slots import Slots
+from .watch import DockerWatch
+
+if TYPE_CHECKING:
+    import docker
+
+_END = f"{FOLDER}/launch/end.json"
+_LOOK_SECONDS = 0.2
+_PATIENCE_SECONDS = 15.0
+
+
+class DockerTarget(Target, Queues):
+    """See `Target` and `Queues`."""
+
+    name = "docker"
+    needs_supervisor = True
+
+    def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
+        """Builds or pulls the image, or finds it, and brings the data to this machine."""
+        from .prepare import prepare
+
+        address = address_of(_settings(run.compute))
+        with _talking(address) as client:
+            prepared = prepare(client, run, tell)
+        data = bring(run, tell)
+        settings = {**prepared.settings, **{f"data.{name}": path for name, path in data.items()}}
+        return Prepared(settings, data, prepared.digest, prepared.packages, prepared.warnings)
+
+    def find_prepared(self, run: RunSpec) -> Prepared | None:
+        """The image, where the daemon has it already and no data must be brought."""
+        if run.job.inputs:
+            return None
+        from .prepare import find_prepared
+
+        with _talking(address_of(_settings(run.compute))) as client:
+            return find_prepared(client, run)
+
+    def plan(self, run: RunSpec, prepared: Prepared | None) -> Plan:
+        """The containers and the launch request."""
+        from .plan import plan
+
+        return plan(run, prepared)
+
+    def enter(self, plan: Plan, run: RunSpec) -> int | None:
+        """See `Queues.enter`."""
+        return _slots(run.compute).enter(run.run_id, run.attempt, plan.slots, plan.gpus, me(), run.folder)
+
+    def leave(self, run: RunSpec) -> None:
+        """See `Queues.leave`."""
+        _slots(run.compute).leave(run.run_id, run.attempt)
+
+    def submit(self, plan: Plan, run: RunSpec) -> Handle:
+        """Makes the containers and launches, unless that was done before."""
+        handle = Handle("docker", run.run_id, run.attempt, str(run.folder))
+        mark = read_mark(run.folder)
+        if mark.get("begun"):
+            return handle
+        address = mark or address_of(_settings(run.compute))
+        ticket = _slots(run.compute).held(run.run_id, run.attempt)
+        with _talking(address) as client:
+            left = nodes.states(client, run.run_id, run.attempt)
+            if mark and left and _was_launched(client, left):
+                write_mark(run.folder, {**mark, "begun": True})
+                return handle
+            mark = _mark_of(plan, address)
+            write_mark(run.folder, mark)
+            nodes.remove(client, run.run_id, run.attempt)
+            self._make(client, plan, run, ticket, address)
+            write_mark(run.folder, {**mark, "begun": True})
+        return handle
+
+    def _make(
+        self,
+        client: docker.DockerClient,
+        plan: Plan,
+        run: RunSpec,
+        ticket: Ticket | None,
+        address: Mapping[str, str],
+    ) -> None:
+        require_gpus(client, address, plan.gpus)
+        made = nodes.create(client, plan, run, ticket.gpus if ticket else ())
+        secret = secrets.token_hex(32)
+
+        def start(container: str) -> None:
+            fill(client, container, plan.request, run, secret)
+            client.api.start(container)
+
+        nodes.together(start, made)
+        request = f"{FOLDER}/launch/launch.json"
+        command = [*plan.request["agent"], "launch", "--request", request, "--secret-file", SECRET_FILE]
+        variables = {
+            **run.secrets,
+            "TRAINING_RUN_ID": run.run_id,
+            "TRAINING_ATTEMPT": str(run.attempt),
+        }
+        begun = client.api.exec_create(made[0], command, environment=variables)
+        client.api.exec_start(begun["Id"], detach=True)
+
+    def watch(self, compute: Mapping[str, Any]) -> Watch:
+        """See `Target.watch`."""
+        return DockerWatch()
+
+    def amend(self, handle: Handle, document: Mapping[str, Any]) -> None:
+        """Limits reach the agent through its launch request, which it reads again when it changes."""
+        mark = read_mark(Path(handle.folder))
+        if not mark.get("begun") or Conclusion.read(Path(handle.folder)) is not None:
+            return
+        from .orders import rewrite_limits
+
+        with _talking(mark) as client:
+            found = nodes.states(client, handle.run_id, handle.attempt)
+            if 0 in found and found[0].is_running:
+                rewrite_limits(client, found[0].id, mark["agent"][0], limits(document))
+
+    def cancel(self, handle: Handle, grace: float) -> None:
+        """See `Target.cancel`."""
+        folder = Path(handle.folder)
+        mark = read_mark(folder)
+        if not mark or Conclusion.read(folder) is not None:
+            return
+        from .fetch import read_file
+        from .orders import stop
+
+        with _talking(mark) as client:
+            found = nodes.states(client, handle.run_id, handle.attempt)
+            has_ended = False
+            if 0 in found and found[0].is_running and _was_launched(client, found):
+                stop(client, found[0].id, grace)
+                deadline = time.monotonic() + grace + _PATIENCE_SECONDS
+                while time.monotonic() < deadline and not has_ended:
+                    has_ended = read_file(client, found[0].id, _END) is not None
+                    found = nodes.states(client, handle.run_id, handle.attempt)
+                    if has_ended or not any(state.is_running for state in found.values()):
+                        break
+                    time.sleep(_LOOK_SECONDS)
+            if not has_ended:
+                note_killed(folder)
+            nodes.kill(client, found.values())
+            left = [s.name for s in nodes.states(client, handle.run_id, handle.attempt).values() if s.is_running]
+        if left:
+            raise TransientError(f"{', '.join(left)} still run")
+
+    def collect(self, handle: Handle, run: RunSpec, tell: Tell) -> None:
+        """Brings outputs, logs and facts, delivers named outputs, and removes what is at the daemon."""
+        mark = read_mark(run.folder)
+        if not mark.get("begun"):
+            return
+        from .collect import collect
+
+        with _talking(mark) as client:
+            collect(client, handle, run, tell)
+
+    def remove(self, handle: Handle) -> None:
+        """Removes containers, volumes and the network, and the copy of the source."""
+        from .collect import forget
+
+        mark = read_mark(Path(handle.folder)) or address_of({})
+        with _talking(mark) as client:
+            nodes.remove(client, handle.run_id, handle.attempt)
+        forget(Path(handle.folder))
+
+    def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
+        """The attempts that have containers at the cluster's daemon or a place in its queue."""
+        seen = {(t.run_id, t.attempt): t.folder for t in _slots(compute).tickets()}
+        wanted = names.workspace_filters(compute)
+        with _talking(address_of(_settings(compute))) as client:
+            for line in client.api.containers(all=True, filters=wanted):
+                labels = line["Labels"]
+                key = (labels[names.RUN], int(labels[names.ATTEMPT]))
+                seen[key] = labels.get(names.FOLDER) or seen.get(key, "")
+        for (run_id, attempt), folder in sorted(seen.items()):
+            yield Handle("docker", run_id, attempt, folder)
+
+
+def _settings(compute: Mapping[str, Any]) -> Mapping[str, str]:
+    return compute.get("settings") or {}
+
+
+def _mark_of(plan: Plan, address: Mapping[str, str]) -> dict[str, Any]:
+    launch = plan.request["launch"]
+    return {
+        **{name: address[name] for name in ("docker_host", "tls") if name in address},
+        "run_id": plan.run_id,
+        "attempt": plan.attempt,
+        "nodes": [node["name"] for node in plan.request["nodes"]],
+        "ranks": launch["node_count"] * launch["process_count_per_node"],
+        "agent": list(plan.request["agent"]),
+        "begun": False,
+    }
+
+
+def _was_launched(client: docker.DockerClient, found: Mapping[int, nodes.NodeState]) -> bool:
+    from .fetch import read_file
+
+    return 0 in found and read_file(client, found[0].id, f"{FOLDER}/launch/agent.lock") is not None
+
+
+def _slots(compute: Mapping[str, Any]) -> Slots:
+    return Slots.of(compute, state_folder())
+
+
+@contextmanager
+def _talking(address: Mapping[str, str]) -> Iterator[docker.DockerClient]:
+    client = connect(address)
+    try:
+        with asking(address):
+            yield client
+    finally:
+        client.close()
+
