@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker_place  # noqa: F401 - joins the suite
 import pytest
 from places import PLACES, Place
 

@@ -89,6 +89,7 @@ class Place(ABC):
     """A target, and the hands that a test needs around it."""
 
     name: str
+    offers_gpus = True
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -241,6 +241,8 @@ def test_slots_are_given_in_order_of_arrival(place: Place) -> None:
 def test_gpus_are_shared_out_to_processes(place: Place) -> None:
     if not isinstance(place.target, Queues):
         pytest.skip("its GPUs are not ours to give")
+    if not place.offers_gpus:
+        pytest.skip("there are no GPUs")
     compute = place.compute(nodes=2, slots=2, gpus=4)
     started = place.start(
         "import os\nprint('mine:', os.environ['CUDA_VISIBLE_DEVICES'])\n", compute=compute, useGpu=True

@@ -38,6 +38,14 @@ def collect(client: docker.DockerClient, handle: Handle, run: RunSpec, tell: Tel
     nodes.remove(client, handle.run_id, handle.attempt)
 
 
+def rescue(client: docker.DockerClient, handle: Handle, mark: Mapping[str, Any]) -> None:
+    """Brings what containers of an attempt wrote, whatever became of the attempt; for their removal."""
+    folder = Path(handle.folder)
+    for number, state in sorted(nodes.states(client, handle.run_id, handle.attempt).items()):
+        bring(client, state.id, folder, number, {part: f"{FOLDER}/{part}" for part in _PARTS}, None)
+    write_mark(folder, {**mark, "brought": True})
+
+
 def _bring_all(
     client: docker.DockerClient, handle: Handle, run: RunSpec, mark: Mapping[str, Any], tell: Tell
 ) -> None:

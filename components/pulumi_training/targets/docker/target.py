@@ -25,6 +25,7 @@ from . import names, nodes
 from .contents import fill
 from .data import FOLDER, bring
 from .engine import address_of, asking, connect, require_gpus
+from .follow import let_go
 from .ranks import Conclusion, note_killed
 from .request import SECRET_FILE, limits, read_mark, write_mark
 from .slots import Slots
@@ -180,13 +181,23 @@ class DockerTarget(Target, Queues):
             collect(client, handle, run, tell)
 
     def remove(self, handle: Handle) -> None:
-        """Removes containers, volumes and the network, and the copy of the source."""
-        from .collect import forget
+        """Removes containers, volumes and the network, and the copy of the source.
 
-        mark = read_mark(Path(handle.folder)) or address_of({})
-        with _talking(mark) as client:
+        What they wrote and nobody brought yet comes into the attempt's folder first.
+        """
+        from .collect import forget, rescue
+
+        folder = Path(handle.folder)
+        mark = read_mark(folder) if handle.folder else {}
+        if mark.get("begun") and not mark.get("brought"):
+            self.cancel(handle, 0.0)
+        with _talking(mark or address_of({})) as client:
+            if mark.get("begun") and not mark.get("brought"):
+                rescue(client, handle, mark)
             nodes.remove(client, handle.run_id, handle.attempt)
-        forget(Path(handle.folder))
+        let_go(handle.folder)
+        if handle.folder:
+            forget(folder)
 
     def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
         """The attempts that have containers at the cluster's daemon or a place in its queue."""

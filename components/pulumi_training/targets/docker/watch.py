@@ -31,7 +31,10 @@ class DockerWatch(Watch):
         if followed is None:
             return Observation(Status.NOT_STARTED)
         self._folders.add(handle.folder)
-        return followed.look()
+        seen = followed.look()
+        if seen.status.is_terminal or seen.status is Status.NOT_STARTED:
+            let_go(handle.folder)
+        return seen
 
     def read_log(self, handle: Handle, rank: int, start: int, limit: int = 1 << 20) -> bytes:
         """See `Watch.read_log`."""
