@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from pulumi_training.driver import intend as intending
+from pulumi_training.driver.attempt_run import attempt_run
 from pulumi_training.driver.follow import Follower
 from pulumi_training.driver.next_up import Step, decide
-from pulumi_training.driver.passage import attempt_run
 from pulumi_training.driver.policy import Policy
 from pulumi_training.driver.request import Request
 from pulumi_training.driver.settle import collect_again, judge_again

@@ -15,7 +15,8 @@ from ..record.sources import keep
 from ..spec.attribution import attribute
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
-from ..targets.base import Handle, Observation, Plan, Prepared, Queues, RunSpec, Target
+from ..targets.base import Handle, Observation, Plan, Queues, Target
+from .attempt_run import attempt_run, record_plan
 from .code import bring
 from .lineage import git_state
 from .policy import Policy
@@ -288,31 +289,3 @@ class Passage:
     def _raise_if_canceled(self) -> None:
         if self._attempt.document().cancel_requested:
             raise CancelRequested
-
-
-def attempt_run(record: Record, attempt: Attempt, base: Path, secrets: Mapping[str, str]) -> RunSpec:
-    """An attempt as a target sees it, before it is known what it resumes from."""
-    run = record.run_document()
-    return RunSpec(
-        run.run_id,
-        attempt.number,
-        run.spec,
-        base,
-        attempt.prepare_folder(),
-        secrets,
-        owner=run.owner.get("urn", ""),
-    )
-
-
-def record_plan(attempt: Attempt, plan: Plan, prepared: Prepared) -> None:
-    """Keeps what will be sent, and what it was prepared from."""
-    attempt.update(
-        plan=plan.to_json(),
-        environment={
-            "digest": prepared.digest,
-            "packages": list(prepared.packages),
-            "warnings": list(prepared.warnings),
-        },
-    )
-    for warning in prepared.warnings:
-        attempt.event("warning", warning)

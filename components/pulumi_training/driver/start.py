@@ -13,8 +13,8 @@ from ..spec.errors import TrainingError
 from ..spec.outcome import Status
 from ..targets import catalog
 from ..targets.base import RunSpec
+from .attempt_run import record_plan
 from .drive import drive
-from .passage import record_plan
 from .supervisor import dismiss, is_starting, spawn
 
 

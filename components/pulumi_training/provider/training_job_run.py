@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..driver.attempt_run import attempt_run
 from ..driver.follow import Detached, Follower
 from ..driver.intend import Intent, intend, remember_owner, runs_of_owner
 from ..driver.last import last
 from ..driver.look import source_tree
 from ..driver.next_up import Step, decide
-from ..driver.passage import attempt_run
 from ..driver.policy import Policy
 from ..driver.request import Request
 from ..driver.settle import collect_again, judge_again

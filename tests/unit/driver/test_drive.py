@@ -13,6 +13,7 @@ from driver_fakes import Backend, Died, Job, failed, stopped, succeeded
 
 from pulumi_training.driver import passage as passage_module
 from pulumi_training.driver import settle as settle_module
+from pulumi_training.driver.attempt_run import attempt_run
 from pulumi_training.driver.drive import drive
 from pulumi_training.driver.intend import intend
 from pulumi_training.driver.policy import Policy
@@ -498,7 +499,7 @@ def test_a_collection_that_fails_is_tried_again_and_then_the_outcome(backend: Ba
     attempt = record.attempt(1)
     assert (attempt.folder / "code").exists(), "what is left to deliver is in it"
     backend.collect = lambda run: None
-    run = passage_module.attempt_run(record, attempt, job.base, {})
+    run = attempt_run(record, attempt, job.base, {})
     policy = Policy.of(record.run_document().spec)
     from driver_fakes import FakeTarget
 
