@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .client.experiment import Experiment
     from .client.run import Run
     from .resources.data_reference import DataReference
     from .resources.distributed import (
@@ -35,6 +36,7 @@ __all__ = [
     "DataReference",
     "Environment",
     "Estimator",
+    "Experiment",
     "Gloo",
     "Mpi",
     "MpiConfiguration",
@@ -61,6 +63,7 @@ _HOMES = {
     "DataReference": "resources.data_reference",
     "Environment": "resources.environment",
     "Estimator": "resources.estimator",
+    "Experiment": "client.experiment",
     "Gloo": "resources.distributed",
     "Mpi": "resources.distributed",
     "MpiConfiguration": "resources.distributed",

@@ -14,6 +14,7 @@ from ..record.store import Store
 from ..spec.errors import TrainingError
 from ..targets import catalog
 from ..targets.base import Handle
+from . import submission
 from .places import places
 
 _TYPE = "training:index:TrainingJob"
@@ -36,10 +37,12 @@ class Orphan:
 def known_runs() -> set[str]:
     """The ids of all runs in the stacks of the backend that the pulumi command line is logged in to.
 
+    Runs that were submitted from a notebook are known too: their stacks are in this user's own backend.
+
     Raises:
         TrainingError: pulumi is not there, or refuses: without it nobody can tell what an orphan is.
     """
-    known: set[str] = set()
+    known = submission.run_ids()
     for stack in _pulumi("stack", "ls", "--all", "--json"):
         state = _pulumi("stack", "export", "--stack", stack["name"]).get("deployment") or {}
         pending = [operation["resource"] for operation in state.get("pending_operations") or []]
@@ -52,7 +55,7 @@ def known_runs() -> set[str]:
 def orphans(known: Iterable[str], store: str | None = None) -> list[Orphan]:
     """Every attempt that lives or left something, and whose run and resource are not among `known`.
 
-    Runs that no resource owns (repetitions, submissions of a notebook) are nobody's orphans.
+    Runs that no resource owns (repetitions) are nobody's orphans.
     """
     wanted, found = set(known), {}
     for place in places(store).found:

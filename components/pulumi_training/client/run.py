@@ -13,11 +13,12 @@ from ..driver.last import last
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.record import Record
+from ..record.store import Store
 from ..spec.errors import TrainingError
 from ..spec.outcome import Status
 from .details import Details, details_of, failure
 from .run_files import bring_file, bring_files, file_names
-from .runs import find
+from .runs import RunNotFound, find
 
 if TYPE_CHECKING:
     from .submission import Submission
@@ -51,7 +52,15 @@ class Run:
             workspace, run_id = None, str(workspace)
         if workspace is not None and store is None:
             store = str(workspace.ref["store"])
-        return cls(find(run_id, store).record)
+        try:
+            return cls(find(run_id, store).record)
+        except RunNotFound:
+            from .submission import pending
+
+            for submission in pending():
+                if submission.run_id == run_id:
+                    return cls(Record(Store.open(submission.store), run_id), submission)
+            raise
 
     @classmethod
     def get_context(cls, allow_offline: bool = True) -> Any:

@@ -139,6 +139,8 @@ class Estimator:
     def with_parameters(self, **parameters: Any) -> Estimator:
         """The same with other parameters of `TrainingJob`, as `tags`."""
         changed = object.__new__(type(self))
+        if "script_params" in parameters:
+            parameters["script_params"] = _parameters(parameters["script_params"])
         changed.parameters = {**self.parameters, **_given(_known(parameters, type(self).__name__))}
         return changed
 
