@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import pulumi_training
-from pulumi_training.resources import local
+from pulumi_training.resources import docker, local
 from pulumi_training.spec import components, schema
 from pulumi_training.spec.fields import Model, identity_of
 from pulumi_training.spec.job import JobSpec
@@ -29,6 +29,9 @@ _ARGUMENTS: dict[str, tuple[type[BaseModel], type]] = {
     "training:local:Workspace": (components.WorkspaceArgs, local.Workspace),
     "training:local:Datastore": (components.DatastoreArgs, local.Datastore),
     "training:local:ComputeCluster": (components.ComputeClusterArgs, local.ComputeCluster),
+    "training:docker:Workspace": (components.WorkspaceArgs, docker.Workspace),
+    "training:docker:Datastore": (components.DockerDatastoreArgs, docker.Datastore),
+    "training:docker:ComputeCluster": (components.DockerClusterArgs, docker.ComputeCluster),
 }
 """The model of each resource's inputs, and its Python class."""
 

@@ -11,6 +11,10 @@ from typing import Any
 
 def components() -> dict[str, Any]:
     """The components by type token, for Construct."""
-    from . import local
+    from . import docker, local
 
-    return {kind.token: kind for kind in (local.Workspace, local.Datastore, local.ComputeCluster)}
+    return {
+        kind.token: kind
+        for target in (local, docker)
+        for kind in (target.Workspace, target.Datastore, target.ComputeCluster)
+    }

@@ -17,6 +17,8 @@ from .components import (
     ComputeClusterOutputs,
     DatastoreArgs,
     DatastoreOutputs,
+    DockerClusterArgs,
+    DockerDatastoreArgs,
     EnvironmentArgs,
     EnvironmentOutputs,
     RecordRetentionArgs,
@@ -34,7 +36,7 @@ REQUIRED_OF_JOB = ("compute",)
 # What one resource gives and another takes. Pulumi's YAML assigns no enum to the very same enum, so they have none.
 _PASSED_ON: tuple[type[BaseModel], ...] = (WorkspaceRef, ComputeRef, EnvironmentRef)
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
-_TARGETS = ("local",)
+_TARGETS = ("local", "docker")
 
 
 def package_schema() -> dict[str, Any]:
@@ -50,7 +52,8 @@ def package_schema() -> dict[str, Any]:
         collected, RecordRetentionArgs, RecordRetentionOutputs, _RETENTION, ("workspace",)
     )
     for target in _TARGETS:
-        for name, (arguments, outputs, description, required) in _COMPONENTS.items():
+        for name, (shared, outputs, description, required) in _COMPONENTS.items():
+            arguments = _OWN_ARGUMENTS.get((target, name), shared)
             resource = _resource(collected, arguments, outputs, description.format(target=target), required)
             resources[f"{PACKAGE}:{target}:{name}"] = {"isComponent": True, **resource}
     return {
@@ -239,3 +242,8 @@ _COMPONENTS: dict[str, tuple[type[BaseModel], type[BaseModel], str, tuple[str, .
         (),
     ),
 }
+_OWN_ARGUMENTS: dict[tuple[str, str], type[BaseModel]] = {
+    ("docker", "Datastore"): DockerDatastoreArgs,
+    ("docker", "ComputeCluster"): DockerClusterArgs,
+}
+"""By target and component, where a target takes more than the others."""

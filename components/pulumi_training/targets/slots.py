@@ -22,6 +22,7 @@ from ..record.holder import birth_of
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
 
+
 @dataclass(frozen=True)
 class Owner:
     """A process, told from a later one of the same pid by the kernel's mark of its start.

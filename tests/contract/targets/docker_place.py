@@ -65,4 +65,3 @@ class DockerPlace(Place):
         for started in self.started:
             assert self.objects(started) == []
         self.client.close()
-

@@ -102,6 +102,7 @@ class _Home:
 
     def fetch(self, client: docker.DockerClient, container: str, path: str, name: str) -> None:
         """Takes everything below `path` of the container; it is called `name` here."""
+
         def take(member: tarfile.TarInfo, content: IO[bytes] | None) -> None:
             _, _, rest = member.name.rstrip("/").partition("/")
             place = "/".join(part for part in (name, rest) if part)
@@ -184,7 +185,7 @@ def _roots(part: str, entries: Iterable[str], missing: set[str]) -> list[str]:
     for name in sorted(missing):
         root = name
         for folder in _above(name):
-            if folder in present or not _is_below(folder, part) and folder != part:
+            if folder in present or not (folder == part or _is_below(folder, part)):
                 break
             root = folder
         roots[root] = None

@@ -56,7 +56,12 @@ def _bring_all(
         tell(f"collecting outputs of node {number}" if len(mark["nodes"]) > 1 else "collecting outputs")
         listing = _listing(client, state, mark, number) if state.is_running else None
         brought = bring(
-            client, state.id, Path(handle.folder), number, {part: f"{FOLDER}/{part}" for part in _PARTS}, listing
+            client,
+            state.id,
+            Path(handle.folder),
+            number,
+            {part: f"{FOLDER}/{part}" for part in _PARTS},
+            listing,
         )
         tell_differences(brought, number, tell)
         for path in own.values():

@@ -147,7 +147,9 @@ def _tls(folder: Path) -> Any:
     missing = [path.name for path in files.values() if not path.is_file()]
     if missing:
         raise SpecError(
-            Problem("compute.settings.tls", f"{folder} has no {', '.join(missing)}; name the folder that has them")
+            Problem(
+                "compute.settings.tls", f"{folder} has no {', '.join(missing)}; name the folder that has them"
+            )
         )
     return TLSConfig(
         client_cert=(str(files["cert"]), str(files["key"])), ca_cert=str(files["ca"]), verify=True
@@ -158,7 +160,13 @@ def _is_final(words: str) -> bool:
     """Errors that the daemon calls its own and that another try does not mend."""
     return any(
         known in words
-        for known in ("could not select device driver", "non-overlapping", "no such file", "invalid", "unknown")
+        for known in (
+            "could not select device driver",
+            "non-overlapping",
+            "no such file",
+            "invalid",
+            "unknown",
+        )
     )
 
 

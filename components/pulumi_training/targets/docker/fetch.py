@@ -14,7 +14,10 @@ _LIMIT = 1 << 20
 
 
 def members(
-    client: docker.DockerClient, container: str, path: str, take: Callable[[tarfile.TarInfo, IO[bytes] | None], None]
+    client: docker.DockerClient,
+    container: str,
+    path: str,
+    take: Callable[[tarfile.TarInfo, IO[bytes] | None], None],
 ) -> bool:
     """Calls `take` for every member below `path`, with its content for files; False where `path` is not there.
 

@@ -46,7 +46,11 @@ class NodeState:
         if self.was_out_of_memory:
             return f"container {self.name} ran out of memory"
         code = "" if self.exit_code is None else f" with exit code {self.exit_code}"
-        return f"container {self.name} ended{code}" if self.status != "gone" else f"container {self.name} is gone"
+        return (
+            f"container {self.name} ended{code}"
+            if self.status != "gone"
+            else f"container {self.name} is gone"
+        )
 
 
 def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence[int]) -> list[str]:
@@ -69,7 +73,8 @@ def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence
         made = client.api.create_volume(node["name"], labels=labels)
         if not names.is_same(made.get("Labels"), run.run_id, run.attempt, run.owner):
             raise PermanentError(
-                Reason.LAUNCH_FAILED, f"volume {node['name']} is there and belongs to somebody else; remove it"
+                Reason.LAUNCH_FAILED,
+                f"volume {node['name']} is there and belongs to somebody else; remove it",
             )
         share = len(gpus) // len(request["nodes"])
         return _create_one(client, request, node, labels, gpus[number * share : (number + 1) * share])
@@ -143,7 +148,9 @@ def states(client: docker.DockerClient, run_id: str, attempt: int) -> dict[int, 
         state = NodeState(
             int(labels.get(names.NODE, 0)), line["Id"], line["Names"][0].lstrip("/"), line["State"]
         )
-        found[state.node] = state if state.is_running or state.status == "created" else _looked_at(client, state)
+        found[state.node] = (
+            state if state.is_running or state.status == "created" else _looked_at(client, state)
+        )
     return found
 
 
@@ -213,6 +220,8 @@ def _seconds(text: str) -> float | None:
     if not text or text.startswith("0001-"):
         return None
     try:
-        return datetime.fromisoformat(f"{text[:19]}+00:00").timestamp() + float(f"0{text[19:].rstrip('Z')}" or 0)
+        return datetime.fromisoformat(f"{text[:19]}+00:00").timestamp() + float(
+            f"0{text[19:].rstrip('Z')}" or 0
+        )
     except ValueError:
         return None

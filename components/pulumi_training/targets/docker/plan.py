@@ -85,7 +85,9 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
         parameter_server_count=job.parameter_server_count,
         limits=limits(run.document),
     )
-    copies = [{"from": settings.get(f"data.{name}", UNKNOWN_PART), "to": data[name]} for name in places.copied]
+    copies = [
+        {"from": settings.get(f"data.{name}", UNKNOWN_PART), "to": data[name]} for name in places.copied
+    ]
     if run.resume_from:
         copies.append({"from": run.resume_from, "to": RESUME})
     path = settings.get("path", UNKNOWN_PART)
@@ -130,7 +132,8 @@ def _gpus_of_ranks(run: RunSpec) -> list[list[int]]:
     """For each process of a node, its GPUs as numbered inside the container."""
     share = _gpus_of_node(run) // run.job.process_count_per_node
     return [
-        list(range(rank * share, (rank + 1) * share)) for rank in range(run.job.process_count_per_node if share else 0)
+        list(range(rank * share, (rank + 1) * share))
+        for rank in range(run.job.process_count_per_node if share else 0)
     ]
 
 

@@ -166,7 +166,9 @@ class DockerTarget(Target, Queues):
             if not has_ended:
                 note_killed(folder)
             nodes.kill(client, found.values())
-            left = [s.name for s in nodes.states(client, handle.run_id, handle.attempt).values() if s.is_running]
+            left = [
+                s.name for s in nodes.states(client, handle.run_id, handle.attempt).values() if s.is_running
+            ]
         if left:
             raise TransientError(f"{', '.join(left)} still run")
 
@@ -247,4 +249,3 @@ def _talking(address: Mapping[str, str]) -> Iterator[docker.DockerClient]:
             yield client
     finally:
         client.close()
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ...spec.errors import TransientError
@@ -38,10 +39,8 @@ class DockerWatch(Watch):
 
     def read_log(self, handle: Handle, rank: int, start: int, limit: int = 1 << 20) -> bytes:
         """See `Watch.read_log`."""
-        try:
+        with suppress(TransientError):  # what has come is here
             self.observe(handle)  # keeps the stream going
-        except TransientError:
-            pass  # what has come is here
         try:
             with log_of(Path(handle.folder), rank).open("rb") as stream:
                 stream.seek(start)

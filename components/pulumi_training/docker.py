@@ -1,0 +1,5 @@
+"""The Docker target: `from pulumi_training import docker as target`."""
+
+from .resources.docker import ComputeCluster, Datastore, Workspace
+
+__all__ = ["ComputeCluster", "Datastore", "Workspace"]

@@ -1,0 +1,180 @@
+"""What the components of every target have in common: workspace, datastore, cluster."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+import pulumi
+
+from .component import Component, checked_count, checked_name
+from .data_reference import DataReference
+from .program import joined, output
+
+W = TypeVar("W", bound="WorkspaceBase")
+
+
+class WorkspaceBase(Component):
+    """Where the records of its runs are kept."""
+
+    target: ClassVar[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: str | None = None,
+        store: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declares a workspace.
+
+        Args:
+            resource_name: The resource's name, and the workspace's own unless `name` is given.
+            name: The workspace's name, a part of every run id: lower-case letters, digits and hyphens.
+            store: Where records are kept; `./.training/<name>` by default.
+            opts: Pulumi's own options.
+
+        Raises:
+            SpecError: the name cannot be one.
+        """
+        self.workspace_name = checked_name(name, resource_name)
+        chosen: pulumi.Input[str] = store if store is not None else f"./.training/{self.workspace_name}"
+        self.store = output(chosen)
+        reference = {"target": self.target, "workspace": self.workspace_name, "store": chosen}
+        self.ref = output(reference)
+        super().__init__(
+            resource_name, {"ref": reference, "name": self.workspace_name, "store": chosen}, opts
+        )
+
+    @classmethod
+    def from_construct(cls: type[W], name: str, inputs: Any, options: pulumi.ResourceOptions | None) -> W:
+        """See `Component.from_construct`."""
+        return cls(name, name=inputs.get("name"), store=inputs.get("store"), opts=options)
+
+
+class DatastoreBase(Component):
+    """Data that jobs read or write."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        workspace: WorkspaceBase | pulumi.Input[Any],
+        source: pulumi.Input[str],
+        name: str | None,
+        opts: pulumi.ResourceOptions | None,
+    ) -> None:
+        self.datastore_name = checked_name(name, resource_name)
+        self.uri = output(source)
+        self._source = source
+        super().__init__(resource_name, {"name": self.datastore_name, "uri": source}, _below(workspace, opts))
+
+    def path(self, path_on_datastore: str, *, name: str | None = None) -> Folder:
+        """A folder inside the datastore; its name is derived from the path unless given."""
+        derived = f"{self.datastore_name}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', path_on_datastore.strip('/'))}"
+        if isinstance(self._source, str):
+            return Folder(name or derived, posixpath.join(self._source, path_on_datastore))
+        below = output(self._source).apply(lambda uri: posixpath.join(uri, path_on_datastore))
+        return Folder(name or derived, below)
+
+    def as_mount(
+        self, *, path_on_compute: str | None = None, fingerprint: str | None = None
+    ) -> DataReference:
+        """The data in place, as far as the target can; what it cannot mount is copied."""
+        return Folder(self.datastore_name, self._source).as_mount(
+            path_on_compute=path_on_compute, fingerprint=fingerprint
+        )
+
+    def as_download(
+        self, *, path_on_compute: str | None = None, fingerprint: str | None = None
+    ) -> DataReference:
+        """A copy of the data."""
+        return Folder(self.datastore_name, self._source).as_download(
+            path_on_compute=path_on_compute, fingerprint=fingerprint
+        )
+
+    def as_upload(self, *, path_on_compute: str | None = None) -> DataReference:
+        """A folder that the script writes and that is delivered to the datastore when it succeeded."""
+        return Folder(self.datastore_name, self._source).as_upload(path_on_compute=path_on_compute)
+
+
+class Folder:
+    """A named place in a datastore."""
+
+    def __init__(self, name: str, uri: pulumi.Input[str]) -> None:
+        self._name = name
+        self._uri = uri
+
+    def as_mount(
+        self, *, path_on_compute: str | None = None, fingerprint: str | None = None
+    ) -> DataReference:
+        """See `Datastore.as_mount`."""
+        return DataReference(self._name, self._uri, "mount", path_on_compute, fingerprint)
+
+    def as_download(
+        self, *, path_on_compute: str | None = None, fingerprint: str | None = None
+    ) -> DataReference:
+        """See `Datastore.as_download`."""
+        return DataReference(self._name, self._uri, "download", path_on_compute, fingerprint)
+
+    def as_upload(self, *, path_on_compute: str | None = None) -> DataReference:
+        """See `Datastore.as_upload`."""
+        return DataReference(self._name, self._uri, "upload", path_on_compute)
+
+
+class ComputeClusterBase(Component):
+    """How much runs may use at once; slots are shared first come, first served."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        workspace: WorkspaceBase | pulumi.Input[Any],
+        size: ClusterSize,
+        name: str | None,
+        opts: pulumi.ResourceOptions | None,
+        settings: Mapping[str, pulumi.Input[str] | None] | None = None,
+    ) -> None:
+        cluster = checked_name(name, resource_name)
+        own: dict[str, Any] = {
+            "cluster": cluster,
+            "maxNodes": checked_count("maxNodes", size.max_nodes, 1),
+            "slotsPerNode": checked_count("slotsPerNode", size.slots_per_node, 1),
+            "gpusPerNode": checked_count("gpusPerNode", size.gpus_per_node, 0),
+        }
+        if size.price_per_node_hour is not None:
+            own["pricePerNodeHour"] = size.price_per_node_hour
+        given = {key: value for key, value in (settings or {}).items() if value is not None}
+        if given:
+            own["settings"] = given
+        self.ref = joined(workspace.ref if isinstance(workspace, WorkspaceBase) else workspace, own)
+        super().__init__(resource_name, {"ref": self.ref, "name": cluster}, _below(workspace, opts))
+
+
+@dataclass(frozen=True)
+class ClusterSize:
+    """How many nodes, and what is on each."""
+
+    max_nodes: pulumi.Input[int] = 1
+    slots_per_node: pulumi.Input[int] = 1
+    gpus_per_node: pulumi.Input[int] = 0
+    price_per_node_hour: pulumi.Input[float] | None = None
+
+    @classmethod
+    def from_construct(cls, inputs: Any) -> dict[str, Any]:
+        """The arguments of a cluster's class that say its size, out of wire inputs."""
+        return {
+            "max_nodes": inputs.get("maxNodes", 1),
+            "slots_per_node": inputs.get("slotsPerNode", 1),
+            "gpus_per_node": inputs.get("gpusPerNode", 0),
+            "price_per_node_hour": inputs.get("pricePerNodeHour"),
+        }
+
+
+def _below(workspace: Any, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions | None:
+    """Shows a datastore or cluster under its workspace, unless the program says otherwise."""
+    if not isinstance(workspace, WorkspaceBase) or (opts is not None and opts.parent is not None):
+        return opts
+    return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=workspace), opts)
