@@ -56,10 +56,10 @@ class Classic:
                         message = str(event.get("error") or event["errorDetail"].get("message"))
                         log.write(message + "\n")
                         raise steps.failed(message)
-                    text = str(event.get("stream") or event.get("status") or "")
+                    status = event.get("status")  # of a pull, whose events are no lines yet
+                    text = str(event.get("stream") or (f"{status}\n" if status else ""))
                     if text:
-                        log.write(text if text.endswith("\n") else text + "\n")
-                        steps.take(text)
+                        log.write(steps.take(text))
             except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
                 words = str(getattr(error, "explanation", None) or error)
                 log.write(words + "\n")

@@ -12,6 +12,7 @@ _VERTEX = re.compile(r"#(\d+) (.*)", re.S)
 _MOUNT = re.compile(r"--mount=\S+\s+(?:\\\s*)?")
 _STATE = re.compile(r"(DONE|CACHED|CANCELED|ERROR)\b")
 _NUMBERED = re.compile(r"\[(?:\S+ +)?(\d+)/(\d+)\] (.*)", re.S)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _WIDTH = 100
 _KEPT = 400
 """Lines of a step that are remembered."""
@@ -27,31 +28,39 @@ class BuildFailed(Exception):
 
 
 class ClassicSteps:
-    """The texts of the classic builder's stream."""
+    """The texts of the classic builder's stream: pieces of lines, the coloured ones of standard error."""
 
     def __init__(self, progress: Callable[[str], None]) -> None:
         self._progress = progress
+        self._begun = ""
         self.step = ""
         self.lines: list[str] = []
 
-    def take(self, text: str) -> None:
-        """One text of the stream."""
-        match = _STEP.match(text)
+    def take(self, text: str) -> str:
+        """One text of the stream; returns it as it belongs into a log."""
+        clean = uv.mask_urls(_COLOUR.sub("", text))
+        *whole, self._begun = (self._begun + clean).split("\n")
+        for line in whole:
+            self._line(line.rstrip())
+        return clean
+
+    def failed(self, message: str) -> BuildFailed:
+        """The error of the step that ran last."""
+        self._line(self._begun.rstrip())
+        self._begun = ""
+        return BuildFailed(uv.mask_urls(message), self.step, tuple(self.lines))
+
+    def _line(self, line: str) -> None:
+        match = _STEP.match(line)
         if match:
             number, count, words = match.groups()
             self.step, self.lines = f"{number}/{count}: {readable(words)}", []
             self._progress(told(number, count, words))
-            return
-        for line in uv.mask_urls(text).splitlines():
-            if line.strip():
-                self.lines = [*self.lines[-_KEPT:], line.rstrip()]
-                short = uv.progress_of(line)
-                if short:
-                    self._progress(short)
-
-    def failed(self, message: str) -> BuildFailed:
-        """The error of the step that ran last."""
-        return BuildFailed(uv.mask_urls(message), self.step, tuple(self.lines))
+        elif line.strip() and not line.startswith(" ---> "):
+            self.lines = [*self.lines[-_KEPT:], line]
+            short = uv.progress_of(line)
+            if short:
+                self._progress(short)
 
 
 class BuildKitSteps:

@@ -23,6 +23,7 @@ CONTEXT = "training"
 CA_BUNDLE = "/etc/ssl/training-ca.pem"
 """Where the CA bundle stays, if it is to stay."""
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
+_UV_LOCKS = "/tmp/uv-*.lock"
 SETTINGS_SECRET = "training-settings"
 CA_SECRET = "training-ca"
 
@@ -145,7 +146,7 @@ class _WithCopies:
 
     def end(self) -> list[str]:
         """Takes the build's files out of sight."""
-        return [f"RUN rm -rf {BUILD}"]
+        return [f"RUN rm -rf {BUILD} {_UV_LOCKS}"]
 
 
 class _WithMounts:
@@ -181,7 +182,7 @@ class _WithMounts:
         return [f"RUN {words}. {BUILD}-settings && {command}"]
 
     def end(self) -> list[str]:
-        return [f"RUN rm -rf {BUILD} {BUILD}-cache {BUILD}-settings"]
+        return [f"RUN rm -rf {BUILD} {BUILD}-cache {BUILD}-settings {_UV_LOCKS}"]
 
 
 def _conda_command(layer: CondaLayer) -> str:

@@ -54,9 +54,7 @@ def split(reference: str) -> tuple[str, str]:
     return (name, tag) if colon and "/" not in tag else (reference, "latest")
 
 
-def credentials_for(
-    reference: str, registry: ImageRegistry | None
-) -> dict[str, str] | None:
+def credentials_for(reference: str, registry: ImageRegistry | None) -> dict[str, str] | None:
     """What to log in with, where the registry given is the one spoken of; None leaves it to Docker's own config."""
     if registry is None or not registry.username or host_of(reference) != _bare(registry.address):
         return None

@@ -29,7 +29,7 @@ def test_the_classic_builder_copies_what_changes_least_first() -> None:
         "RUN . /tmp/training-build/settings && /tmp/training-build/uv pip install --break-system-packages"
         " --python /usr/bin/python3 --constraints /tmp/training-build/constraints.txt"
         " --find-links /tmp/training-build/files/links-0 --requirements /tmp/training-build/requirements.txt\n"
-        "RUN rm -rf /tmp/training-build\n"
+        "RUN rm -rf /tmp/training-build /tmp/uv-*.lock\n"
         "USER trainer\n"
     )
 
@@ -47,7 +47,7 @@ def test_buildkit_mounts_all_that_the_build_needs() -> None:
         "    --mount=type=bind,source=training/lists/files,target=/tmp/training-build/files,rw \\\n"
         "    . /tmp/training-build-settings && /tmp/training-build/uv pip install --break-system-packages"
         " --python /usr/bin/python3 --requirements /tmp/training-build/requirements.txt\n"
-        "RUN rm -rf /tmp/training-build /tmp/training-build-cache /tmp/training-build-settings\n"
+        "RUN rm -rf /tmp/training-build /tmp/training-build-cache /tmp/training-build-settings /tmp/uv-*.lock\n"
     )
 
 
@@ -59,7 +59,7 @@ def test_a_base_without_a_fitting_python_gets_an_environment_of_its_own() -> Non
         "COPY training/uv /tmp/training-build/uv\n"
         "COPY training/settings /tmp/training-build/settings\n"
         "RUN . /tmp/training-build/settings && /tmp/training-build/uv venv --no-project --python 3.12 /opt/training\n"
-        "RUN rm -rf /tmp/training-build\n"
+        "RUN rm -rf /tmp/training-build /tmp/uv-*.lock\n"
         "ENV PATH=/opt/training/bin:$PATH\n"
     )
 

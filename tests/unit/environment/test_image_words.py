@@ -57,11 +57,19 @@ def test_a_buildkit_that_fails_before_any_step() -> None:
 def test_the_classic_builders_stream() -> None:
     said: list[str] = []
     steps = ClassicSteps(said.append)
-    for text in ("Step 1/2 : FROM x\n", " ---> 1234\n", "Step 2/2 : RUN make it\n", "no rule\n", "\n"):
-        steps.take(text)
+    texts = ["Step 1/3 : FROM x", "\n", " ---> 1234\n", "Step 2/3 : RUN uv", "\n"]
+    texts += ["\x1b[91mResolved \x1b[0m", "\x1b[91m2 packages in 7ms\n\x1b[0m", "Step 3/3 : RUN make it\n"]
+    texts += ["\x1b[91mno\x1b[0m", " rule\n", "\n"]
+    log = "".join(steps.take(text) for text in texts)
     error = steps.failed("The command '/bin/sh -c make it' returned a non-zero code: 2")
-    assert said == ["Building the image, step 1 of 2: FROM x", "Building the image, step 2 of 2: RUN make it"]
-    assert (error.step, error.lines) == ("2/2: RUN make it", ("no rule",))
+    assert said == [
+        "Building the image, step 1 of 3: FROM x",
+        "Building the image, step 2 of 3: RUN uv",
+        "Resolved 2 packages in 7 ms",
+        "Building the image, step 3 of 3: RUN make it",
+    ]
+    assert (error.step, error.lines) == ("3/3: RUN make it", ("no rule",))
+    assert log.endswith("Step 3/3 : RUN make it\nno rule\n\n")
 
 
 def test_addresses_in_a_build_lose_their_passwords() -> None:
