@@ -82,13 +82,13 @@ def dockerfile_text(recipe: Recipe, *, mounts: bool) -> str:
         version = f" --python {shlex.quote(recipe.python_version)}" if recipe.python_version else ""
         lines += writer.run(f"{BUILD}/uv venv --no-project{version} {PREFIX}", "uv")
     install = f"{BUILD}/uv pip install --break-system-packages --python {shlex.quote(recipe.target_python)}"
+    options = "".join(f" {shlex.quote(word)}" for word in recipe.options)
     if recipe.mpi:
-        lines += writer.run(f"{install} {shlex.join(recipe.mpi)}", "uv")
+        lines += writer.run(f"{install}{options} {shlex.join(recipe.mpi)}", "uv")
     if recipe.has_packages:
         words = f" --constraints {BUILD}/constraints.txt" if recipe.has_constraints else ""
-        words += "".join(f" {shlex.quote(word)}" for word in recipe.options)
         lines += writer.lists()
-        lines += writer.run(f"{install}{words} --requirements {BUILD}/requirements.txt", "all")
+        lines += writer.run(f"{install}{words}{options} --requirements {BUILD}/requirements.txt", "all")
     lines += writer.end()
     if recipe.keeps_ca_bundle:
         lines += [f"COPY {CONTEXT}/ca.pem {CA_BUNDLE}"]

