@@ -95,9 +95,9 @@ class Run:
         """
         document = self._document()
         if document is not None:
-            is_retried = document.status.is_terminal and document.notes.get("will_retry")
-            return (Status.NOT_STARTED if is_retried else document.status).value
-        return (Status.FAILED if self._is_refused() else Status.NOT_STARTED).value
+            is_retried = document.status.is_terminal and bool(document.notes.get("will_retry"))
+            return str((Status.NOT_STARTED if is_retried else document.status).value)
+        return str((Status.FAILED if self._is_refused() else Status.NOT_STARTED).value)
 
     def get_details(self) -> Details:
         """What is known of the run, as a dict that answers attributes too: `["status"]` and `.status`."""
