@@ -22,6 +22,7 @@ class Watch:
         self._request = request
         self._members = members
         self._started = time.monotonic()
+        self.fell_silent: list[int] = []
 
     def find(self, now: float) -> tuple[str, str, int | None] | None:
         """The first limit that is over: (why, detail, rank or None); None while all is well."""
@@ -34,6 +35,7 @@ class Watch:
             return "run_timeout", f"ran for more than {limits.run:g} s", None
         silent = self.silent_nodes(now)
         if silent:
+            self.fell_silent = silent  # once they are stopped, nobody can tell any more
             rank = silent[0] * self._request.ranks_per_node
             return "rank_lost", f"no heartbeat from node {silent[0]} for {SILENCE_SECONDS:g} s", rank
         active = members.last_activity()
@@ -48,7 +50,9 @@ class Watch:
         return sorted({self._node(member) for member in live} - heard) if heard else []
 
     def lost_nodes(self) -> list[int]:
-        """Nodes whose ranks all went without a word, the first ones together."""
+        """Nodes that fell silent, or whose ranks all went without a word, the first ones together."""
+        if self.fell_silent:
+            return self.fell_silent
         lost = self._members.lost()
         if not lost:
             return []
