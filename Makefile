@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
+TARGET ?= local
+export TRAINING_TARGET := $(TARGET)
 .PHONY: help setup run-setup up preview destroy test test-quick lint format bench schema docs wheel clean
 
 help: ## list the verbs
@@ -25,7 +27,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 setup: $(VENV)/.dev ## install everything that development needs
 	@tools/pulumi ensure
 
-up: $(VENV)/.run ## train the quickstart
+up: $(VENV)/.run ## train the quickstart; TARGET=docker does it in containers
 	@tools/pulumi up
 
 preview: $(VENV)/.run ## show what `make up` would do, and why

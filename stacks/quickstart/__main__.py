@@ -1,9 +1,15 @@
-"""Trains a digit classifier on this machine: two simulated nodes, two processes on each."""
+"""Trains a digit classifier: two nodes, two processes on each, on this machine or in containers."""
+
+import os
 
 import pulumi
 
 import pulumi_training as training
-from pulumi_training import local as target  # docker, kubernetes, azure: the one line that changes
+
+if os.environ.get("TRAINING_TARGET") == "docker":  # make up TARGET=docker
+    from pulumi_training import docker as target
+else:
+    from pulumi_training import local as target  # docker, kubernetes, azure: the one line that changes
 
 lab = target.Workspace("lab")
 digits = target.Datastore("digits", workspace=lab, source="./data")

@@ -1,0 +1,245 @@
+"""What only containers can go through: lost nodes, lost networks, lost daemons, disks that are not shared."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import docker.types
+import pytest
+from docker_place import DockerPlace
+from places import Started, until
+
+from pulumi_training.spec.errors import PermanentError
+from pulumi_training.spec.outcome import Reason, Status
+from pulumi_training.targets.docker import names, nodes
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.mpi,
+    pytest.mark.timeout(300),
+    pytest.mark.parametrize("place", ["docker"], indirect=True),
+]
+
+SLEEP = "import os, time\nprint('ready', flush=True)\ntime.sleep(120)\n"
+ONE = {"nodeCount": 1, "processCountPerNode": 1, "distributedBackend": None}
+
+
+def container(started: Started, node: int = 0) -> str:
+    return names.object_name(started.run.run_id, started.run.attempt, node)
+
+
+def kill_in(place: DockerPlace, started: Started, node: int, words: str) -> None:
+    """SIGKILL to the processes of a node whose command line has these words."""
+    script = (
+        "import os, signal, sys\n"
+        "for pid in (p for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid())):\n"
+        "    line = open(f'/proc/{pid}/cmdline', 'rb').read().replace(b'\\0', b' ').decode()\n"
+        f"    if {words!r} in line and ' -c ' not in line:\n"
+        "        os.kill(int(pid), signal.SIGKILL)\n"
+        "        break\n"
+        "else:\n    sys.exit('nobody to kill')\n"
+    )
+    made = place.client.api.exec_create(container(started, node), ["python3", "-c", script])
+    words = place.client.api.exec_start(made["Id"]).decode()
+    assert place.client.api.exec_inspect(made["Id"])["ExitCode"] == 0, words
+
+
+def test_a_killed_rank_is_named_with_its_signal(place: DockerPlace) -> None:
+    started = place.start(SLEEP).until_printed("ready", 4)
+    kill_in(place, started, 1, "-u train.py")
+    outcome = started.outcome()
+    assert (outcome.reason, outcome.node, outcome.signal) == (Reason.RANK_SIGNALED, 1, "SIGKILL")
+    started.until_gone()
+
+
+@pytest.mark.parametrize("node", [0, 1])
+def test_a_killed_container_is_a_lost_node_and_soon_known(place: DockerPlace, node: int) -> None:
+    started = place.start(SLEEP).until_printed("ready", 4)
+    began = time.monotonic()
+    place.kill_node(started, node)
+    outcome = started.outcome()
+    seconds = time.monotonic() - began
+    assert (outcome.reason, outcome.node) == (Reason.NODE_LOST, node)
+    assert container(started, node) in outcome.message and "137" in outcome.message
+    assert seconds < 20, "3 s on a quiet machine"
+    print(f"lost node {node} known after {seconds:.2f} s")
+    started.until_gone()
+
+
+def test_removed_containers_are_lost_nodes(place: DockerPlace) -> None:
+    started = place.start(SLEEP).until_printed("ready", 4)
+    for node in (1, 0):
+        place.client.api.remove_container(container(started, node), force=True)
+    outcome = started.outcome()
+    assert outcome.reason is Reason.NODE_LOST and "gone" in outcome.message
+    with pytest.raises(PermanentError) as failure:
+        started.collect()
+    assert failure.value.reason is Reason.COLLECT_FAILED
+
+
+def test_a_killed_agent_takes_the_run_with_it(place: DockerPlace) -> None:
+    started = place.start(SLEEP).until_printed("ready", 4)
+    kill_in(place, started, 0, "__main__.py launch")
+    assert started.outcome().reason is Reason.SUPERVISOR_LOST
+    assert place.left(started) == []
+    assert b"ready" in (started.collect() / "logs" / "std" / "rank-3.log").read_bytes()
+
+
+def test_a_node_without_network_is_lost(place: DockerPlace) -> None:
+    started = place.start(SLEEP).until_printed("ready", 4)
+    network = names.object_name(started.run.run_id, started.run.attempt)
+    place.client.api.disconnect_container_from_network(container(started, 1), network, force=True)
+    outcome = started.outcome()
+    assert (outcome.reason, outcome.node) == (Reason.NODE_LOST, 1)
+    started.until_gone()
+
+
+def test_the_stall_limit_catches_a_cut_network(place: DockerPlace) -> None:
+    started = place.start(
+        SLEEP, stallTimeoutSeconds=6, gracePeriodSeconds=0
+    ).until_printed("ready", 4)
+    network = names.object_name(started.run.run_id, started.run.attempt)
+    place.client.api.disconnect_container_from_network(container(started, 1), network, force=True)
+    assert started.outcome().reason is Reason.STALLED
+
+
+def test_nodes_write_the_same_files(place: DockerPlace) -> None:
+    started = place.start(
+        "import os\nnode = os.environ['NODE_RANK']\nos.makedirs('outputs/deep', exist_ok=True)\n"
+        "open('outputs/deep/same', 'w').write('same')\nopen('outputs/other', 'w').write(node)\n"
+        "open(f'outputs/only-{node}', 'w').write(node)\nopen('logs/own.log', 'w').write(node)\n"
+    )
+    assert started.ended().status is Status.COMPLETED
+    told: list[str] = []
+    place.target.collect(started.handle, started.run, told.append)
+    outputs = started.run.folder / "outputs"
+    assert sorted(str(p.relative_to(outputs)) for p in outputs.rglob("*") if p.is_file()) == [
+        ".node-1/other", "deep/same", "only-0", "only-1", "other",
+    ]  # fmt: skip
+    assert (outputs / "other").read_text() == "0" and (outputs / ".node-1" / "other").read_text() == "1"
+    assert (started.run.folder / "logs" / ".node-1" / "own.log").read_text() == "1"
+    assert any("outputs/other" in line and "node 1" in line for line in told if line.startswith("warning"))
+
+
+def test_an_image_may_go_and_the_record_stays(place: DockerPlace) -> None:
+    started = place.start("open('outputs/kept', 'w').write('x')\n", **ONE)
+    assert started.ended().status is Status.COMPLETED
+    started.collect()
+    assert place.objects(started) == [], "nothing stays at the daemon"
+    assert started.observe().status is Status.COMPLETED
+    place.target.remove(started.handle)
+    assert (started.run.folder / "outputs" / "kept").read_text() == "x"
+
+
+def test_no_secret_is_in_what_the_daemon_tells(place: DockerPlace) -> None:
+    started = place.start(
+        "import os, time\nassert os.environ['TOKEN'] == 'very-secret-token'\n" + SLEEP,
+        secretEnvironmentVariables={"TOKEN": "very-secret-token"},
+    ).until_printed("ready", 4)
+    told = json.dumps([place.client.api.inspect_container(container(started, node)) for node in (0, 1)])
+    told += json.dumps(place.client.api.inspect_volume(container(started)))
+    made = place.client.api.exec_create(container(started), ["cat", "/training/secret"])
+    secret = place.client.api.exec_start(made["Id"]).decode().strip()
+    assert len(secret) == 64 and secret not in told and "very-secret-token" not in told
+
+
+def test_data_is_copied_in_or_mounted(place: DockerPlace) -> None:
+    data = place.root / "data"
+    (data / "deep").mkdir(parents=True)
+    (data / "deep" / "numbers").write_text("1 2 3")
+    volume = place.client.volumes.create(f"lent-{time.time_ns()}")
+    try:
+        started = place.start(
+            "import os\n"
+            "for name in ('HERE', 'FAR'):\n    assert open(os.environ['TRAINING_DATA_' + name] + '/deep/numbers').read() == '1 2 3'\n"
+            "assert os.path.realpath('data/here') == os.environ['TRAINING_DATA_HERE']\n"
+            "try:\n    open(os.environ['TRAINING_DATA_LENT'] + '/x', 'w')\nexcept OSError as error:\n    print('read-only:', error)\n"
+            "open(os.environ['TRAINING_DATA_KEPT'] + '/' + os.environ['RANK'], 'w').write('kept')\n",
+            inputs={
+                "here": {"uri": str(data), "pathOnCompute": "data/here"},
+                "far": {"uri": data.as_uri(), "mode": "download"},
+                "lent": {"uri": f"volume://{volume.name}", "pathOnCompute": "data/lent"},
+            },
+            outputs={"kept": {"uri": f"volume://{volume.name}", "mode": "mount"}},
+        )
+        assert started.outcome().reason is Reason.COMPLETED, started.log()
+        assert b"read-only" in started.log()
+        started.collect()
+        image = started.plan.request["image"]
+        mount = docker.types.Mount("/lent", volume.name)
+        listed = place.client.containers.run(image, ["ls", "/lent"], mounts=[mount], remove=True, entrypoint=[])
+        assert listed.decode().split() == ["0", "1", "2", "3"]
+    finally:
+        volume.remove(force=True)
+
+
+def test_another_user_and_limits(place: DockerPlace) -> None:
+    settings = {"user": "1234:1234", "memory": "512m", "cpus": "1.5", "shmSize": "64m", "ulimits": "nofile=1000:2000"}
+    started = place.start(
+        "import os, resource\nprint(os.getuid(), resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+        "open('outputs/mine', 'w').write('x')\n",
+        compute={**place.compute(), "settings": settings},
+    )
+    assert started.outcome().reason is Reason.COMPLETED, started.log()
+    assert b"1234 (1000, 2000)" in started.log(3)
+    host = place.client.api.inspect_container(container(started))["HostConfig"]
+    assert (host["Memory"], host["NanoCpus"], host["ShmSize"]) == (512 << 20, 1_500_000_000, 64 << 20)
+    assert (started.collect() / "outputs" / "mine").read_text() == "x"
+
+
+def test_too_little_memory_is_said(place: DockerPlace) -> None:
+    started = place.start(
+        "x = []\nwhile True:\n    x.append(bytearray(1 << 24))\n",
+        compute={**place.compute(), "settings": {"memory": "64m"}},
+        **ONE,
+    )
+    assert started.outcome().reason is Reason.OUT_OF_MEMORY
+
+
+def test_what_a_crash_left_half_made_is_made_anew(place: DockerPlace) -> None:
+    run = place.run("print('second life')\n")
+    plan = place.plan(run)
+    until(lambda: place.target.enter(plan, run) is None, "slots")
+    nodes.create(place.client, plan, run, ())
+    started = place.submit(plan, run)
+    assert started.outcome().reason is Reason.COMPLETED and b"second life" in started.log(3)
+
+
+def test_a_name_that_somebody_else_has_is_not_taken(place: DockerPlace) -> None:
+    run = place.run("pass", **ONE)
+    plan = place.plan(run)
+    until(lambda: place.target.enter(plan, run) is None, "slots")
+    name = names.object_name(run.run_id, 1, 0)
+    other = place.client.containers.create(plan.request["image"], ["true"], name=name)
+    try:
+        with pytest.raises(PermanentError, match=name):
+            place.submit(plan, run)
+        other.reload()
+    finally:
+        other.remove(force=True)
+        nodes.remove(place.client, run.run_id, 1)
+        place.target.leave(run)
+
+
+def test_missing_gpus_are_refused_before_anything_starts(place: DockerPlace) -> None:
+    compute = place.compute(gpus=1)
+    run = place.run("pass", compute={**compute, "gpusPerNode": 2}, useGpu=True)
+    plan = place.plan(run)
+    until(lambda: place.target.enter(plan, run) is None, "slots")
+    with pytest.raises(PermanentError, match="4 GPUs"):
+        place.target.submit(plan, run)
+    place.target.leave(run)
+    assert place.client.api.containers(all=True, filters=names.filters(run.run_id, 1)) == []
+
+
+def test_a_log_cut_in_the_middle_is_whole_at_the_end(place: DockerPlace) -> None:
+    started = place.start("for n in range(300000):\n    print('line', n)\n", **ONE)
+    until(lambda: started.log(), "a first piece")
+    from pulumi_training.targets.docker.follow import let_go
+
+    let_go(started.handle.folder)
+    assert started.ended().status is Status.COMPLETED
+    log: Path = started.run.folder / "logs" / "std" / "rank-0.log"
+    assert log.read_text().splitlines() == [f"line {n}" for n in range(300000)]
