@@ -97,9 +97,7 @@ def test_a_node_without_network_is_lost(place: DockerPlace) -> None:
 
 
 def test_the_stall_limit_catches_a_cut_network(place: DockerPlace) -> None:
-    started = place.start(
-        SLEEP, stallTimeoutSeconds=6, gracePeriodSeconds=0
-    ).until_printed("ready", 4)
+    started = place.start(SLEEP, stallTimeoutSeconds=6, gracePeriodSeconds=0).until_printed("ready", 4)
     network = names.object_name(started.run.run_id, started.run.attempt)
     place.client.api.disconnect_container_from_network(container(started, 1), network, force=True)
     assert started.outcome().reason is Reason.STALLED
@@ -169,14 +167,22 @@ def test_data_is_copied_in_or_mounted(place: DockerPlace) -> None:
         started.collect()
         image = started.plan.request["image"]
         mount = docker.types.Mount("/lent", volume.name)
-        listed = place.client.containers.run(image, ["ls", "/lent"], mounts=[mount], remove=True, entrypoint=[])
+        listed = place.client.containers.run(
+            image, ["ls", "/lent"], mounts=[mount], remove=True, entrypoint=[]
+        )
         assert listed.decode().split() == ["0", "1", "2", "3"]
     finally:
         volume.remove(force=True)
 
 
 def test_another_user_and_limits(place: DockerPlace) -> None:
-    settings = {"user": "1234:1234", "memory": "512m", "cpus": "1.5", "shmSize": "64m", "ulimits": "nofile=1000:2000"}
+    settings = {
+        "user": "1234:1234",
+        "memory": "512m",
+        "cpus": "1.5",
+        "shmSize": "64m",
+        "ulimits": "nofile=1000:2000",
+    }
     started = place.start(
         "import os, resource\nprint(os.getuid(), resource.getrlimit(resource.RLIMIT_NOFILE))\n"
         "open('outputs/mine', 'w').write('x')\n",

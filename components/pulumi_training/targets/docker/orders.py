@@ -16,7 +16,8 @@ from .parcels import Parcel, parcel
 if TYPE_CHECKING:
     import docker
 
-_REQUEST = f"{FOLDER}/launch/launch.json"
+_LAUNCH = f"{FOLDER}/launch"
+_REQUEST = f"{_LAUNCH}/launch.json"
 
 
 def stop(client: docker.DockerClient, container: str, grace: float) -> None:
@@ -25,10 +26,10 @@ def stop(client: docker.DockerClient, container: str, grace: float) -> None:
 
     def write(into: Parcel) -> None:
         # The link comes last, so that the agent never reads half an order.
-        into.file(f"{FOLDER}/launch/stop-order.json", order)
-        into.link(f"{FOLDER}/launch/stop.json", "stop-order.json")
+        into.file("/stop-order.json", order)
+        into.link("/stop.json", "stop-order.json")
 
-    client.api.put_archive(container, "/", parcel(write, None))
+    client.api.put_archive(container, _LAUNCH, parcel(write, None))
 
 
 def rewrite_limits(client: docker.DockerClient, container: str, python: str, limits: Limits) -> None:
@@ -40,9 +41,9 @@ def rewrite_limits(client: docker.DockerClient, container: str, python: str, lim
     new = f"{_REQUEST}.new"
 
     def write(into: Parcel) -> None:
-        into.file(new, json.dumps(request, indent=1).encode())
+        into.file("/launch.json.new", json.dumps(request, indent=1).encode())
 
-    client.api.put_archive(container, "/", parcel(write, None))
+    client.api.put_archive(container, _LAUNCH, parcel(write, None))
     _run(client, container, [python, "-I", "-S", "-c", f"import os; os.replace({new!r}, {_REQUEST!r})"])
 
 

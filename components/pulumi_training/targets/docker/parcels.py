@@ -25,11 +25,9 @@ class Parcel:
         self._folders: set[str] = set()
 
     def folder(self, path: str) -> None:
-        """A folder, and those above it that are ours."""
-        above = os.path.dirname(path)
-        if above.count("/") > 1 and above not in self._folders:
-            self.folder(above)
-        if path not in self._folders:
+        """A folder, and those above it; one at the top is there already and is not ours."""
+        if path.count("/") > 1 and path not in self._folders:
+            self.folder(os.path.dirname(path))
             self._folders.add(path)
             entry = self._entry(path, 0o755)
             entry.type = tarfile.DIRTYPE

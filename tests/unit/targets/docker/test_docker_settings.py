@@ -1,0 +1,73 @@
+"""A cluster's settings as text, and the daemon they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pulumi_training.spec.errors import SpecError
+from pulumi_training.targets.docker.engine import address_of, connect
+from pulumi_training.targets.docker.settings import container_settings
+
+
+def test_nothing_is_limited_unless_asked_for() -> None:
+    settings = container_settings({})
+    assert settings.shm_bytes == 2 << 30
+    assert (settings.memory_bytes, settings.nano_cpus, settings.user, settings.ulimits) == (
+        None,
+        None,
+        None,
+        (),
+    )
+
+
+def test_everything_is_read() -> None:
+    settings = container_settings(
+        {
+            "memory": "1.5g",
+            "cpus": "2.5",
+            "shmSize": "64m",
+            "ulimits": "memlock=-1, nofile=1:2",
+            "user": "10:20",
+        }
+    )
+    assert (settings.memory_bytes, settings.nano_cpus) == (1610612736, 2_500_000_000)
+    assert (settings.shm_bytes, settings.user) == (64 << 20, "10:20")
+    assert settings.ulimits == (
+        {"Name": "memlock", "Soft": -1, "Hard": -1},
+        {"Name": "nofile", "Soft": 1, "Hard": 2},
+    )
+
+
+def test_the_jobs_own_shared_memory_wins() -> None:
+    assert container_settings({"shmSize": "1g"}, "8g").shm_bytes == 8 << 30
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("memory", "much"),
+        ("cpus", "0"),
+        ("cpus", "nan"),
+        ("ulimits", "nofile"),
+        ("user", "root"),
+        ("colour", "red"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_at_its_name(name: str, value: str) -> None:
+    with pytest.raises(SpecError) as error:
+        container_settings({name: value})
+    assert [p.path for p in error.value.problems] == [f"compute.settings.{name}"]
+
+
+def test_the_clusters_daemon_wins_over_the_environments(tmp_path: Path) -> None:
+    environ = {"DOCKER_HOST": "tcp://b:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
+    assert address_of({"dockerHost": "tcp://a:1"}, environ) == {"docker_host": "tcp://a:1"}
+    assert address_of({}, environ) == {"docker_host": "tcp://b:2376", "tls": str(tmp_path)}
+
+
+def test_missing_certificates_are_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    with pytest.raises(SpecError, match=r"cert\.pem, key\.pem"):
+        connect({"docker_host": "tcp://127.0.0.1:1", "tls": str(tmp_path)})
