@@ -83,7 +83,8 @@ def test_a_narrow_terminal_loses_columns_and_not_the_run(shelf: Shelf) -> None:
 
 def on_terminal(*words: str, **environment: str) -> bytes:
     mine, theirs = pty.openpty()
-    variables = {**os.environ, "TERM": "xterm", "COLUMNS": "120", **environment}
+    mine_own = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    variables = {**mine_own, "TERM": "xterm", "COLUMNS": "120", **environment}
     process = subprocess.Popen(
         [*PROGRAM, *words], stdout=theirs, stdin=theirs, stderr=subprocess.DEVNULL, env=variables
     )

@@ -29,7 +29,8 @@ def test_pruning_environments_leaves_the_agent(tmp_path: Path, monkeypatch: pyte
         "process_count_per_node": 1,
     }
     compute = {"store": "./store", "workspace": "lab", "cluster": "cpu", "maxNodes": 1, "slotsPerNode": 1}
-    run = RunSpec("fit-1", 1, {"compute": compute}, tmp_path, tmp_path / "attempt", {})
+    limits = {"maxRunDurationSeconds": None, "stallTimeoutSeconds": None, "gracePeriodSeconds": 30}
+    run = RunSpec("fit-1", 1, {"compute": compute, **limits}, tmp_path, tmp_path / "attempt", {})
     target.LocalTarget().submit(Plan("local", "fit-1", 1, request), run)
     agent = Path(started[0][3])
     assert agent.is_file()
