@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DAEMONS = ("prted", "orted", "hydra_pmi_proxy")
+DAEMONS = ("prted", "orted", "hydra_pmi_proxy", "hydra_bstrap_proxy")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _MAY_BE_SET = re.compile(r"(?:\w+_PREFIX|\w*LIBRARY_PATH|PATH|PYTHONPATH)\Z")

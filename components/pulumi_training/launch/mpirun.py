@@ -33,13 +33,15 @@ def launcher_line(
     hosts: Sequence[str],
     *,
     agent: Sequence[str] = (),
+    shell_file: str | None = None,
     single_host: bool,
     as_root: bool,
     forward: Sequence[str] = (),
 ) -> list[str]:
     """The launcher's argv up to the program.
 
-    `agent` is the argv prefix of the agent, which stands in for ssh on several hosts; `forward` names further
+    `agent` is the argv prefix of the agent, which stands in for ssh on several hosts; `shell_file` is a program
+    that is the same in one word, which hydra needs: it takes the whole value for a file's name. `forward` names further
     variables for the ranks there (secrets: names only, so that no value stands in an argv). `as_root` says
     whether the launcher runs as uid 0, which Open MPI refuses unless told. Raises ValueError where `hosts`
     does not fit the topology or an agent word cannot be written into a launcher's option.
@@ -47,7 +49,8 @@ def launcher_line(
     kind = Flavour(flavour)
     if not single_host and len(hosts) != topology.node_count:
         raise ValueError(f"{topology.node_count} nodes but {len(hosts)} hosts")
-    remote_shell = "" if single_host else _one_word([*agent, "exec"])
+    words = [shell_file] if shell_file is not None else [*agent, "exec"]
+    remote_shell = "" if single_host else _one_word(words)
     names = () if single_host else (*FORWARDED, *forward)
     if kind is Flavour.OPENMPI5:
         return _open_mpi(

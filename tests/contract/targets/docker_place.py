@@ -23,6 +23,11 @@ class DockerPlace(Place):
     name = "docker"
     offers_gpus = False
 
+    settings: dict[str, str] = {}
+
+    def compute(self, nodes: int = 2, slots: int = 2, gpus: int = 0) -> dict[str, Any]:
+        return {**super().compute(nodes, slots, gpus), "settings": self.settings}
+
     def missing(self) -> str:
         import docker
 

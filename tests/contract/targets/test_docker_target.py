@@ -151,9 +151,11 @@ def test_data_is_copied_in_or_mounted(place: DockerPlace) -> None:
     try:
         started = place.start(
             "import os\n"
-            "for name in ('HERE', 'FAR'):\n    assert open(os.environ['TRAINING_DATA_' + name] + '/deep/numbers').read() == '1 2 3'\n"
+            "for name in ('HERE', 'FAR'):\n"
+            "    assert open(os.environ['TRAINING_DATA_' + name] + '/deep/numbers').read() == '1 2 3'\n"
             "assert os.path.realpath('data/here') == os.environ['TRAINING_DATA_HERE']\n"
-            "try:\n    open(os.environ['TRAINING_DATA_LENT'] + '/x', 'w')\nexcept OSError as error:\n    print('read-only:', error)\n"
+            "try:\n    open(os.environ['TRAINING_DATA_LENT'] + '/x', 'w')\n"
+            "except OSError as error:\n    print('read-only:', error)\n"
             "open(os.environ['TRAINING_DATA_KEPT'] + '/' + os.environ['RANK'], 'w').write('kept')\n",
             inputs={
                 "here": {"uri": str(data), "pathOnCompute": "data/here"},

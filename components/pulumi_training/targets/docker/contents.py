@@ -7,16 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...agent.package import install
+from ...agent.package import PACKAGE, install
 from ...environment import cache
 from ..base import RunSpec
 from .data import CODE, FOLDER
 from .parcels import Parcel, parcel
-from .request import AGENT, SECRET_FILE
+from .request import AGENT, SECRET_FILE, SHELL_FILE
 
 if TYPE_CHECKING:
     import docker
 
+_SHELL = """#!{python} -IS
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from {package}.__main__ import main
+
+sys.exit(main(["exec", *sys.argv[1:]]))
+"""
 _FOLDERS = ("launch", "logs/std", "metrics", "outputs", "ranks")
 
 
@@ -33,6 +42,7 @@ def fill(
         into.file(SECRET_FILE, secret.encode(), 0o600 if owner else 0o644)
         for file in sorted(agent.rglob("*.py")):
             into.copy(file, f"{AGENT.rpartition('/')[0]}/{file.relative_to(agent).as_posix()}")
+        into.file(SHELL_FILE, _SHELL.format(python=request["agent"][0], package=PACKAGE).encode(), 0o755)
         into.file(f"{FOLDER}/launch/launch.json", json.dumps(request["launch"], indent=1).encode())
         into.copy(run.code, CODE)
         for path, target in request["links"].items():

@@ -13,7 +13,7 @@ from ...spec.data import substitute
 from ..base import UNKNOWN_PART, Plan, Prepared, RunSpec
 from .data import CODE, FOLDER, RESUME, layout
 from .names import host_name, object_name
-from .request import AGENT, MASTER_PORT, SECRET_FILE, limits
+from .request import AGENT, MASTER_PORT, SECRET_FILE, SHELL_FILE, limits
 from .settings import container_settings
 
 
@@ -36,8 +36,7 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
             settings.get("mpirun", UNKNOWN_PART),
             topology,
             hosts,
-            # The mark for what is unknown has spaces, which no launcher's option may have.
-            agent=agent if prepared else ["python", *agent[1:]],
+            shell_file=SHELL_FILE,
             single_host=is_single,
             as_root=True,
             forward=sorted(job.secret_environment_variables),

@@ -13,6 +13,8 @@ from ...record.files import write_whole
 MASTER_PORT = 29500
 """Every run has network name spaces of its own, so the port is free."""
 AGENT = "/training/agent/__main__.py"
+SHELL_FILE = "/training/agent/remote-shell"
+"""What launchers call in place of ssh: `agent exec` as one file, because hydra takes no words after it."""
 SECRET_FILE = "/training/secret"
 _MARK = "launch/docker.json"
 
