@@ -1,7 +1,7 @@
 """A distributed training run as a Pulumi resource.
 
-The face of the package: `TrainingJob` and `Environment` here, the components of a target in the module of its
-name (`from pulumi_training import local as target`).
+The face of the package: `TrainingJob` and `Environment`, and the same by Azure ML's names (`Estimator`, `Experiment`,
+`Run`), here; the components of a target in the module of its name (`from pulumi_training import local as target`).
 """
 
 from __future__ import annotations

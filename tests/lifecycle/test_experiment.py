@@ -213,6 +213,30 @@ def test_an_engine_that_refuses_is_quoted(desk: Desk, monkeypatch: pytest.Monkey
     assert run.get_status() == "Failed"
 
 
+def test_a_source_that_changes_while_it_is_submitted_is_refused(desk: Desk) -> None:
+    run = desk.submit()
+    desk.script("import time; time.sleep(600)")
+    with pytest.raises(training.TrainingError, match="changed while it was being submitted"):
+        run.wait_for_completion()
+    assert {each.get_status() for each in desk.experiment.get_runs()} <= {"Canceled", "Failed"}
+
+
+def test_a_canceled_run_is_run_again_by_the_next_submit(desk: Desk) -> None:
+    marker = desk.lab.sandbox.folder / "marker"
+    desk.script(f"""
+        import pathlib, time
+        marker = pathlib.Path({str(marker)!r})
+        if not marker.exists():
+            marker.touch()
+            time.sleep(600)
+    """)
+    run = desk.submit()
+    eventually(marker.exists, "the script runs")
+    run.cancel(grace=0)
+    eventually(lambda: not list(submission.pending()), "the first submission is over")
+    assert desk.submit().wait_for_completion().properties["attempt"] == "2"
+
+
 def test_secrets_reach_the_script_and_no_file(desk: Desk) -> None:
     desk.script("import os\nassert os.environ['TOKEN'] == '-'.join(['hunter2'] * 2)")
     secret = desk.estimator(secret_environment_variables={"TOKEN": "hunter2-hunter2"})

@@ -79,7 +79,7 @@ class Experiment:
         estimator = estimator.with_parameters(**more)
         if is_in_program():
             return self._declare(estimator, name)
-        return self._submit(estimator, name or suggest(self.name), force)
+        return self._submit(estimator, name or estimator.parameters.get("name") or suggest(self.name), force)
 
     def get_runs(self) -> list[Run]:
         """The experiment's runs, the newest first, those that are being submitted among them."""

@@ -242,8 +242,10 @@ class Run:
         found = last(self.record)
         if found is None:
             return None
-        if found.document.attempt <= self._after and (self._is_submitting() or self._is_refused()):
-            return None
+        if found.document.attempt <= self._after:
+            outcome = found.document.outcome
+            if self._is_submitting() or (self._is_refused() and outcome is not None and outcome.is_success):
+                return None
         if found.is_pruned:
             return found.document
         return observed(self.record, found.attempt, Path(found.document.notes.get("base", ".")))

@@ -200,3 +200,21 @@ def test_a_persons_own_backend_and_passphrase_stay(monkeypatch: pytest.MonkeyPat
     theirs = submission_engine.environment(tmp_path / "pulumi")
     assert theirs["PULUMI_BACKEND_URL"] == "s3://bucket"
     assert "PULUMI_CONFIG_PASSPHRASE" not in theirs
+
+
+def test_submitted_runs_are_nobodys_orphans(tmp_path: Path) -> None:
+    folder = submission_engine.experiments_folder() / "digits" / "digits-0011223344"
+    folder.mkdir(parents=True)
+    (folder / "1-2.json").write_text('{"run_id": "digits-aaaaaaaaaa", "ended_at": 1.0, "error": "no plugin"}')
+    (folder / "2-2.json").write_text('{"run_id": "digits-bbbbbbbbbb", "pid": 999999999}')
+    assert submission.run_ids() == {"digits-aaaaaaaaaa", "digits-bbbbbbbbbb"}
+    assert list(submission.pending()) == []
+    assert Submission(folder / "1-2.json").failure() == "no plugin"
+    assert "is gone" in (Submission(folder / "2-2.json").failure() or "")
+    assert "cannot be read" in (Submission(folder / "3-2.json").failure() or "")
+
+
+def test_an_estimators_own_name_is_the_jobs(started: Started) -> None:
+    experiment().submit(estimator(name="fit"))
+    experiment().submit(estimator(name="fit"), name="other")
+    assert [found.name for found, _ in started.calls] == ["fit", "other"]

@@ -219,6 +219,20 @@ def test_an_attempt_from_before_the_submission_does_not_count(ended: Attempt, sh
     assert run.get_status() == "Failed"
 
 
+def test_a_failed_run_that_is_not_run_again_answers_for_itself(shelf: Shelf) -> None:
+    attempt = shelf.failed("fit-1a2b3c4d5e")
+    refused = FakeSubmission("ScriptFailed", is_over=True)
+    run = Run(Record(shelf.store, attempt.run_id), refused, after=1)  # type: ignore[arg-type]
+    assert run.get_details().error["error"]["code"] == "ScriptFailed"
+
+
+def test_a_process_outside_of_any_run_has_an_offline_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRAINING_RUN_ID", raising=False)
+    assert Run.get_context().id == "OfflineRun"
+    with pytest.raises(RuntimeError, match="no run"):
+        Run.get_context(allow_offline=False)
+
+
 def test_an_attempt_that_is_tried_again_is_not_the_end(shelf: Shelf) -> None:
     attempt = shelf.failed("fit-1a2b3c4d5e")
     attempt.update(notes={"will_retry": True})

@@ -25,7 +25,8 @@ class _Offer:
             return None
         from importlib.machinery import ModuleSpec
 
-        return ModuleSpec(name, self, origin="offered inside a run", is_package=name != "azureml.core.run")
+        is_package = name != "azureml.core.run"
+        return ModuleSpec(name, self, origin="offered inside a run", is_package=is_package)  # type: ignore[arg-type]
 
     def create_module(self, spec):  # type: ignore[no-untyped-def]
         return None
@@ -33,7 +34,7 @@ class _Offer:
     def exec_module(self, module):  # type: ignore[no-untyped-def]
         if module.__name__ == "azureml":
             return
-        module.Run = self._context().Run
+        module.Run = self._context().Run  # type: ignore[no-untyped-call]
         module.__doc__ = "Run, offered inside a run; nothing else of this name is installed here."
         if module.__name__ == "azureml.core":
             from importlib import import_module
@@ -46,9 +47,11 @@ class _Offer:
             from types import ModuleType
 
             found = PathFinder.find_spec("run_context", [self.folder])
+            if found is None or found.loader is None:
+                raise ImportError("run_context.py is gone from " + self.folder)
             module = ModuleType(_CONTEXT)
+            exec(found.loader.get_code("run_context"), module.__dict__)  # type: ignore[attr-defined]
             sys.modules[_CONTEXT] = module
-            exec(found.loader.get_code("run_context"), module.__dict__)
         return sys.modules[_CONTEXT]
 
 
@@ -65,7 +68,7 @@ def _answer_for_stacks():  # type: ignore[no-untyped-def]  # any Python 3, annot
 
 def _make_way():  # type: ignore[no-untyped-def]
     here = os.path.dirname(os.path.abspath(__file__))
-    sys.meta_path.append(_Offer(here))  # type: ignore[no-untyped-call, arg-type]
+    sys.meta_path.append(_Offer(here))  # type: ignore[no-untyped-call]
     ours = sys.modules.pop("sitecustomize", None)
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
     try:
