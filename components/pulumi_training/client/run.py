@@ -149,10 +149,13 @@ class Run:
         prefix: str | None = None,
         output_directory: str | os.PathLike[str] | None = None,
         output_paths: Sequence[str | os.PathLike[str]] | None = None,
-        *,
+        batch_size: int = 100,
         append_prefix: bool = True,
     ) -> list[Path]:
         """Brings every file whose name begins with `prefix` below a folder; returns where they are.
+
+        `append_prefix=False` leaves the prefix's folders out of the paths. `batch_size` is the SDK's; nothing
+        follows from it.
 
         Raises:
             FileNotInRun: no name begins so. DownloadFailed: as for `download_file`.

@@ -20,7 +20,9 @@ BARE = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.versio
 """The interpreter below this virtual environment, which has no package of ours."""
 
 
-def script(text: str, folder: Path, shim: Path = SHIM, **environment: str) -> subprocess.CompletedProcess[str]:
+def script(
+    text: str, folder: Path, shim: Path = SHIM, **environment: str
+) -> subprocess.CompletedProcess[str]:
     kept = {"PATH": os.defpath, "PYTHONPATH": str(shim), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
         [str(BARE), "-c", textwrap.dedent(text)],
@@ -160,8 +162,18 @@ def test_pictures_and_files_go_to_outputs_and_other_ranks_beside_them(tmp_path: 
         run.log_image("plots/loss", plot=Plot())
         run.upload_file("outputs/../../model.bin", str(tmp_path / "roc.png"))
         run.upload_folder("all", str(tmp_path / "metrics"))
-    found = {p.relative_to(tmp_path / "outputs").as_posix() for p in (tmp_path / "outputs").rglob("*") if p.is_file()}
-    assert {"ROC curve.png", "ROC curve-rank-1.png", "plots/loss.png", "plots/loss-rank-1.png", "model.bin"} <= found
+    found = {
+        p.relative_to(tmp_path / "outputs").as_posix()
+        for p in (tmp_path / "outputs").rglob("*")
+        if p.is_file()
+    }
+    assert {
+        "ROC curve.png",
+        "ROC curve-rank-1.png",
+        "plots/loss.png",
+        "plots/loss-rank-1.png",
+        "model.bin",
+    } <= found
     with pytest.raises(ValueError, match="one of path and plot"):
         Run(inside(tmp_path)).log_image("x")
     with pytest.raises(ValueError, match="names no file"):
@@ -173,4 +185,6 @@ def test_tags_are_rank_0s(tmp_path: Path) -> None:
     run = Run(inside(tmp_path))
     run.tag("a", 1)
     run.set_tags({"b": "c"})
-    assert json.loads((tmp_path / "metrics" / "tags.json").read_text()) == run.get_tags() == {"a": "1", "b": "c"}
+    assert (
+        json.loads((tmp_path / "metrics" / "tags.json").read_text()) == run.get_tags() == {"a": "1", "b": "c"}
+    )

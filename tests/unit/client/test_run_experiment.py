@@ -138,7 +138,8 @@ def test_the_key_is_the_one_that_check_finds(started: Started, tmp_path: Path) -
     )
     found = checked(job.parameters, "fit", "digits", tmp_path)
     answer, _ = check(
-        CheckCall(urn=found.urn, name="fit", type="training:index:TrainingJob", inputs=dict(found.inputs)), tmp_path
+        CheckCall(urn=found.urn, name="fit", type="training:index:TrainingJob", inputs=dict(found.inputs)),
+        tmp_path,
     )
     from pulumi_training.identity.key import run_id
 

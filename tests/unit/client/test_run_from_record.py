@@ -88,7 +88,9 @@ def test_a_canceled_run_is_no_error(shelf: Shelf) -> None:
     assert Run.get("fit").wait_for_completion().status == "Canceled"
 
 
-def test_waiting_shows_the_lines_and_ends_with_the_run(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+def test_waiting_shows_the_lines_and_ends_with_the_run(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
     attempt = shelf.live("fit-1a2b3c4d5e")
     log(attempt, 0, b"first\n")
 
@@ -156,7 +158,12 @@ def test_files_come_by_prefix_with_and_without_it(ended: Attempt, tmp_path: Path
 
 
 def test_metrics_are_one_value_or_all_of_them(ended: Attempt) -> None:
-    points(ended, {"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0, "acc": 0.5}, {"note": "text", "row": {"x": 1}})
+    points(
+        ended,
+        {"step": 1, "loss": 2.0},
+        {"step": 2, "loss": 1.0, "acc": 0.5},
+        {"note": "text", "row": {"x": 1}},
+    )
     points(ended, {"loss": 9}, rank=1)
     run = Run.get("fit")
     assert run.get_metrics() == {"loss": [2.0, 1.0], "acc": 0.5, "note": "text", "row.x": 1}

@@ -100,7 +100,11 @@ def test_an_empty_script_param_is_a_flag_as_on_the_page() -> None:
         (lambda: training.Estimator(vm_size="STANDARD_D2"), "vmSize", "ComputeCluster"),
         (lambda: training.Estimator(compute_target="local"), "compute", "ComputeCluster"),
         (lambda: training.Estimator(use_docker=False, custom_docker_image="a"), "useDocker", "leave one"),
-        (lambda: training.Estimator(source_directory_data_store="x"), "sourceDirectoryDataStore", "leave it out"),
+        (
+            lambda: training.Estimator(source_directory_data_store="x"),
+            "sourceDirectoryDataStore",
+            "leave it out",
+        ),
         (lambda: training.Estimator(node_cnt=2), "node_cnt", "did you mean node_count?"),
         (lambda: training.Estimator(distributed_training="mpi"), "distributedTraining", "Mpi("),
         (lambda: training.Estimator(distributed_training=training.Mpi), "distributedTraining", "Mpi("),
@@ -130,7 +134,11 @@ def test_an_empty_script_param_is_a_flag_as_on_the_page() -> None:
             "processCountPerNode",
             "4 or 6",
         ),
-        (lambda: training.ScriptRunConfig(".", "t.py", docker_runtime_config={}), "dockerRuntimeConfig", "shm_size"),
+        (
+            lambda: training.ScriptRunConfig(".", "t.py", docker_runtime_config={}),
+            "dockerRuntimeConfig",
+            "shm_size",
+        ),
     ],
 )
 def test_contradictions_are_said_clearly(make: Callable[[], Any], path: str, words: str) -> None:
@@ -181,7 +189,9 @@ def test_frameworks_bring_their_package_unless_something_else_does() -> None:
 
 
 def test_tensorflow_workers_and_servers_are_all_processes() -> None:
-    job = wire(training.TensorFlow(entry_script="t.py", node_count=2, worker_count=3, distributed_backend="ps"))
+    job = wire(
+        training.TensorFlow(entry_script="t.py", node_count=2, worker_count=3, distributed_backend="ps")
+    )
     assert (job["workerCount"], job["parameterServerCount"]) == (3, 1)
     assert (job["nodeCount"], job["processCountPerNode"]) == (2, 2)
     assert read_job(job)[1] == []
@@ -189,7 +199,11 @@ def test_tensorflow_workers_and_servers_are_all_processes() -> None:
 
 def test_nothing_is_validated_twice_the_jobs_check_finds_the_rest() -> None:
     job = wire(training.Estimator(node_count=9, conda_packages=["a"], environment_definition=None))
-    assert {problem.path for problem in read_job(job)[1]} == {"entryScript", "nodeCount", "distributedBackend"}
+    assert {problem.path for problem in read_job(job)[1]} == {
+        "entryScript",
+        "nodeCount",
+        "distributedBackend",
+    }
 
 
 def test_an_environment_beside_packages_is_refused() -> None:
@@ -203,7 +217,9 @@ def test_an_environment_beside_packages_is_refused() -> None:
 
 
 def test_a_script_run_config_is_the_same_job() -> None:
-    config = training.ScriptRunConfig("./src", "train.py", ["--epochs", 5], environment={"pip_packages": ["numpy"]})
+    config = training.ScriptRunConfig(
+        "./src", "train.py", ["--epochs", 5], environment={"pip_packages": ["numpy"]}
+    )
     job = wire(config)
     assert job["entryScript"] == "train.py"
     assert job["arguments"] == ["--epochs", "5"]
@@ -217,7 +233,10 @@ def test_a_registrys_password_is_secret(declare: Declare) -> None:
     estimator = training.Estimator(custom_docker_image="a", image_registry_details=registry)
     job = declare(lambda: estimator.declare("fit") and None).job()
     assert job["environment"] == Secret(
-        {"image": "a", "imageRegistry": {"address": "registry.example.com", "username": "me", "password": "hidden"}}
+        {
+            "image": "a",
+            "imageRegistry": {"address": "registry.example.com", "username": "me", "password": "hidden"},
+        }
     )
 
 
@@ -244,7 +263,10 @@ def test_parameters_can_be_added_to_an_estimator() -> None:
     ("job", "idle"),
     [
         ({"useGpu": True, "compute": {"gpusPerNode": 2}, "nodeCount": 2}, "2 of 4 GPUs stay idle"),
-        ({"distributedBackend": "nccl", "compute": {"gpusPerNode": 4}, "processCountPerNode": 3}, "1 of 4 GPUs"),
+        (
+            {"distributedBackend": "nccl", "compute": {"gpusPerNode": 4}, "processCountPerNode": 3},
+            "1 of 4 GPUs",
+        ),
         ({"useGpu": True, "compute": {"gpusPerNode": 2}, "processCountPerNode": 2}, None),
         ({"compute": {"gpusPerNode": 2}}, None),
         ({"useGpu": True, "compute": None}, None),
