@@ -20,6 +20,7 @@ from .row import finite
 
 _COLLECT_TRIES = 4
 _PAUSE_SECONDS = 0.5
+_WARNING = "warning: "
 
 
 def settle(
@@ -62,6 +63,8 @@ def collect_again(record: Record, attempt: Attempt, target: Target, run: RunSpec
 
 def _collect(attempt: Attempt, target: Target, run: RunSpec, document: AttemptDocument) -> Outcome | None:
     def tell(line: str) -> None:
+        if line.startswith(_WARNING):
+            attempt.event("warning", line.removeprefix(_WARNING))
         attempt.update(progress=line)
 
     last = ""

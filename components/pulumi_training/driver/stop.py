@@ -37,7 +37,6 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
     run = record.run_document()
     policy = Policy.of(run.spec)
     seconds = policy.grace if grace is None else grace
-    target = catalog.get(run.spec["compute"]["target"])
     deadline = time.monotonic() + seconds + _SETTLE_SECONDS
     while True:
         # A retry may have begun between two looks: it is the newest that must not go on.
@@ -49,7 +48,7 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
             attempt.update(cancel_requested=True)
             attempt.event("cancel", f"stop was asked for, with {seconds:g} s of grace")
         if document.is_live:
-            target.cancel(_handle(document, attempt, run.spec), seconds)
+            catalog.get(document.target).cancel(_handle(document, attempt, run.spec), seconds)
         if DriverLock(record).holder() is None:
             drive(record, attempt.number, Path(document.notes.get("base", ".")), {})
         elif time.monotonic() > deadline:
@@ -75,12 +74,14 @@ def remove(record: Record, *, up_to: int | None = None, purge: bool = False) -> 
     if up_to is None or newest.number <= up_to:
         cancel(record)
     run = record.run_document()
-    target = catalog.get(run.spec["compute"]["target"])
     for number in record.attempts():
         if up_to is not None and number > up_to:
             continue
         attempt = record.attempt(number)
-        target.remove(_handle(attempt.document(), attempt, run.spec))
+        document = attempt.document()
+        # Not the run's target of now: attempts before may have been at another one.
+        target = catalog.get(document.target)
+        target.remove(_handle(document, attempt, run.spec))
         attempt.update(acknowledged=True)
     if purge and (up_to is None or newest.number <= up_to):
         record.store.delete(record.prefix)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 
 from . import expectation
 from .compute import TargetName
+from .container_settings import container_settings
 from .data import DataMode, references
 from .environment import EnvironmentSpec
-from .errors import Problem
+from .errors import Problem, SpecError
 from .job import JobSpec
 from .names import name_problem
 from .policy import Backend
@@ -231,6 +232,15 @@ def data_is_within_reach(job: JobSpec) -> Iterator[Problem]:
                 )
 
 
+def container_settings_can_be_read(job: JobSpec) -> Iterator[Problem]:
+    """Limits of containers that the Docker target understands."""
+    if job.compute is not None and job.compute.target is TargetName.DOCKER:
+        try:
+            container_settings(job.compute.settings, job.shm_size)
+        except SpecError as error:
+            yield from error.problems
+
+
 def expectations_parse(job: JobSpec) -> Iterator[Problem]:
     """Bounds that can be read."""
     for metric, text in job.expect.items():
@@ -266,6 +276,7 @@ RULES: dict[Rule, tuple[str, ...]] = {
     environment_holds_together: ("environment", "compute"),
     variables_are_free: ("environment_variables", "secret_environment_variables"),
     data_holds_together: ("inputs", "outputs", "arguments", "command", "environment_variables"),
+    container_settings_can_be_read: ("compute", "shm_size"),
     data_is_within_reach: ("compute", "inputs", "outputs"),
     expectations_parse: ("expect",),
     metrics_rank_exists: ("metrics_rank", "node_count", "process_count_per_node"),

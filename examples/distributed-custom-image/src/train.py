@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
@@ -13,8 +14,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args()
     comm = MPI.COMM_WORLD
-    with open(os.environ["SEEDS"]) as stream:  # put there by the Dockerfile
-        seeds = [int(line) for line in stream]
+    seeds = [
+        int(line) for line in Path(os.environ["SEEDS"]).read_text().split()
+    ]  # put there by the Dockerfile
     random = np.random.default_rng(seeds[comm.rank % len(seeds)])
     wanted = np.arange(1.0, 9.0)
     rows = random.normal(size=(2000, wanted.size))
@@ -29,7 +31,7 @@ def main() -> None:
         loss = comm.allreduce(float(np.mean((rows @ weights - values) ** 2))) / comm.size
         if comm.rank == 0:
             print(f"epoch {epoch} loss {loss:.5f}", flush=True)
-        with open(os.environ["TRAINING_METRICS"], "a") as stream:
+        with Path(os.environ["TRAINING_METRICS"]).open("a") as stream:
             stream.write(json.dumps({"step": epoch, "total": options.epochs, "loss": loss}) + "\n")
     if comm.rank == 0:
         np.savetxt("outputs/weights.txt", weights)

@@ -42,8 +42,11 @@ class DockerPlace(Place):
 
     def run(self, script: str, **job: Any) -> RunSpec:
         """See `Place.run`; the image is built by the first test."""
-        environment = {"image": BASE, **({"caBundle": BUNDLE} if BUNDLE else {})}
-        return super().run(script, **{"environment": environment, **job})
+        return super().run(script, **{"environment": self.environment(), **job})
+
+    def environment(self) -> dict[str, Any]:
+        """The image that runs use: the base and what a launch needs."""
+        return {"image": BASE, **({"caBundle": BUNDLE} if BUNDLE else {})}
 
     def kill_node(self, started: Started, node: int) -> None:
         self.client.api.kill(names.object_name(started.run.run_id, started.run.attempt, node))

@@ -87,6 +87,27 @@ def test_a_killed_agent_takes_the_run_with_it(place: DockerPlace) -> None:
     assert b"ready" in (started.collect() / "logs" / "std" / "rank-3.log").read_bytes()
 
 
+def test_a_killed_launcher_ends_the_run(place: DockerPlace) -> None:
+    started = place.start(SLEEP).until_printed("ready", 4)
+    kill_in(place, started, 0, "prterun")
+    assert started.outcome().reason is Reason.LAUNCH_FAILED
+    started.until_gone()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("package", "flavour"), [("mpich", "mpich"), ("impi-rt", "intel")])
+def test_the_line_fits_the_mpi_of_the_image(place: DockerPlace, package: str, flavour: str) -> None:
+    environment = {**place.environment(), "pipPackages": [package, "mpi4py"]}
+    started = place.start(
+        "from mpi4py import MPI\nc = MPI.COMM_WORLD\nprint('sum', c.allreduce(c.rank), MPI.Get_processor_name())\n",
+        environment=environment,
+        distributedBackend="mpi",
+    )
+    assert started.plan.request["launch"]["flavour"] == flavour
+    assert started.outcome().reason is Reason.COMPLETED, started.outcome()
+    assert started.log(0) == b"sum 6 node-0\n" and started.log(3) == b"sum 6 node-1\n"
+
+
 def test_a_node_without_network_is_lost(place: DockerPlace) -> None:
     started = place.start(SLEEP).until_printed("ready", 4)
     network = names.object_name(started.run.run_id, started.run.attempt)

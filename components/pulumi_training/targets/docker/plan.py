@@ -9,12 +9,12 @@ from ...launch.mpirun import launcher_line
 from ...launch.python_line import script_line
 from ...launch.request import LaunchRequest
 from ...launch.topology import Topology
+from ...spec.container_settings import container_settings
 from ...spec.data import substitute
 from ..base import UNKNOWN_PART, Plan, Prepared, RunSpec
 from .data import CODE, FOLDER, RESUME, layout
 from .names import host_name, object_name
 from .request import AGENT, MASTER_PORT, SECRET_FILE, SHELL_FILE, limits
-from .settings import container_settings
 
 
 def plan(run: RunSpec, prepared: Prepared | None) -> Plan:

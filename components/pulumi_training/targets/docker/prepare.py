@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...spec.container_settings import container_settings
 from ..base import Prepared, RunSpec, Tell
 from .engine import cores
-from .settings import container_settings
 
 if TYPE_CHECKING:
     import docker

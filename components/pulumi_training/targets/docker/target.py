@@ -57,13 +57,19 @@ class DockerTarget(Target, Queues):
         return Prepared(settings, data, prepared.digest, prepared.packages, prepared.warnings)
 
     def find_prepared(self, run: RunSpec) -> Prepared | None:
-        """The image, where the daemon has it already and no data must be brought."""
+        """The image, where the daemon has it already and no data must be brought.
+
+        A daemon that does not answer has told nothing: a preview goes on without.
+        """
         if run.job.inputs:
             return None
         from .prepare import find_prepared
 
-        with _talking(address_of(_settings(run.compute))) as client:
-            return find_prepared(client, run)
+        try:
+            with _talking(address_of(_settings(run.compute))) as client:
+                return find_prepared(client, run)
+        except TransientError:
+            return None
 
     def plan(self, run: RunSpec, prepared: Prepared | None) -> Plan:
         """The containers and the launch request."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pulumi_training.spec.container_settings import container_settings
 from pulumi_training.spec.errors import SpecError
 from pulumi_training.targets.docker.engine import address_of, connect
-from pulumi_training.targets.docker.settings import container_settings
 
 
 def test_nothing_is_limited_unless_asked_for() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ...spec.errors import Problem, SpecError
+from .errors import Problem, SpecError
 
 SHM_SIZE = "2g"
 """Azure ML's default; the engine's own 64 MiB starves data loaders and MPI's shared memory."""
