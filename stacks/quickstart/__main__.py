@@ -26,7 +26,6 @@ fit = training.TrainingJob(
     process_count_per_node=2,
     distributed_backend="mpi",
     expect={"accuracy": ">=0.93"},
-    opts=pulumi.ResourceOptions(depends_on=[digits]),
 )
 
 pulumi.export("model", pulumi.Output.concat(fit.outputs_location, "/model.npz"))
