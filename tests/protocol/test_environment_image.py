@@ -12,8 +12,10 @@ import pytest
 from job_plugin import ENVIRONMENT, Jobs, urn
 from pulumi.runtime.proto import provider_pb2
 
+from pulumi_training.environment.image_request import ImageRequest
 from pulumi_training.provider import wire
 from pulumi_training.provider.wire import UNKNOWN, Secret
+from pulumi_training.spec.environment import EnvironmentSpec
 
 BASE = "training-base:bookworm"
 DOCKER = {"target": "docker", "sourceDirectory": "./src"}
@@ -25,7 +27,7 @@ def checked(lab: Jobs, **inputs: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def daemon() -> Iterator[Any]:
-    """The daemon of DOCKER_HOST or the default one, with the base image; what is built is removed."""
+    """The daemon of DOCKER_HOST or the default one, with the base image."""
     docker = pytest.importorskip("docker")
 
     def missing(what: str) -> None:
@@ -40,11 +42,7 @@ def daemon() -> Iterator[Any]:
         missing(f"there is no image {BASE}; tools/docker-base makes it")
     except docker.errors.DockerException as error:
         missing(f"no Docker daemon answers: {error}")
-    before = {tag for image in client.images.list() for tag in image.tags}
     yield client
-    for tag in {tag for image in client.images.list() for tag in image.tags} - before:
-        if tag.startswith("training-env"):
-            client.images.remove(tag, force=True)
     client.close()
 
 
@@ -86,6 +84,11 @@ def test_the_image_is_built_read_and_shared(lab: Jobs, daemon: Any) -> None:
     assert made.outputs["ref"]["target"] == "docker"
     assert "open-sesame" not in str(made.outputs)
     assert lab.client.stub.Read(read, timeout=60).id == "env-1"
+    # Of this build only: the daemon may be shared.
+    spec = EnvironmentSpec(dockerfile="Dockerfile", user_managed=True)
+    request = ImageRequest(spec, lab.folder / "src", needs_mpi=False, needs_mpi4py=False)
+    for tag in (request.tag, request.base_tag):
+        daemon.images.remove(tag, force=True)
 
 
 @pytest.mark.docker

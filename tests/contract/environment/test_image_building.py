@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BASE, Images, all_tags, make_wheel
+from image_world import BASE, Images, all_tags, make_wheel
 
 from pulumi_training.environment import image_tags
 from pulumi_training.spec.errors import PermanentError, SpecError
@@ -102,7 +102,8 @@ def test_a_failed_step_is_shown_with_its_last_lines(
     log = Path(error.message.rpartition("The whole log: ")[2].strip())
     assert "nosuchthing" in log.read_text()
     assert images.find(**fields) is None
-    assert not [tag for tag in all_tags(images.client) if "draft" in tag]
+    drafts = {f"{tag}-draft-" for tag in images.tags}
+    assert not [tag for tag in all_tags(images.client) if tag.startswith(tuple(drafts))]
 
 
 def test_the_users_own_dockerfile(images: Images, each_builder: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +156,7 @@ SECRET = f"FROM {BASE}\nRUN --mount=type=secret,id=token sha256sum /run/secrets/
 
 
 def test_a_secret_is_mounted_and_stays_nowhere(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    from conftest import missing
+    from image_world import missing
 
     from pulumi_training.environment import builder
 
@@ -201,6 +202,7 @@ def test_a_build_that_is_called_off_leaves_nothing(
     from pulumi_training.spec.environment import EnvironmentSpec
 
     fields = {**wheels, "pip_packages": ["beta"], "refresh": images.fresh()}
+    images.remember(EnvironmentSpec(**fields))
     with pytest.raises(CalledOff):
         image.ensure_image(
             EnvironmentSpec(**fields),
@@ -235,6 +237,7 @@ def test_an_image_that_has_everything_is_not_built_upon(images: Images) -> None:
 
 def test_a_base_image_that_moved_is_told(images: Images, wheels: dict[str, Any]) -> None:
     name = f"test-base-{images.fresh()[:12]}"
+    images.tags.add(f"{name}:1")
     images.client.images.get(BASE).tag(name, "1")
     fields = {**wheels, "image": f"{name}:1", "pip_packages": ["beta"]}
     assert images.ensure(**fields).warnings == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BASE, Images, make_wheel
+from image_world import BASE, Images, make_wheel
 
 from pulumi_training.environment import interpreters, uv
 from pulumi_training.spec.environment import EnvironmentSpec
@@ -29,6 +29,7 @@ def base_with(images: Images, *lines: str) -> str:
     """A base image of the test's own."""
     name = f"test-base-{images.fresh()[:12]}:1"
     text = "".join(f"{line}\n" for line in (f"FROM {BASE}", *lines))
+    images.tags.add(name)
     (images.source / "Base").write_text(text)
     images.client.images.build(path=str(images.source), dockerfile="Base", tag=name, rm=True)
     return name

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BASE, PASSWORD, USER, Images, Registry, all_tags
+from image_world import BASE, PASSWORD, USER, Images, Registry, all_tags
 
 from pulumi_training.environment import registry
 from pulumi_training.spec.errors import PermanentError
@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("base")]
 def put(images: Images, server: Registry, name: str) -> str:
     """The base image as one of the registry's, gone from the daemon; returns what it is called."""
     reference = f"{server.address}/{name}:1"
+    images.tags.add(reference)
     images.client.images.get(BASE).tag(f"{server.address}/{name}", "1")
     given = registry.credentials_for(reference, server.credentials())
     registry.push(images.client, reference, credentials=given, progress=images.said.append)
