@@ -53,7 +53,9 @@ def test_the_quickstart_reads_digits_it_never_saw(finished: Path) -> None:
 
 def test_the_quickstart_leaves_a_model_a_picture_and_curves(finished: Path, quickstart_python: Path) -> None:
     assert {path.name for path in (finished / "outputs").iterdir()} == {
-        "model.npz", "checkpoint.npz", "confusion.png"
+        "model.npz",
+        "checkpoint.npz",
+        "confusion.png",
     }
     assert list((finished / "logs").glob("events.out.tfevents.*"))
     picture = (finished / "outputs/confusion.png").read_bytes()
@@ -125,9 +127,21 @@ def test_a_folder_without_data_is_named(quickstart_python: Path, tmp_path: Path)
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_ranks_share_the_work_and_learn_as_well(quickstart_python: Path, tmp_path: Path, ranks: int) -> None:
     line = [
-        str(quickstart_python.with_name("mpirun")), "--allow-run-as-root", "--host", f"localhost:{ranks}",
-        "--bind-to", "none", "-n", str(ranks), "--mca", "mpi_yield_when_idle", "1",
-        str(quickstart_python), "-m", "mpi4py", *train_line(quickstart_python, "--epochs", "6")[1:],
+        str(quickstart_python.with_name("mpirun")),
+        "--allow-run-as-root",
+        "--host",
+        f"localhost:{ranks}",
+        "--bind-to",
+        "none",
+        "-n",
+        str(ranks),
+        "--mca",
+        "mpi_yield_when_idle",
+        "1",
+        str(quickstart_python),
+        "-m",
+        "mpi4py",
+        *train_line(quickstart_python, "--epochs", "6")[1:],
     ]
     ended = call(line, tmp_path)
     assert f"{ranks} rank(s)" in ended.stdout

@@ -264,7 +264,11 @@ def test_create_in_preview_with_an_unknown_key_promises_nothing(lab: Jobs) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("arguments", ["--token", Secret("t0p")]), ("command", Secret("x")), ("environmentVariables", {"A": Secret("b")})],
+    [
+        ("arguments", ["--token", Secret("t0p")]),
+        ("command", Secret("x")),
+        ("environmentVariables", {"A": Secret("b")}),
+    ],
 )
 def test_a_secret_that_processes_would_show_is_refused(lab: Jobs, name: str, value: Any) -> None:
     changes: dict[str, Any] = {name: value}

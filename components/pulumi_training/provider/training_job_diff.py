@@ -17,7 +17,9 @@ _REPLACING = names_of(Identity.KEY) | {"runKey", "name"}
 _IN_PLACE = names_of(Identity.INPLACE)
 _PRICE = "compute.pricePerNodeHour"
 _IDENTITY_OF_COMPUTE = ("target", "workspace")
-_HIDDEN = frozenset({"secretEnvironmentVariables", "environment.imageRegistry.password", "environment.buildSecrets"})
+_HIDDEN = frozenset(
+    {"secretEnvironmentVariables", "environment.imageRegistry.password", "environment.buildSecrets"}
+)
 
 
 def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:

@@ -19,7 +19,9 @@ class Environment(pulumi.CustomResource):
     digest = OutputProperty[str]("The digest of what is installed.")
     location = OutputProperty[str]("Where it is: a folder, or an image.")
     image = OutputProperty[str]("What containers are started from: the image by its digest or id.")
-    build_log = OutputProperty[str]("The file with the whole output of its build, if it was built on this machine.")
+    build_log = OutputProperty[str](
+        "The file with the whole output of its build, if it was built on this machine."
+    )
     packages = OutputProperty[Sequence[str]]("Every installed package with its version.")
     warnings = OutputProperty[Sequence[str]]("What a person should know about it.")
 
