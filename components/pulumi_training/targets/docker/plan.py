@@ -104,7 +104,10 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
             for node in range(job.node_count)
         ],
         "container": container.to_json(),
-        "environment": {"PATH": f"{posixpath.dirname(python)}:{path}" if prepared else UNKNOWN_PART},
+        "environment": {
+            "PATH": f"{posixpath.dirname(python)}:{path}" if prepared else UNKNOWN_PART,
+            **({"LD_LIBRARY_PATH": settings["libraries"]} if "libraries" in settings else {}),
+        },
         "mounts": list(places.mounts),
         "links": dict(places.links),
         "folders": list(places.folders),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What the engine itself gives a container whose image says nothing."""
+
+
+_HYDRA = ("mpich", "intel")
+"""Their launchers do not lead ranks to their libraries, as Open MPI's does."""
 
 
 def prepare(client: docker.DockerClient, run: RunSpec, tell: Tell) -> Prepared:
@@ -67,8 +72,9 @@ def _environment_of(run: RunSpec) -> tuple[Any, Path]:
 
 
 def _prepared(client: docker.DockerClient, environment: ImageEnvironment) -> Prepared:
-    variables = client.api.inspect_image(environment.image)["Config"].get("Env") or []
-    path = next((v.partition("=")[2] for v in variables if v.startswith("PATH=")), _PATH)
+    lines = client.api.inspect_image(environment.image)["Config"].get("Env") or []
+    variables = dict(line.partition("=")[::2] for line in lines)
+    path = variables.get("PATH") or _PATH
     settings = {
         "image": environment.image,
         "python": environment.python,
@@ -77,4 +83,8 @@ def _prepared(client: docker.DockerClient, environment: ImageEnvironment) -> Pre
     }
     if environment.mpirun is not None and environment.mpi is not None:
         settings |= {"mpirun": environment.mpirun, "mpi": environment.mpi}
+        libraries = f"{posixpath.dirname(posixpath.dirname(environment.mpirun))}/lib"
+        if environment.mpi in _HYDRA and libraries not in ("/usr/lib", "/lib"):
+            own = variables.get("LD_LIBRARY_PATH")
+            settings["libraries"] = f"{libraries}:{own}" if own else libraries
     return Prepared(settings, {}, environment.digest, environment.packages, tuple(environment.warnings))
