@@ -143,14 +143,19 @@ class _Orders:
     def __init__(self) -> None:
         self.are_over = False
         self._buffer = b""
+        self._waiting: list[dict[str, Any]] = []
 
     def wait_for_first(self) -> dict[str, Any]:
         while not self.are_over:
-            for order in self.next_ones(60.0):
-                return order
+            first, *self._waiting = self.next_ones(60.0) or [{}]
+            if first:
+                return first
         return {}
 
     def next_ones(self, seconds: float) -> list[dict[str, Any]]:
+        if self._waiting:  # they came together with the first one
+            waiting, self._waiting = self._waiting, []
+            return waiting
         if not select.select([0], [], [], seconds)[0]:
             return []
         piece = os.read(0, 1 << 16)
