@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ FIRST_NODE = ("launch", "ranks", "metrics", "logs")
 OTHER_NODES = ("ranks", "metrics", "logs/std", "logs/stacks")
 """Nodes have no common disk: what scripts write themselves under equal names is sorted out at the end."""
 _STDOUT = 1
+_CLOSE_SECONDS = 10.0
 
 
 class Shipment:
@@ -44,7 +47,8 @@ class Shipment:
         self._socket = getattr(self._stream, "_sock", self._stream)
         self._socket.settimeout(None)
         self._send({"have": self._have()})
-        threading.Thread(target=self._receive, name=f"ship-{node}", daemon=True).start()
+        self._reader = threading.Thread(target=self._receive, name=f"ship-{node}", daemon=True)
+        self._reader.start()
 
     def wait(self, seconds: float) -> None:
         """Returns with the first word of the run's state, or after so many seconds."""
@@ -63,12 +67,15 @@ class Shipment:
             return self._flushed >= self._asked
 
     def close(self) -> None:
-        """Ends the stream; the node's side ends with it."""
-        try:
-            self._stream.close()
-            self._socket.close()
-        except OSError:
-            return
+        """Ends the stream, and with it the node's side; returns when its reader has ended.
+
+        Only the reader closes the descriptor: one that is closed while it is being read is given to the next
+        file or connection that is opened, and the reader would take that one's bytes.
+        """
+        with suppress(OSError):  # the other side was faster; the reader sees that too
+            self._socket.shutdown(socket.SHUT_RDWR)
+        if self._reader is not threading.current_thread():
+            self._reader.join(_CLOSE_SECONDS)
 
     def _send(self, line: Mapping[str, Any]) -> None:
         data = json.dumps(line).encode() + b"\n"
@@ -90,6 +97,10 @@ class Shipment:
         except (OSError, ValueError, struct.error) as error:
             self.trouble = str(error)
         finally:
+            with suppress(OSError):
+                self._stream.close()
+            with suppress(OSError):
+                self._socket.close()
             with self._news:
                 self.is_over = True
                 self._news.notify_all()

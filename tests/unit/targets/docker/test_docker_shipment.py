@@ -1,0 +1,92 @@
+"""A node's stream: what it brings, and that nothing of it lives on once it is closed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pulumi_training.targets.docker.shipment import Shipment
+
+
+class Node:
+    """The far end of a node's `agent ship`, with the engine's own frames around what it sends."""
+
+    def __init__(self) -> None:
+        self.near, self.far = socket.socketpair()
+        self.api = SimpleNamespace(
+            exec_create=lambda *_, **__: {"Id": "1"},
+            exec_start=lambda *_, **__: socket.SocketIO(self.near, "rb"),
+        )
+
+    def send(self, head: dict[str, Any], content: bytes = b"", *, cut_at: int = 7) -> None:
+        words = json.dumps(head).encode()
+        data = struct.pack(">I", len(words)) + words + content
+        for piece in (data[:cut_at], data[cut_at:]):
+            self.far.sendall(struct.pack(">BxxxI", 1, len(piece)) + piece)
+
+
+def shipment(tmp_path: Path, node: Node) -> Shipment:
+    return Shipment(node, "c", ["agent"], tmp_path, 0)  # type: ignore[arg-type]
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "ship-0"]
+
+
+def until(what: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_pieces_are_put_where_they_belong(tmp_path: Path) -> None:
+    node = Node()
+    ship = shipment(tmp_path, node)
+    node.send({"file": "logs/std/rank-0.log", "at": 0, "n": 3}, b"one")
+    node.send({"file": "logs/std/rank-0.log", "at": 3, "n": 3}, b"two")
+    node.send({"file": "ranks/0.json", "whole": True, "n": 20}, b'{"state": "running"}')
+    node.send({"run": "alive"})
+    ship.wait(10)
+    assert ship.state == "alive"
+    assert (tmp_path / "logs/std/rank-0.log").read_bytes() == b"onetwo"
+    assert (tmp_path / "ranks/0.json").exists()
+    ship.close()
+
+
+def test_a_file_outside_of_the_attempt_ends_the_stream(tmp_path: Path) -> None:
+    node = Node()
+    ship = shipment(tmp_path / "attempt", node)
+    node.send({"file": "../stolen", "at": 0, "n": 1}, b"x")
+    until(lambda: ship.is_over)
+    assert not (tmp_path / "stolen").exists() and "outside" in ship.trouble
+    ship.close()
+
+
+def test_nothing_reads_on_once_it_is_closed(tmp_path: Path) -> None:
+    # A thread that outlives its descriptor reads from whatever gets that number next, such as the pipe that
+    # carries an order to another run.
+    node = Node()
+    number = node.near.fileno()
+    ship = shipment(tmp_path, node)
+    until(lambda: node.far.recv(1000))
+    ship.close()
+    assert threads() == [], "the reader has ended before its number can be given to anybody else"
+    assert node.near.fileno() == -1
+    read_end, write_end = os.pipe()
+    try:
+        assert number in (read_end, write_end)
+        os.write(write_end, b"an order")
+        node.far.close()
+        time.sleep(0.2)
+        assert os.read(read_end, 100) == b"an order"
+    finally:
+        os.close(read_end)
+        os.close(write_end)
