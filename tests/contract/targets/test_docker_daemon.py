@@ -49,15 +49,25 @@ class Daemon:
 
     def kill(self, number: int) -> None:
         pid = int((self.folder / "pid").read_text())
+        inner = self.folder / "exec" / "containerd" / "containerd.pid"
+        below = int(inner.read_text())
         os.kill(pid, number)
-        until(lambda: not Path(f"/proc/{pid}").exists() or is_zombie(pid), "the daemon's end", 60)
+        until(lambda: has_ended(pid), "the daemon's end", 60)
+        # Its containerd goes with it. The next daemon would trust this file, and wait for a socket of the dead,
+        # where the process is still going or nobody has reaped it.
+        until(lambda: has_ended(below), "the end of its containerd", 60)
+        inner.unlink(missing_ok=True)
 
     def client(self) -> docker.DockerClient:
         return docker.DockerClient(self.host)
 
 
-def is_zombie(pid: int) -> bool:
-    return ") Z" in Path(f"/proc/{pid}/stat").read_text()
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or a zombie that nobody reaped."""
+    try:
+        return ") Z" in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def call(*words: str) -> None:
