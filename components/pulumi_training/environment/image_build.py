@@ -112,9 +112,7 @@ class _Make:
                 platform=self.spec.platform,
                 progress=self.progress,
             )
-        except PermanentError as error:
-            if "there is no such image" not in error.message:
-                raise
+        except registry.NoSuchImageError:
             return None
         image = self.client.images.get(reference)
         facts = image_tags.facts_of(image)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 DOCKER_HUB = "docker.io"
 _REFUSED = re.compile(
-    r"unauthorized|authentication required|no basic auth|incorrect username|denied|forbidden|401|403", re.I
+    r"unauthorized|authentication required|no basic auth|incorrect username|denied|forbidden|\b40[13]\b", re.I
 )
-_UNKNOWN = re.compile(r"not found|manifest unknown|name unknown|no such image|does not exist|404", re.I)
+_UNKNOWN = re.compile(r"not found|manifest unknown|name unknown|no such image|does not exist|\b404\b", re.I)
 _AMBIGUOUS = re.compile(r"repository does not exist or may require", re.I)
 _UNREACHABLE = re.compile(
     r"connection refused|no such host|i/o timeout|timeout|dial tcp|EOF|network is unreachable|TLS handshake|"
@@ -27,6 +27,10 @@ _UNREACHABLE = re.compile(
 )
 _CERTIFICATE = re.compile(r"x509|certificate", re.I)
 _PLAIN_HTTP = re.compile(r"server gave HTTP response to HTTPS client", re.I)
+
+
+class NoSuchImageError(PermanentError):
+    """The registry answered, and has no image of that name, or shows it to nobody without a login."""
 
 
 def host_of(reference: str) -> str:
@@ -72,7 +76,8 @@ def pull(
     """Pulls an image. Without credentials Docker's config and its credential helpers are asked.
 
     Raises:
-        PermanentError: `Reason.IMAGE_PULL_FAILED`; unknown images, refused logins and dead registries are told apart.
+        NoSuchImageError: `Reason.IMAGE_PULL_FAILED`; there is no such image.
+        PermanentError: of the same reason; refused logins and dead registries are told apart.
     """
     repository, tag = split(reference)
     progress(f"Pulling {reference}")
@@ -177,30 +182,43 @@ def _failed(verb: str, reference: str, words: str, credentials: Mapping[str, str
         if credentials
         else "without a login, or with the one of Docker's config"
     )
-    if _PLAIN_HTTP.search(words):
+    said = _without_names(words, reference)
+    kind: type[PermanentError] = PermanentError
+    if _PLAIN_HTTP.search(said):
         why = (
             f"the registry {host} speaks plain HTTP; name it under `insecure-registries` of the Docker daemon"
         )
-    elif _CERTIFICATE.search(words):
+    elif _CERTIFICATE.search(said):
         why = (
             f"the certificate of {host} is not trusted by the Docker daemon; put its authority's certificate into "
             f"/etc/docker/certs.d/{host}/ca.crt on the daemon's machine"
         )
-    elif _AMBIGUOUS.search(words) and not credentials:
+    elif _AMBIGUOUS.search(said) and not credentials:
+        kind = NoSuchImageError
         why = "there is no such image, or it is private; check its name, or give imageRegistry a username and password"
-    elif _UNKNOWN.search(words):
+    elif _UNKNOWN.search(said):
+        kind = NoSuchImageError
         why = "there is no such image or tag; check its name"
-    elif _REFUSED.search(words):
+    elif _REFUSED.search(said):
         why = (
             f"the registry {host} refused the access {who}; check imageRegistry.username and .password, "
             f"or `docker login {host}`"
         )
-    elif _UNREACHABLE.search(words):
+    elif _UNREACHABLE.search(said):
         why = f"the registry {host} does not answer the Docker daemon; check the address and the daemon's network"
     else:
         why = f"the registry {host} or the Docker daemon failed"
     reason = Reason.IMAGE_PULL_FAILED if verb == "pulled" else Reason.IMAGE_BUILD_FAILED
-    return PermanentError(reason, f"The image {reference} could not be {verb}: {why}.\nIt said: {words}")
+    return kind(reason, f"The image {reference} could not be {verb}: {why}.\nIt said: {words}")
+
+
+def _without_names(words: str, reference: str) -> str:
+    """What is said but for the names in it: a digest has any three digits, a repository any word."""
+    repository, tag = split(reference)
+    path = repository.removeprefix(f"{host_of(reference)}/")
+    names = (host_of(reference), path, tag)
+    alternatives = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.-])(?:{alternatives})(?![\w.-])", "_", words)
 
 
 def _words(error: Exception) -> str:

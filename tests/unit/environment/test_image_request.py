@@ -60,7 +60,8 @@ def test_an_image_with_an_mpi_does_for_a_run_that_needs_none(source: Path) -> No
     assert full.tags == (full.tag,)
 
 
-def test_a_kept_ca_bundle_counts_by_its_content(source: Path) -> None:
+def test_a_kept_ca_bundle_counts_by_its_content(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRAINING_CA_BUNDLE", raising=False)
     (source / "ca.pem").write_text("x")
     kept = {"ca_bundle": "ca.pem", "ca_bundle_in_image": True}
     first = request(source, **kept).digest

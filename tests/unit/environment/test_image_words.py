@@ -114,6 +114,25 @@ def test_credentials_go_to_their_own_registry_only() -> None:
     ],
 )
 def test_a_refusal_says_what_to_do(said: str, told: str) -> None:
+    refusal = refused(said, "r.org/x:1")
+    assert told in refusal.message
+    assert "hunter22" not in refusal.message
+
+
+def test_the_name_of_an_image_is_no_part_of_the_answer() -> None:
+    """A digest may hold the digits of any status, and a repository any word."""
+    tag = "92dd27d4aa2358e04040d5bbc61e830"
+    head = f"Head http://r.org:4010/v2/x/denied/manifests/{tag}: "
+    denied = refused(head + "no basic auth credentials", f"r.org:4010/x/denied:{tag}")
+    assert "refused the access" in denied.message
+    assert not isinstance(denied, registry.NoSuchImageError)
+    unknown = refused(head + "manifest unknown", f"r.org:4010/x/denied:{tag}")
+    assert isinstance(unknown, registry.NoSuchImageError)
+    numbered = refused("received unexpected HTTP status: 404 Not Found", "r.org:4010/x:404")
+    assert isinstance(numbered, registry.NoSuchImageError)
+
+
+def refused(said: str, reference: str) -> PermanentError:
     class Api:
         def pull(self, *words: object, **options: object) -> list[dict[str, str]]:
             return [{"status": "Pulling"}, {"error": said}]
@@ -124,13 +143,12 @@ def test_a_refusal_says_what_to_do(said: str, told: str) -> None:
     with pytest.raises(PermanentError, match="could not be pulled") as caught:
         registry.pull(
             Client(),
-            "r.org/x:1",
+            reference,
             credentials={"username": "me", "password": "hunter22"},
             platform=None,
             progress=lambda line: None,
         )
-    assert told in caught.value.message
-    assert "hunter22" not in caught.value.message
+    return caught.value
 
 
 ANSWER = """@broken /usr/local/bin/python3
