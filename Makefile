@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 TARGET ?= local
+REQUIREMENTS := --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 export TRAINING_TARGET := $(TARGET)
-.PHONY: help setup run-setup up preview destroy test test-quick lint format bench schema docs wheel clean
+.PHONY: help setup run-setup up preview destroy test test-quick lint format bench schema docs requirements wheel clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +61,10 @@ schema: $(VENV)/.dev ## generate schema.json from the models
 
 docs: schema ## generate docs/reference.md from the schema
 	@$(BIN)/python docs/generate.py
+
+requirements: $(VENV)/.run ## pin the requirements anew, with hashes
+	@$(BIN)/uv pip compile -q pyproject.toml $(REQUIREMENTS) -o requirements/run.txt
+	@$(BIN)/uv pip compile -q pyproject.toml --group dev $(REQUIREMENTS) -o requirements/dev.txt
 
 wheel: $(VENV)/.dev ## build the wheel
 	@$(BIN)/python -m build --wheel
