@@ -37,7 +37,7 @@ preview: $(VENV)/.run ## show what `make up` would do, and why
 destroy: $(VENV)/.run ## stop and remove what `make up` made; records stay
 	@tools/pulumi destroy
 
-test: setup ## run every test
+test: setup ## run the tests; TRAINING_FAULTS=whole adds the rest of the fault matrix
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-quick: $(VENV)/.dev ## run the tests that start nothing

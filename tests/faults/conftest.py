@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "lifecycle"))
+
+from sandbox import find_engine
 from world import World
 
+WHOLE = "TRAINING_FAULTS"
+"""`whole` runs every row of the matrix; without it the slow ones are left out, and the table says how many."""
 _ROWS: list[tuple[str, bool]] = []
+_LEFT_OUT: list[str] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get(WHOLE) == "whole":
+        return
+    here = Path(__file__).parent
+    left_out = [i for i in items if here in i.path.parents and i.get_closest_marker("slow") is not None]
+    # One that is asked for by its name is meant.
+    if left_out and not any("::" in argument for argument in config.args):
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        _LEFT_OUT.extend(item.nodeid for item in left_out)
 
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Environments are built once for all worlds."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def required_engine() -> None:
+    """Skips without a pulumi command line; fails where TRAINING_REQUIRE names `engine`."""
+    if find_engine() is None:
+        reason = "no pulumi on PATH or in the cache: run tools/pulumi"
+        if "engine" in os.environ.get("TRAINING_REQUIRE", "").split(","):
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 @pytest.fixture
@@ -55,3 +85,5 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for row, survived in _ROWS:
         terminalreporter.write_line(f"{row:<{width}}  {'survived' if survived else 'LOST'}")
     terminalreporter.write_line(f"{'total':<{width}}  {sum(s for _, s in _ROWS)}/{len(_ROWS)}")
+    if _LEFT_OUT:
+        terminalreporter.write_line(f"{len(_LEFT_OUT)} more rows with {WHOLE}=whole")

@@ -16,6 +16,7 @@ PHASES = {
     "starting": ("plugin", "supervisor", "agent", "mpirun", "everything"),
     "running": ("plugin", "supervisor", "agent", "mpirun", "wrapper", "rank", "everything"),
     "finalizing": ("plugin", "supervisor", "everything"),
+    "collecting": ("plugin", "supervisor", "everything"),
     "state being written": ("plugin",),
 }
 QUICK = {
@@ -30,6 +31,7 @@ QUICK = {
     ("running", "rank"),
     ("running", "everything"),
     ("finalizing", "everything"),
+    ("collecting", "everything"),
     ("state being written", "plugin"),
 }
 SECOND_ATTEMPT = {"agent", "mpirun", "wrapper", "rank", "everything"}
@@ -55,6 +57,8 @@ def test_killed(phase: str, who: str, make_world: Callable[..., World]) -> None:
         world.occupy()
     if phase == "finalizing":
         world.job["environmentVariables"]["FILES"] = "1500"
+    if phase == "collecting":
+        world.deliver(files=1000)
     plugin = world.start_up(pause=phase)
     world.reach(phase)
     world.kill(who)

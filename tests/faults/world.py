@@ -54,8 +54,9 @@ ORDINARY = (
     SCRIPT
     + """
 await_go()
+folder = os.environ.get("FILES_IN", "outputs")
 for number in range(int(os.environ.get("FILES", "0"))):
-    with open(f"outputs/{rank}-{number}.bin", "wb") as file:
+    with open(f"{folder}/{rank}-{number}.bin", "wb") as file:
         file.write(os.urandom(64))
 with open(f"outputs/late-{rank}.txt", "w") as late:
     late.write(attempt)
@@ -89,6 +90,7 @@ class World:
     def __init__(self, root: Path, cache: Path, *, ranks: int = 2, **job: Any) -> None:
         self.root, self.cache, self.ranks = root, cache, ranks
         self.proof = root / "proof"
+        self.delivered = root / "delivered"
         self.proof.mkdir(parents=True)
         (root / "src").mkdir()
         self.write_script(ORDINARY)
@@ -130,6 +132,13 @@ class World:
         )
         (package / "backend.py").write_text(f"PROOF = {str(self.proof)!r}\n{SLOW_BUILD}")
         self.job["environment"] = {"pipPackages": [f"slowly @ file://{package}"]}
+
+    def deliver(self, files: int) -> None:
+        """Makes each rank write so many files that are delivered to a folder after the run."""
+        self.job["outputs"] = {
+            "model": {"uri": str(self.delivered), "mode": "upload", "pathOnCompute": "export"}
+        }
+        self.job["environmentVariables"] |= {"FILES": str(files), "FILES_IN": "export"}
 
     def occupy(self) -> None:
         """Holds every slot of the cluster."""
@@ -258,9 +267,10 @@ class World:
             "starting": (lambda: (self.folder() / "launch" / "launcher.log").exists()),
             "running": lambda: len(self.journal()) == self.ranks,
             "finalizing": lambda: self._status() is Status.FINALIZING,
+            "collecting": lambda: any(self.delivered.iterdir()),
             "state being written": (self.root / "reached").exists,
         }
-        if phase in ("finalizing", "state being written"):
+        if phase in ("finalizing", "collecting", "state being written"):
             self.until(conditions["running"], "running")
             self.release()
         self.until(conditions[phase], phase)
@@ -349,6 +359,9 @@ class World:
             assert document is not None and document.outcome is not None
             assert document.outcome.reason is Reason.COMPLETED, self.story()
             assert (folder / "outputs" / "late-0.txt").exists() and (folder / "manifest.json").exists()
+            if "outputs" in self.job:
+                files = int(self.job["environmentVariables"]["FILES"]) * self.ranks
+                assert len(list(self.delivered.glob("*.bin"))) == files, "what was delivered is not whole"
 
     def story(self) -> str:
         """What is known, for the words of a failure."""

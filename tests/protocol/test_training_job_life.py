@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 from job_plugin import COMPUTE, JOB, Jobs, Made, urn
 from pulumi.runtime.proto import provider_pb2
@@ -19,12 +20,17 @@ from pulumi_training.spec.outcome import Reason, Status
 COUNTS = "import os\nprint('attempt', os.environ['TRAINING_ATTEMPT'])\n"
 FAILS = "print('on the way')\nraise ValueError('no such layer')\n"
 SLEEPS = "import time\nprint('ready', flush=True)\ntime.sleep(300)\n"
+SLEEPS_ONCE = "import os\nif os.environ['TRAINING_ATTEMPT'] == '1':\n    " + SLEEPS.replace("\n", "\n    ")
 METRIC = "import os\nopen(os.environ['TRAINING_METRICS'], 'a').write('{\"accuracy\": 0.9}\\n')\n" + COUNTS
 
 
 def statuses(lab: Jobs, run_id: str) -> list[Status]:
     record = lab.record(run_id)
     return [record.attempt(number).document().status for number in record.attempts()]
+
+
+def is_running(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def start_sleeping(lab: Jobs, **changes: Any) -> tuple[Made, dict[str, Any]]:
@@ -87,6 +93,33 @@ def test_create_adopts_what_no_answer_has_carried(lab: Jobs) -> None:
     again = lab.create(inputs)
     assert (again.id, again.outputs["attempt"]) == (made.id, 1)
     assert f"adopting attempt 1 of run {made.id}" in lab.said()
+
+
+def test_an_attempt_that_was_lost_unseen_is_followed_by_the_next_at_once(lab: Jobs) -> None:
+    lab.source(SLEEPS_ONCE)
+    inputs = lab.checked(lab.inputs(wait=False))
+    made = lab.create(inputs)
+    log = Path(made.outputs["logsLocation"], "std", "rank-0.log")
+    lab.until(lambda: log.exists() and b"ready" in log.read_bytes())
+    supervisors = [process for process in psutil.process_iter() if f"{made.id}-a1" in process.cmdline()]
+    for process in [*supervisors, *lab.processes()]:
+        process.kill()
+    lab.until(lambda: not lab.processes() and not any(is_running(process) for process in supervisors))
+    inputs = {**inputs, "wait": True}
+    lab.create(inputs, preview=True)
+    assert "if it died, attempt 2 is started" in lab.said()
+    again = lab.create(inputs)
+    assert (again.id, again.outputs["attempt"], again.reasons) == (made.id, 2, ())
+    assert "ended as SupervisorLost while no update watched; starting attempt 2" in lab.said()
+    assert statuses(lab, made.id) == [Status.FAILED, Status.COMPLETED]
+
+
+def test_a_script_that_failed_unseen_is_told_before_it_runs_again(lab: Jobs) -> None:
+    lab.source(FAILS)
+    inputs = lab.checked(lab.inputs())
+    first = lab.create(inputs)
+    again = lab.create(inputs)
+    assert again.reasons == first.reasons and again.outputs["attempt"] == 1
 
 
 def test_create_adopts_a_live_run(lab: Jobs) -> None:

@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
-from ..record.lock import DriverLock
 from ..record.record import Record
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
-from .start import start
-from .supervisor import is_starting, log_tail
+from .start import is_driven, start
+from .supervisor import log_tail
 
 _LOOK_SECONDS = 0.1
 _LOOK_REMOTE_SECONDS = 2.0
@@ -133,9 +132,7 @@ class Follower:
 
     async def _is_abandoned(self, attempt: Attempt) -> bool:
         def look() -> bool:
-            if is_starting(self.record.run_id) or DriverLock(self.record).holder() is not None:
-                return False
-            return not _is_over(attempt)
+            return not is_driven(self.record) and not _is_over(attempt)
 
         answer: bool = await self.blocking(look)
         return answer

@@ -28,7 +28,7 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
     if document.status.is_terminal and not document.notes.get("will_retry"):
         dismiss(record.run_id, number)
         return
-    if is_starting(record.run_id) or DriverLock(record).holder() is not None:
+    if is_driven(record):
         dismiss(record.run_id, number)
         return
     run = record.run_document()
@@ -44,6 +44,11 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
         threading.Thread(
             target=drive, args=(record, number, base, secrets), name=f"drive-{record.run_id}", daemon=True
         ).start()
+
+
+def is_driven(record: Record) -> bool:
+    """Whether a process drives the run's newest attempt, or is about to."""
+    return is_starting(record.run_id) or DriverLock(record).holder() is not None
 
 
 def _plan_at_once(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..driver.forecast import forecast
 from ..driver.last import last
-from ..driver.next_up import announce, decide
+from ..driver.next_up import announce, announce_create, decide, is_followed_at_once
 from ..driver.policy import Policy
 from ..driver.stop import remove
 from ..record.attempt import Attempt
@@ -121,9 +121,8 @@ class TrainingJobHandler(ResourceHandler):
             if document.acknowledged:
                 number += 1
             else:
-                call.progress.info(
-                    f"will adopt attempt {number} of run {request.run_id}, which is {document.status.value}"
-                )
+                number += is_followed_at_once(document)
+                call.progress.info(await blocking(announce_create, record, document))
         plan = await blocking(_keep_plan, record, number, request.document(), self._base, call.urn)
         call.progress.info(
             str(await blocking(forecast, record.store, call.urn, request.document(), plan.summary))

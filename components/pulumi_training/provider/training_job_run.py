@@ -12,7 +12,7 @@ from ..driver.follow import Detached, Follower
 from ..driver.intend import Intent, intend, remember_owner, runs_of_owner
 from ..driver.last import last
 from ..driver.look import source_tree
-from ..driver.next_up import Step, decide
+from ..driver.next_up import Step, decide, is_followed_at_once, is_unseen
 from ..driver.policy import Policy
 from ..driver.request import Request
 from ..driver.settle import collect_again, judge_again
@@ -128,9 +128,27 @@ def _stop_predecessors(request: Request, record: Record, call: Operation) -> Non
 
 async def _carry(call: CreateCall | UpdateCall, request: Request, intent: Intent) -> Answer:
     record, attempt = intent.record, intent.attempt
+    was_unseen = intent.is_adopted and await blocking(_is_unseen, record, attempt)
     await blocking(start, record, attempt.number, request.base, request.secrets)
     if not request.job.wait and (await blocking(attempt.document)).is_live:
         return record, attempt, await blocking(_outputs, record, attempt)
+    document = await _followed(call, request, record, attempt)
+    if was_unseen and is_followed_at_once(document):
+        call.progress.info(
+            f"{_ended(document)} while no update watched; starting attempt {document.attempt + 1}"
+        )
+        return await _carry(call, request, await blocking(_intend, request, call, True))
+    attempt = record.attempt(document.attempt)
+    answered = await blocking(_outputs, record, attempt)
+    if document.outcome is None or not document.outcome.is_success:
+        raise InitFailed(record.run_id, answered, reasons=reasons(document.outcome, attempt))
+    return record, attempt, answered
+
+
+async def _followed(
+    call: CreateCall | UpdateCall, request: Request, record: Record, attempt: Attempt
+) -> AttemptDocument:
+    """The document of the attempt, or of the last of its retries, once it has ended."""
     follower = Follower(
         record,
         request.base,
@@ -141,7 +159,7 @@ async def _carry(call: CreateCall | UpdateCall, request: Request, intent: Intent
     )
     deadline = time.monotonic() + call.timeout if call.timeout else None
     try:
-        document = await follower.follow(attempt.number, deadline)
+        return await follower.follow(attempt.number, deadline)
     except Detached:
         raise await _given_up(call, request.job, record) from None
     except TimeoutError as error:
@@ -154,11 +172,15 @@ async def _carry(call: CreateCall | UpdateCall, request: Request, intent: Intent
                 f"`pulumi-training cancel {record.run_id}` stops it.",
             ],
         ) from error
-    attempt = record.attempt(document.attempt)
-    answered = await blocking(_outputs, record, attempt)
-    if document.outcome is None or not document.outcome.is_success:
-        raise InitFailed(record.run_id, answered, reasons=reasons(document.outcome, attempt))
-    return record, attempt, answered
+
+
+def _is_unseen(record: Record, attempt: Attempt) -> bool:
+    return is_unseen(record, attempt.document())
+
+
+def _ended(document: AttemptDocument) -> str:
+    reason = document.outcome.reason.value if document.outcome else document.status.value
+    return f"attempt {document.attempt} of run {document.run_id} ended as {reason}"
 
 
 async def _given_up(call: Operation, job: JobSpec, record: Record) -> InitFailed:
