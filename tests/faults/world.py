@@ -113,6 +113,10 @@ class World:
             },
             **job,
         }
+        self.variables: dict[str, str] = {}
+        """More of the plugin's environment."""
+        self.wrapper: list[str] = []
+        """Words before the plugin's own."""
         self.started: list[subprocess.Popen[bytes]] = []
         self.urn = URN
         self._ticket: Slots | None = None
@@ -177,10 +181,11 @@ class World:
             "FAULT_PAUSE": pause,
             "FAULT_PAUSE_SECONDS": str(pause_seconds),
             "FAULT_REACHED": str(self.root / "reached"),
+            **self.variables,
         }
         with (self.root / f"plugin-{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, str(PLUGIN), str(path)],
+                [*self.wrapper, sys.executable, str(PLUGIN), str(path)],
                 env=environment,
                 stdout=log,
                 stderr=log,

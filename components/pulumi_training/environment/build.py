@@ -91,6 +91,11 @@ class _Build:
             self._venv()
         self._pip(conda_packages or ())
         found = mpi.find(self.prefix / "bin")
+        if found is None and self.request.needs_mpi:
+            # Kept without one it would fail every run that shares it.
+            raise PermanentError(
+                Reason.ENVIRONMENT_FAILED, f"No MPI works in it: {mpi.complaint(self.prefix / 'bin')}"
+            )
         result = cache.CachedEnvironment(
             digest=self.request.digest,
             created=time.time(),

@@ -45,6 +45,7 @@ class Request:
     def __init__(self, spec: EnvironmentSpec, source: Path, *, needs_mpi: bool, needs_mpi4py: bool) -> None:
         self.spec = spec
         self.source = source
+        self.needs_mpi = needs_mpi
         self.conda = conda_file.read(spec, source)
         self.pip = requirements.read(spec, source, more=self.conda.pip if self.conda else ())
         named = self.pip.names | (self.conda.names if self.conda else frozenset())

@@ -65,7 +65,7 @@ def ensure(
         )
     request = Request(spec, source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py)
     prefix = caches.prefix_of(request.digest, cache)
-    found = _cached(prefix, request.digest)
+    found = _cached(prefix, request)
     if found is not None:
         return found
     return _built(request, prefix, progress, cache)
@@ -91,13 +91,15 @@ def find(
             spec, source=source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py, cache=cache
         )
     request = Request(spec, source, needs_mpi=needs_mpi, needs_mpi4py=needs_mpi4py)
-    return _cached(caches.prefix_of(request.digest, cache), request.digest)
+    return _cached(caches.prefix_of(request.digest, cache), request)
 
 
-def _cached(prefix: Path, digest: str) -> LocalEnvironment | None:
+def _cached(prefix: Path, request: Request) -> LocalEnvironment | None:
     kept = caches.read(prefix)
-    if kept is None or kept.digest != digest:
+    if kept is None or kept.digest != request.digest:
         return None
+    if request.needs_mpi and kept.mpirun is None:
+        return None  # its launcher did not work, and nobody needed one; the build says what is wrong
     caches.touch(prefix)
     return _result(prefix, kept, was_cached=True)
 
@@ -112,7 +114,7 @@ def _built(
         raise SpecError(found)
     try:
         with caches.building(prefix, on_wait=lambda: progress(WAITING)) as descriptor:
-            other = _cached(prefix, request.digest)  # the build that was waited for
+            other = _cached(prefix, request)  # the build that was waited for
             if other is not None:
                 return other
             log = caches.log_of(request.digest, cache)

