@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .client.board import Tensorboard
+    from .client.board_metrics import export_to_tensorboard
     from .client.experiment import Experiment
     from .client.run import Run
     from .resources.data_reference import DataReference
@@ -51,11 +53,13 @@ __all__ = [
     "ScriptRunConfig",
     "SpecError",
     "TensorFlow",
+    "Tensorboard",
     "TensorflowConfiguration",
     "TrainingError",
     "TrainingJob",
     "TransientError",
     "__version__",
+    "export_to_tensorboard",
 ]
 
 _HOMES = {
@@ -78,10 +82,12 @@ _HOMES = {
     "ScriptRunConfig": "resources.script_run_config",
     "SpecError": "spec.errors",
     "TensorFlow": "resources.estimator",
+    "Tensorboard": "client.board",
     "TensorflowConfiguration": "resources.distributed",
     "TrainingError": "spec.errors",
     "TrainingJob": "resources.training_job",
     "TransientError": "spec.errors",
+    "export_to_tensorboard": "client.board_metrics",
 }
 
 

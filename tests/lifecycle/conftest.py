@@ -12,7 +12,10 @@ import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from browser import browser  # noqa: F401 - a fixture
+from desk import desk  # noqa: F401 - a fixture
 from lab import Lab, eventually, new_lab
 from sandbox import Engine, Sandbox, find_engine, make_sandbox
 

@@ -7,13 +7,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import psutil
 import pytest
-from lab import Lab, eventually
+from desk import Desk
+from lab import eventually
 from sandbox import Sandbox
 
 import pulumi_training as training
@@ -21,55 +20,6 @@ from pulumi_training import local as target
 from pulumi_training.client import submission
 
 pytestmark = pytest.mark.engine
-
-SCRIPT = """
-    import argparse
-    from azureml.core import Run
-
-    words = argparse.ArgumentParser()
-    words.add_argument("--epochs", type=int, default=2)
-    run = Run.get_context()
-    for epoch in range(words.parse_args().epochs):
-        run.log("loss", 1 / (epoch + 1))
-        print("epoch", epoch, flush=True)
-    open("outputs/model.txt", "w").write("weights")
-"""
-
-
-class Desk:
-    """Where a person sits: a folder with a script, and an experiment."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self.workspace = target.Workspace("lab")
-        self.cluster = target.ComputeCluster("cpu", workspace=self.workspace, slots_per_node=2)
-        self.experiment = training.Experiment(self.workspace, "My digits")
-        self.script(SCRIPT)
-
-    def script(self, text: str) -> None:
-        (self.lab.source / "train.py").write_text(textwrap.dedent(text))
-
-    def estimator(self, **parameters: Any) -> training.Estimator:
-        given = {"source_directory": "./src", "entry_script": "train.py", "compute_target": self.cluster}
-        return training.Estimator(**{**given, **parameters})
-
-    def submit(self, **parameters: Any) -> training.Run:
-        run = self.experiment.submit(self.estimator(), **parameters)
-        assert isinstance(run, training.Run)
-        return run
-
-
-@pytest.fixture
-def desk(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("PATH", "PULUMI_HOME", "TRAINING_STATE_DIR", "TRAINING_CACHE_DIR"):
-        monkeypatch.setenv(name, lab.sandbox.environment[name])
-    monkeypatch.chdir(lab.folder)
-    yield Desk(lab)
-    for each in submission.pending():
-        with suppress(AssertionError):
-            eventually(each.is_over, "the submission ends", seconds=60)
 
 
 def test_the_pages_sample_runs_to_its_end(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from .plugin import install, uninstall, where
 from .reproduce import reproduce
 from .runs_list import list_
 from .runs_show import show
+from .tensorboard import tensorboard
 
 _EPILOG = "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 no such run, 130 interrupted."
 
@@ -36,6 +37,7 @@ def build() -> typer.Typer:
     app.command("cancel")(cancel)
     app.command("reproduce")(reproduce)
     app.command("orphans")(orphans)
+    app.command("tensorboard")(tensorboard)
     plugin = _group("Let the pulumi command line find this provider in every project.")
     plugin.command("install")(install)
     plugin.command("uninstall")(uninstall)

@@ -35,8 +35,8 @@ class Run:
 
     def __init__(self, record: Record, submission: Submission | None = None, after: int = 0) -> None:
         self.record = record
-        self._submission = submission
-        self._after = after
+        self.submission = submission
+        self.after = after
 
     @classmethod
     def get(cls, workspace: Any, run_id: str | None = None, *, store: str | None = None) -> Run:
@@ -77,6 +77,14 @@ class Run:
     def id(self) -> str:
         """The run's id."""
         return self.record.run_id
+
+    @property
+    def display_name(self) -> str:
+        """What people call it: its display name, else its job's name, else its id."""
+        if not self.record.exists():
+            return self.id
+        run = self.record.run_document()
+        return str(run.spec.get("displayName") or run.name or self.id)
 
     @property
     def status(self) -> str:
@@ -245,7 +253,7 @@ class Run:
         found = last(self.record)
         if found is None:
             return None
-        if found.document.attempt <= self._after:
+        if found.document.attempt <= self.after:
             outcome = found.document.outcome
             if self._is_submitting() or (self._is_refused() and outcome is not None and outcome.is_success):
                 return None
@@ -298,13 +306,13 @@ class Run:
                 print(next(interleave([item], world_size=width)), flush=True)
 
     def _is_submitting(self) -> bool:
-        return self._submission is not None and not self._submission.is_over()
+        return self.submission is not None and not self.submission.is_over()
 
     def _is_refused(self) -> bool:
-        return self._submission is not None and self._submission.failure() is not None
+        return self.submission is not None and self.submission.failure() is not None
 
     def _refusal(self) -> str:
-        return (self._submission.failure() if self._submission is not None else None) or ""
+        return (self.submission.failure() if self.submission is not None else None) or ""
 
     def _error(self) -> TrainingError:
         document = self._document()

@@ -58,6 +58,7 @@ def test_the_list_as_json_keeps_stdout_clean(shelf: Shelf) -> None:
         (["logs", "nope"], 3, "No run 'nope'"),
         (["download", "nope"], 3, "No run 'nope'"),
         (["cancel", "nope"], 3, "No run 'nope'"),
+        (["tensorboard", "fit", "nope"], 3, "No run 'nope'"),
         (["plan", "nope"], 3, "pulumi preview"),
         (["runs", "show", "fit", "--attempt", "9"], 3, "attempt 9"),
         (["logs", "fit", "--attempt", "9"], 3, "attempt 9"),

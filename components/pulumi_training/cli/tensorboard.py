@@ -1,0 +1,49 @@
+"""`pulumi-training tensorboard`: the curves of runs in TensorBoard, until it is interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from .exit import ExitCode, verb
+from .options import StoreOption
+
+
+@verb
+def tensorboard(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...", help="Run ids, beginnings of them, or jobs' names (the newest run)."
+        ),
+    ],
+    port: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            "--port", metavar="N", min=0, max=65535, help="The port; else 6006, or the next free one."
+        ),
+    ] = None,
+    local_root: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--local-root", metavar="FOLDER", help="Keep what is shown in this folder."),
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser", help="Open it in a browser.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Show event files and metrics of runs in TensorBoard, live, until Ctrl-C. Prints the page's address."""
+    from ..client.board import Tensorboard
+    from ..client.run import Run
+    from ..client.runs import find
+    from . import output
+
+    board = Tensorboard([Run(find(run, store).record) for run in runs], local_root, port)
+    try:
+        output.line(board.start(start_browser=browser))
+        output.note(f"TensorBoard of {', '.join(run.id for run in board.runs)}; Ctrl-C ends it")
+        board.wait()
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.OK) from None
+    finally:
+        board.stop()
