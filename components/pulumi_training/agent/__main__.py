@@ -8,7 +8,7 @@ USAGE = """usage: agent run   --request launch.json
        agent rank  --request launch.json
        agent node  [--bind ADDRESS] [--port PORT] [--request launch.json] [--secret-file FILE]
        agent launch --request launch.json [--secret-file FILE]
-       agent ship  --folder FOLDER --parts PART,...
+       agent ship  --folder FOLDER --parts PART,... [--events PART]
        agent files --folder FOLDER --parts PART,... [--digests 1]
        agent exec  [-OPTION]... HOST COMMAND...
        agent sweep --run-id ID --attempt N"""
@@ -64,7 +64,7 @@ def _show_files(verb: str, options: dict[str, str]) -> int:
     if verb == "ship":
         from .ship import ship
 
-        return ship(folder, parts)
+        return ship(folder, parts, options.get("events"))
     from .files import list_files
 
     return list_files(folder, parts, digests="digests" in options)

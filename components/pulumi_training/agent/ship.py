@@ -5,6 +5,9 @@ of content as its `n` says. Heads: `{"file": path, "at": offset, "n": length}`, 
 anew; `{"file": path, "whole": true, "n": length}` for a small file replaced; `{"run": state}` as `alone.state`
 has it; `{"flushed": number}`. Standard input has lines: first `{"have": {path: bytes}}`, then
 `{"flush": number}` for an answer once everything is sent. Its end ends the verb.
+
+Nodes share no disk, so that files of one name may be several; event files have their node's name in their own, and
+`--events PART` sends those of a part, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -34,9 +37,13 @@ _WHOLE = ("launch/", "ranks/")
 class Shipper:
     """The files of some parts of an attempt's folder, and how far each was sent."""
 
-    def __init__(self, folder: str, parts: list[str], have: dict[str, int]) -> None:
+    def __init__(
+        self, folder: str, parts: list[str], have: dict[str, int], events: str | None = None
+    ) -> None:
         self._folder = folder
         self._parts = parts
+        self._events = events
+        self._own = f".{os.uname().nodename}"
         self._sent = dict(have)
         self._marks: dict[str, tuple[int, int, int]] = {}
         self._told = ""
@@ -101,7 +108,14 @@ class Shipper:
         return True
 
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:
-        left, waiting = LIMIT_ENTRIES, list(self._parts)
+        yield from self._below(self._parts)
+        if self._events:
+            for path, found in self._below([self._events]):
+                if "tfevents" in path and self._own in path.rpartition("/")[2]:
+                    yield path, found
+
+    def _below(self, parts: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+        left, waiting = LIMIT_ENTRIES, list(parts)
         while waiting and left > 0:
             part = waiting.pop()
             try:
@@ -120,11 +134,11 @@ class Shipper:
                     yield f"{part}/{entry.name}", found
 
 
-def ship(folder: str, parts: list[str]) -> int:
+def ship(folder: str, parts: list[str], events: str | None = None) -> int:
     """Ships until standard input ends or nobody takes the output."""
     orders = _Orders()
     try:
-        shipper = Shipper(folder, parts, orders.wait_for_first().get("have") or {})
+        shipper = Shipper(folder, parts, orders.wait_for_first().get("have") or {}, events)
         while not orders.are_over:
             began = time.monotonic()
             has_more = shipper.turn()

@@ -73,6 +73,31 @@ def test_log_is_streamed_and_read_from_cursors(place: Place) -> None:
     assert started.log(0, len(whole)) == b"" and started.log(7) == b""
 
 
+def test_event_files_of_every_node_are_read_while_they_grow(place: Place) -> None:
+    started = place.start(
+        "import os, socket, time\n"
+        "name = f'logs/tb/events.out.tfevents.1.{socket.gethostname()}.{os.environ[\"RANK\"]}'\n"
+        "os.makedirs('logs/tb', exist_ok=True)\n"
+        "for count in range(600):\n"
+        "    open(name, 'ab').write(b'point')\n"
+        "    print('written', flush=True)\n"
+        "    time.sleep(0.1)\n"
+    )
+
+    def sizes() -> list[int]:
+        started.observe()
+        return [path.stat().st_size for path in (started.run.folder / "logs" / "tb").glob("*tfevents*")]
+
+    until(lambda: len(sizes()) == 4, "an event file of each rank")
+    first = max(sizes())
+    until(lambda: min(sizes()) > first, "they grow")
+    assert started.observe().status is Status.RUNNING
+    place.target.cancel(started.handle, 0.0)
+    started.collect()
+    assert not list(started.run.folder.rglob("logs/.node-*")), "each is there once"
+    assert all(size % len("point") == 0 and size > first for size in sizes())
+
+
 def test_one_failed_rank_fails_the_run_and_is_named(place: Place) -> None:
     started = place.start(
         "import os, sys, time\nif os.environ['RANK'] == '2':\n    print('last words', flush=True)\n"

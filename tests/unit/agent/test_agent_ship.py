@@ -18,8 +18,10 @@ AGENT = [sys.executable, "-m", "pulumi_training.agent"]
 
 
 @contextmanager
-def shipping(folder: Path, have: dict[str, int] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    words = ["ship", "--folder", str(folder), "--parts", "launch,logs,ranks"]
+def shipping(
+    folder: Path, have: dict[str, int] | None = None, parts: str = "launch,logs,ranks", *more: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    words = ["ship", "--folder", str(folder), "--parts", parts, *more]
     process = subprocess.Popen([*AGENT, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         order(process, {"have": have or {}})
@@ -90,6 +92,21 @@ def test_the_last_word_comes_after_everything_else(folder: Path) -> None:
     assert sum(head.get("n", 0) for head in heads if head.get("file", "").endswith(".log")) == 1_000_000
     assert heads[-2:] == [{"file": "launch/end.json", "whole": True, "n": 2}, {"run": "ended"}]
     assert not any(head.get("file") == "launch/launch.json" for head in heads)
+
+
+def test_of_a_node_among_several_only_its_own_event_files_come_as_they_grow(folder: Path) -> None:
+    own = f"logs/train/events.out.tfevents.1.{os.uname().nodename}.7.0"
+    for name in (own, "logs/events.out.tfevents.1.elsewhere.7.0", "logs/notes.txt", "logs/std/rank-1.log"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"one")
+    with shipping(folder, None, "ranks,logs/std", "--events", "logs") as process:
+        assert {head["file"] for head, _ in flushed(process, 1) if "file" in head} == {
+            own,
+            "logs/std/rank-1.log",
+        }
+        with (folder / own).open("ab") as stream:
+            stream.write(b"two")
+        assert flushed(process, 2) == [({"file": own, "at": 3, "n": 3}, b"two")]
 
 
 def test_a_launch_begins_once(folder: Path) -> None:

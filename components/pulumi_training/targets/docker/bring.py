@@ -17,7 +17,7 @@ from ...record.files import temporary_beside, write_whole
 from .data import FOLDER
 from .fetch import members
 from .ranks import is_better
-from .shipment import FIRST_NODE, OTHER_NODES
+from .shipment import FIRST_NODE, OTHER_NODES, is_event_file_of
 
 if TYPE_CHECKING:
     import docker
@@ -159,7 +159,8 @@ class _Home:
 
     def _settle(self, name: str, path: Path, temporary: Path) -> None:
         """Equal content is one file; a later node's different content goes to a folder of that node."""
-        is_taken = self._node > 0 and not name.startswith(_OF_ONE_NODE) and path.is_file()
+        is_own = name.startswith(_OF_ONE_NODE) or is_event_file_of(self._node, name)
+        is_taken = self._node > 0 and not is_own and path.is_file()
         if is_taken and not filecmp.cmp(path, temporary, shallow=False):
             own = self._folder / self._own(name)
             own.parent.mkdir(parents=True, exist_ok=True)

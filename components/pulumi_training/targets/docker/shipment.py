@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...record.files import write_whole
 from .data import FOLDER
+from .names import host_name
 from .ranks import is_better
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 FIRST_NODE = ("launch", "ranks", "metrics", "logs")
 OTHER_NODES = ("ranks", "metrics", "logs/std", "logs/stacks")
 """Nodes have no common disk: what scripts write themselves under equal names is sorted out at the end."""
+EVENTS = "logs"
+"""Where other nodes' event files are, which are told apart by their names and so come as they grow."""
 _STDOUT = 1
 _CLOSE_SECONDS = 10.0
 
@@ -41,7 +44,10 @@ class Shipment:
         self._parts = FIRST_NODE if node == 0 else OTHER_NODES
         self._flushed = self._asked = 0
         self._news = threading.Condition()
+        self._events = f".{host_name(node)}" if node else ""
         command = [*agent, "ship", "--folder", FOLDER, "--parts", ",".join(self._parts)]
+        if self._events:
+            command += ["--events", EVENTS]
         made = client.api.exec_create(container, command, stdin=True)
         self._stream = client.api.exec_start(made["Id"], socket=True)
         self._socket = getattr(self._stream, "_sock", self._stream)
@@ -83,12 +89,14 @@ class Shipment:
         send(data)
 
     def _have(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for part in self._parts:
-            for path in (self._folder / part).rglob("*"):
-                if path.is_file() and path.suffix != ".json":
-                    found[path.relative_to(self._folder).as_posix()] = path.stat().st_size
-        return found
+        paths = [path for part in self._parts for path in (self._folder / part).rglob("*")]
+        if self._events:
+            paths += (self._folder / EVENTS).rglob(f"*tfevents*{self._events}*")
+        return {
+            path.relative_to(self._folder).as_posix(): path.stat().st_size
+            for path in paths
+            if path.is_file() and path.suffix != ".json"
+        }
 
     def _receive(self) -> None:
         try:
@@ -139,6 +147,11 @@ class Shipment:
             else:
                 errors = (errors + piece)[-2000:]
                 self.trouble = errors.decode("utf-8", "replace")
+
+
+def is_event_file_of(node: int, name: str) -> bool:
+    """Whether a file is one node's alone by its name, as the writers of event files give it."""
+    return name.startswith(f"{EVENTS}/") and "tfevents" in name and f".{host_name(node)}" in name
 
 
 def _frames(pieces: Iterator[bytes]) -> Iterator[tuple[dict[str, Any], bytes]]:
