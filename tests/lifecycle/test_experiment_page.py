@@ -54,7 +54,7 @@ def test_the_page_as_a_notebook(lab: Lab, page: Path) -> None:
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(venv)], check=True, timeout=120)
     subprocess.run(
-        [*uv, "pip", "install", "-q", "--python", str(python), "-e", str(CHECKOUT), "ipykernel", "nbclient"],
+        [*uv, "pip", "install", "-q", "--python", str(python), "-e", f"{CHECKOUT}[tensorboard]", "ipykernel", "nbclient"],
         check=True, timeout=600,
     )  # fmt: skip
     executed = lab.sandbox.folder / "executed.ipynb"
@@ -70,6 +70,7 @@ def test_the_page_as_a_notebook(lab: Lab, page: Path) -> None:
     assert "nothing changed" in said
     assert "Completed" in said
     assert (page / "downloaded" / "digits_model.pkl").is_file()
+    assert "http://localhost:" in said, "TensorBoard's address"
     cells = json.loads(said)["cells"]
     shown = next(cell for cell in cells if "".join(cell.get("source", [])) == "run.show()")
     (view,) = (output for output in shown["outputs"] if "text/html" in output.get("data", {}))

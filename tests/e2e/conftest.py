@@ -1,0 +1,10 @@
+"""Fixtures for what a new user does; `checkout` is the way in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from checkout import checkout  # noqa: F401 - a fixture
