@@ -20,6 +20,14 @@ $(VENV)/.run: requirements/run.txt pyproject.toml
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $@
 
+# What a target needs beside it.
+NEEDS_docker := $(VENV)/.docker
+
+$(VENV)/.docker: $(VENV)/.run requirements/docker.txt
+	@echo "installing the pinned Docker client ..."
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/docker.txt
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@echo "installing pinned development requirements ..."
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
@@ -28,13 +36,13 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 setup: $(VENV)/.dev ## install everything that development needs
 	@tools/pulumi ensure
 
-up: $(VENV)/.run ## train the quickstart; TARGET=docker does it in containers
+up: $(VENV)/.run $(NEEDS_$(TARGET)) ## train the quickstart; TARGET=docker does it in containers
 	@tools/pulumi up
 
-preview: $(VENV)/.run ## show what `make up` would do, and why
+preview: $(VENV)/.run $(NEEDS_$(TARGET)) ## show what `make up` would do, and why
 	@tools/pulumi preview
 
-destroy: $(VENV)/.run ## stop and remove what `make up` made; records stay
+destroy: $(VENV)/.run $(NEEDS_$(TARGET)) ## stop and remove what `make up` made; records stay
 	@tools/pulumi destroy
 
 test: setup ## run the tests; TRAINING_FAULTS=whole adds the rest of the fault matrix
@@ -64,6 +72,7 @@ docs: schema ## generate docs/reference.md from the schema
 
 requirements: $(VENV)/.run ## pin the requirements anew, with hashes
 	@$(BIN)/uv pip compile -q pyproject.toml $(REQUIREMENTS) -o requirements/run.txt
+	@$(BIN)/uv pip compile -q pyproject.toml --extra docker $(REQUIREMENTS) -o requirements/docker.txt
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev $(REQUIREMENTS) -o requirements/dev.txt
 
 wheel: $(VENV)/.dev ## build the wheel

@@ -25,9 +25,9 @@ class Checkout:
     folder: Path
     environment: dict[str, str]
 
-    def make(self, verb: str) -> str:
+    def make(self, *words: str) -> str:
         """What `make` and everything below it said; an AssertionError where it failed."""
-        return self.run("make", "-o", ".venv/.run", verb)
+        return self.run("make", "-o", ".venv/.run", "-o", ".venv/.docker", *words)
 
     def shell(self, line: str, folder: Path | None = None) -> str:
         """A line typed into a shell where `tools/pulumi env` was evaluated."""

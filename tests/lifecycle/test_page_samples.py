@@ -7,11 +7,11 @@ and in containers it is asked for from there.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import daemon
 import pytest
 from desk import Desk
 from sandbox import CHECKOUT
@@ -70,9 +70,9 @@ def place(request: pytest.FixtureRequest, desk: Desk, monkeypatch: pytest.Monkey
             "first": "conda_packages=['scikit-learn']",
             "second": "conda_packages=['mpi4py']",
         }
-    image = base_image()
-    if "SSL_CERT_FILE" in os.environ:  # builds trust what this machine trusts
-        monkeypatch.setenv("TRAINING_CA_BUNDLE", os.environ["SSL_CERT_FILE"])
+    image = daemon.base_image()
+    for name, value in daemon.variables().items():
+        monkeypatch.setenv(name, value)
     return {
         "target": "docker",
         "first": f"pip_packages=['scikit-learn'], custom_docker_base_image={image!r}",
@@ -99,20 +99,3 @@ def test_the_second_sample(place: dict[str, str], desk: Desk) -> None:
     assert run.wait_for_completion().status == "Completed"
     assert len(run.get_metrics()["pi"]) == 10
     assert {"logs/std/rank-0.log", "logs/std/rank-1.log", "outputs/pi.txt"} <= set(run.get_file_names())
-
-
-def base_image() -> str:
-    """The base image of CI, where a daemon has it."""
-    base = os.environ.get("TRAINING_TEST_IMAGE", "training-base:bookworm")
-    try:
-        import docker
-
-        client = docker.from_env()
-        client.images.get(base)
-        client.close()
-    except Exception as error:
-        reason = f"no Docker daemon with the image {base} (tools/docker-base makes it): {error}"
-        if "docker" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return base
