@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "lifecycle"))
+sys.path += [str(Path(__file__).parents[1] / "lifecycle"), str(Path(__file__).parents[1])]
 
 from sandbox import find_engine
 from world import World
@@ -53,19 +54,42 @@ def required_engine() -> None:
 def make_world(
     tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., World]]:
-    """`make_world(ranks=2, **job)`."""
+    """`make_world(ranks=2, **job)`; `kind` is the class of the world."""
     for name in [n for n in os.environ if n.startswith(("PULUMI_", "TRAINING_"))]:
-        monkeypatch.delenv(name)
+        if name not in ("TRAINING_REQUIRE", "TRAINING_TEST_IMAGE"):
+            monkeypatch.delenv(name)
     made: list[World] = []
 
-    def make(**job: Any) -> World:
-        world = World(tmp_path / f"w{len(made)}", shared_cache, **job)
+    def make(kind: type[World] = World, **job: Any) -> World:
+        world = kind(tmp_path / f"w{len(made)}", shared_cache, **job)
         made.append(world)
         return world
 
     yield make
     for world in made:
         world.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a file system of its own: `small_disk("size=3m")`; again with other options to change it."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted: list[Path] = []
+
+    def mount(options: str) -> Path:
+        flags = f"remount,{options}" if mounted else options
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", flags, "tmpfs", str(place)], capture_output=True, text=True
+        )
+        if done.returncode:
+            pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
+        mounted.append(place)
+        return place
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -6,9 +6,8 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,28 +20,6 @@ from pulumi_training.spec.outcome import Reason, Status
 
 pytestmark = [pytest.mark.mpi, pytest.mark.timeout(300)]
 Make = Callable[..., World]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a file system of its own: `small_disk("size=3m")`; again with other options to change it."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted: list[Path] = []
-
-    def mount(options: str) -> Path:
-        flags = f"remount,{options}" if mounted else options
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", flags, "tmpfs", str(place)], capture_output=True, text=True
-        )
-        if done.returncode:
-            pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
-        mounted.append(place)
-        return place
-
-    yield mount
-    if mounted:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def reason(world: World) -> Reason | None:

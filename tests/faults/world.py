@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,11 @@ class World:
         document = self.document()
         return document.status if document else None
 
+    def is_over(self, attempt: int) -> bool:
+        """Whether that attempt has ended."""
+        record = self.record()
+        return record is not None and record.attempt(attempt).document().status.is_terminal
+
     # -- what is done to it ----------------------------------------------------------------------------------
 
     def pids(self, who: str) -> list[int]:
@@ -305,10 +311,12 @@ class World:
     def kill(self, who: str, number: int = signal.SIGKILL) -> None:
         found = self.until(lambda: self.pids(who), f"a process: {who}")
         for pid in found:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
+            self._end(pid, number)
+
+    @staticmethod
+    def _end(pid: int, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
     def _supervisors(self) -> list[psutil.Process]:
         found = []
@@ -364,7 +372,7 @@ class World:
             assert document is not None and document.outcome is not None
             assert document.outcome.reason is Reason.COMPLETED, self.story()
             assert (folder / "outputs" / "late-0.txt").exists() and (folder / "manifest.json").exists()
-            if "outputs" in self.job:
+            if "model" in self.job.get("outputs", {}):
                 files = int(self.job["environmentVariables"]["FILES"]) * self.ranks
                 assert len(list(self.delivered.glob("*.bin"))) == files, "what was delivered is not whole"
 
