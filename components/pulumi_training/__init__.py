@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .client.board import Tensorboard
     from .client.board_metrics import export_to_tensorboard
     from .client.experiment import Experiment
+    from .client.notebook_view import RunDetails
     from .client.run import Run
     from .resources.data_reference import DataReference
     from .resources.distributed import (
@@ -49,6 +50,7 @@ __all__ = [
     "PyTorchConfiguration",
     "RecordRetention",
     "Run",
+    "RunDetails",
     "SKLearn",
     "ScriptRunConfig",
     "SpecError",
@@ -78,6 +80,7 @@ _HOMES = {
     "PyTorchConfiguration": "resources.distributed",
     "RecordRetention": "resources.record_retention",
     "Run": "client.run",
+    "RunDetails": "client.notebook_view",
     "SKLearn": "resources.estimator",
     "ScriptRunConfig": "resources.script_run_config",
     "SpecError": "spec.errors",

@@ -165,7 +165,7 @@ def test_a_view_with_a_board_and_a_killed_kernel_leaves_no_process(desk: Desk) -
     desk.lab.write("import time\nreport(loss=1.0)\nprint('on', flush=True)\ntime.sleep(600)")
     with kernel() as (manager, notebook):
         notebook.run(BEGIN)
-        notebook.run("run = experiment.submit(estimator())\nrun.show()")
+        notebook.run("run = experiment.submit(estimator())\ntraining.RunDetails(run).show()")
         notebook.until_shown("on")
         url = notebook.run("print(training.Tensorboard([run]).start())").strip()
         assert url.startswith("http://localhost:")

@@ -105,6 +105,17 @@ def show(run: Run, every: float = 1.0, *, display: Callable[..., Any] | None = N
     ).start()
 
 
+class RunDetails:
+    """The view by the name of the SDK's widget: `RunDetails(run).show()`."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def show(self) -> None:
+        """See `show`."""
+        show(self.run)
+
+
 def html(run: Run) -> str:
     """The run as it is now, as HTML."""
     return html_of(View(run).look())

@@ -275,14 +275,16 @@ def _text(value: Any, data: _Data) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
+_TYPED = {"image": "customDockerImage", "imageRegistry": "imageRegistryDetails"}
+"""What a person wrote, where the environment calls it otherwise."""
+
+
 def _environment(environment: Any, shortcuts: dict[str, Any]) -> dict[str, Any]:
     if isinstance(environment, Mapping):
         if shortcuts:
+            named = ", ".join(_TYPED.get(name, name) for name in shortcuts)
             raise SpecError(
-                Problem(
-                    "environment",
-                    f"is given beside {', '.join(shortcuts)}; put those into it, or leave it out",
-                )
+                Problem("environment", f"is given beside {named}; put those into it, or leave it out")
             )
         return {"environment": given(environment)}
     props: dict[str, Any] = {"environment": shortcuts} if shortcuts else {}

@@ -216,6 +216,20 @@ def test_an_environment_beside_packages_is_refused() -> None:
     )
 
 
+def test_an_environment_beside_an_image_is_refused() -> None:
+    def make() -> Any:
+        return wire(
+            training.Estimator(
+                environment_definition={"pip_packages": ["a"]}, custom_docker_base_image="mine:1"
+            )
+        )
+
+    assert refused(make) == (
+        "environment",
+        "is given beside customDockerImage; put those into it, or leave it out",
+    )
+
+
 def test_a_script_run_config_is_the_same_job() -> None:
     config = training.ScriptRunConfig(
         "./src", "train.py", ["--epochs", 5], environment={"pip_packages": ["numpy"]}
