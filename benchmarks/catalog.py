@@ -10,6 +10,8 @@ from .figure import Figure, failed
 
 NAMES = (
     "first_instruction",
+    "notebook_submit",
+    "metric_shown",
     "plugin_start",
     "no_change",
     "tree_digest",

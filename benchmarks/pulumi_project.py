@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,14 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+
+def with_engine(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment where `pulumi` is on PATH. Raises RuntimeError where there is no engine."""
+    found = locate(find_places())
+    if found is None:
+        raise RuntimeError("no pulumi on PATH or in the cache: run tools/pulumi")
+    return {**environment, "PATH": os.pathsep.join([str(found.pulumi.parent), environment["PATH"]])}
 
 
 def make_project(bench: Bench, name: str, program: str) -> Project:
