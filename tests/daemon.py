@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,11 +17,15 @@ def base_image() -> str:
         client.images.get(BASE)
         client.close()
     except Exception as error:
-        reason = f"no Docker daemon with the image {BASE} (tools/docker-base makes it): {error}"
-        if "docker" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"no Docker daemon with the image {BASE} (tools/docker-base makes it): {error}")
     return BASE
+
+
+def missing(what: str) -> NoReturn:
+    """Skips, or fails where TRAINING_REQUIRE names docker."""
+    if "docker" in os.environ.get("TRAINING_REQUIRE", "").split(","):
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 def connect() -> Any:

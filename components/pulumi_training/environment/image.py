@@ -129,12 +129,15 @@ def _on_daemon(request: ImageRequest, client: DockerClient, cache: Path | None) 
         facts = image_tags.facts_of(image)
         if facts is None:
             continue
+        reference = _reference(request, image)
+        if reference is None:
+            continue
         digest = tag.rpartition(":")[2]
         log = log_of(digest, cache)
         return _result(
             request,
             facts,
-            _reference(request, image),
+            reference,
             digest=digest,
             log=log if log.exists() else None,
             was_cached=True,
@@ -143,10 +146,13 @@ def _on_daemon(request: ImageRequest, client: DockerClient, cache: Path | None) 
     return None
 
 
-def _reference(request: ImageRequest, image: Any) -> str:
+def _reference(request: ImageRequest, image: Any) -> str | None:
+    """What the image is started by; None where it is to be in a repository and was not pushed there yet."""
     repository = request.spec.image_repository
+    if not repository:
+        return str(image.id)
     digests = image.attrs.get("RepoDigests") or ()
-    return next((str(d) for d in digests if repository and d.partition("@")[0] == repository), str(image.id))
+    return next((str(digest) for digest in digests if digest.partition("@")[0] == repository), None)
 
 
 def _moved_base(request: ImageRequest, image: Any, client: DockerClient) -> tuple[str, ...]:

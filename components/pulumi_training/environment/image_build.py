@@ -73,6 +73,9 @@ class _Make:
         pulled = self._from_repository()
         if pulled is not None:
             return pulled
+        kept = self._kept()
+        if kept is not None:
+            return kept
         base = self._base()
         base_id = str(self.client.images.get(base).id)
         facts = probe(
@@ -121,6 +124,12 @@ class _Make:
         name, _, tag = self.request.tag.rpartition(":")
         image.tag(name, tag)
         return facts, registry.pushed_digest(self.client, reference, repository) or str(image.id), False
+
+    def _kept(self) -> tuple[ImageFacts, str, bool] | None:
+        """One that was built here for another repository, or for none, and has only to be pushed."""
+        image = image_tags.find(self.client, self.request.tag)
+        facts = image_tags.facts_of(image) if image is not None else None
+        return None if facts is None else (facts, self._pushed(image), False)
 
     def _base(self) -> str:
         """The base image, on the daemon: pulled, or built from the user's own Dockerfile."""

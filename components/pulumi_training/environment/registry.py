@@ -59,10 +59,15 @@ def split(reference: str) -> tuple[str, str]:
 
 
 def credentials_for(reference: str, registry: ImageRegistry | None) -> dict[str, str] | None:
-    """What to log in with, where the registry given is the one spoken of; None leaves it to Docker's own config."""
-    if registry is None or not registry.username or host_of(reference) != _bare(registry.address):
+    """What to log in with, where the registry given is the one spoken of; None leaves it to Docker's own config.
+
+    A user without a password is one that an Environment gave on: its password stays with it.
+    """
+    if registry is None or host_of(reference) != _bare(registry.address):
         return None
-    return {"username": registry.username, "password": registry.password or ""}
+    if not registry.username or not registry.password:
+        return None
+    return {"username": registry.username, "password": registry.password}
 
 
 def pull(

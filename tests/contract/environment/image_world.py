@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import socket
 import subprocess
-import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from daemon import missing
+from registry import PASSWORD, USER, serve
 
 from pulumi_training.environment import builder, image, image_probe, image_tags
 from pulumi_training.environment.image import ImageEnvironment
@@ -24,14 +23,6 @@ from pulumi_training.spec.environment import EnvironmentSpec, ImageRegistry
 
 BASE = "training-base:bookworm"
 TOOL = Path(__file__).parents[3] / "tools" / "docker-base"
-USER, PASSWORD = "ada", "open-sesame"
-
-
-def missing(what: str) -> None:
-    """Skips, or fails where TRAINING_REQUIRE names docker."""
-    if "docker" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
@@ -188,48 +179,8 @@ class Registry:
 
 @pytest.fixture(scope="session")
 def registry_server(client: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """Debian's docker-registry, on a port that the daemon trusts without TLS (127.0.0.0/8)."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        missing("docker-registry is not installed")
-    assert program is not None
+    """Debian's docker-registry, where the daemon is on this machine."""
     if str(client.api.base_url).startswith("http") and "docker" not in str(client.api.base_url):
         missing("the daemon is on another machine, which cannot reach a registry here")
-    folder = tmp_path_factory.mktemp("registry")
-    (folder / "passwords").write_text(f"{USER}:{_bcrypt(PASSWORD)}\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "config.yml").write_text(
-        "version: 0.1\nlog: {level: error}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
-        f"auth: {{htpasswd: {{realm: test, path: {folder}/passwords}}}}\n"
-    )
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
-    try:
-        _until(lambda: _answers(port), "the registry")
-        yield Registry(f"localhost:{port}")
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _until(what: Callable[[], bool], words: str, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"{words} does not come"
-        time.sleep(0.05)
-
-
-def _bcrypt(password: str) -> str:
-    """The registry knows bcrypt only, and the C library has it."""
-    crypt = ctypes.CDLL("libcrypt.so.1").crypt
-    crypt.restype = ctypes.c_char_p
-    return str(crypt(password.encode(), b"$2b$05$abcdefghijklmnopqrstuu").decode())
+    with serve(tmp_path_factory.mktemp("registry")) as found:
+        yield Registry(found.address)

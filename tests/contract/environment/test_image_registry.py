@@ -60,6 +60,33 @@ def test_a_built_image_is_pushed_and_found_there_by_the_next_machine(
     assert again.was_cached
 
 
+def test_an_image_that_was_built_for_nobody_else_is_only_pushed(
+    images: Images, wheels: dict[str, Any], registry_server: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {
+        **wheels,
+        "image": f"docker.io/{BASE}",  # or it would be one of the registry
+        "pip_packages": ["beta"],
+        "refresh": images.fresh(),
+    }
+    images.client.images.get(BASE).tag(f"docker.io/{BASE.partition(':')[0]}", BASE.partition(":")[2])
+    made = images.ensure(**fields)
+    fields |= {
+        "image_repository": f"{registry_server.address}/team/later",
+        "image_registry": registry_server.credentials(),
+    }
+    assert images.find(**fields) is None, "it is not where it is to be"
+
+    def refuse(*words: Any, **options: Any) -> None:
+        raise AssertionError("it must not be built again")
+
+    monkeypatch.setattr("pulumi_training.environment.builder.run", refuse)
+    pushed = images.ensure(**fields)
+    assert pushed.image.startswith(f"{registry_server.address}/team/later@sha256:")
+    assert (pushed.digest, pushed.packages) == (made.digest, made.packages)
+    assert images.find(**fields).image == pushed.image  # type: ignore[union-attr]
+
+
 def test_a_private_base_image_is_pulled_with_the_password(
     images: Images, wheels: dict[str, Any], registry_server: Registry
 ) -> None:

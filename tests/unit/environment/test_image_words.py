@@ -100,6 +100,7 @@ def test_credentials_go_to_their_own_registry_only() -> None:
     assert registry.credentials_for("r.org/x", given) == {"username": "me", "password": "secret"}
     assert registry.credentials_for("other.org/x", given) is None
     assert registry.credentials_for("python:3.11", given) is None
+    assert registry.credentials_for("r.org/x", ImageRegistry(address="r.org", username="me")) is None
 
 
 @pytest.mark.parametrize(
