@@ -12,6 +12,7 @@ NAMES = (
     "first_instruction",
     "notebook_submit",
     "metric_shown",
+    "submit_peers",
     "plugin_start",
     "no_change",
     "tree_digest",

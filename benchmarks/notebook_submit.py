@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from .bench import COMPONENTS, Bench
 from .figure import Figure, most
@@ -37,7 +38,7 @@ for line in sys.stdin:
     run = experiment.submit(estimator)
     returned = time.time()
     details = run.wait_for_completion()
-    answer = {"began": began, "returned": returned, "outputs": str(run.record.newest().folder / "outputs")}
+    answer = {"began": began, "returned": returned, "ended": time.time(), "outputs": str(run.record.newest().folder / "outputs")}
     print(json.dumps(answer), flush=True)
 """
 
@@ -47,27 +48,51 @@ def measure(bench: Bench) -> list[Figure]:
     place = bench.place("notebook-submit")
     make_source(place / "src", SCRIPT)
     returned, first = [], []
-    with subprocess.Popen(
-        [sys.executable, "-c", NOTEBOOK],
-        cwd=place,
-        env={**with_engine(os.environ), "PYTHONPATH": str(COMPONENTS)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as notebook:
-        assert notebook.stdin is not None and notebook.stdout is not None
+    with Notebook(place, NOTEBOOK) as notebook:
         for number in range(-1, bench.rounds(7)):
-            notebook.stdin.write(f"{number}\n")
-            notebook.stdin.flush()
-            answer = json.loads(notebook.stdout.readline())
+            answer = notebook.ask(str(number))
             if number < 0:
                 continue
             returned.append(answer["returned"] - answer["began"])
-            began = float(Path(answer["outputs"], "first").read_text())
-            first.append(began - answer["returned"])
+            first.append(float(Path(answer["outputs"], "first").read_text()) - answer["returned"])
             time.sleep(0.5)  # the engine's last words belong to the round before
-        notebook.stdin.close()
     return [
         Figure("notebook: submit returns", returned, most(1.0)),
         Figure("notebook: submit returned → first instruction", first, most(6.0)),
     ]
+
+
+class Notebook:
+    """A process that stays and answers each line with a line of JSON, as a kernel does with cells."""
+
+    def __init__(self, place: Path, program: str, python: str = sys.executable) -> None:
+        self._process = subprocess.Popen(
+            [python, "-c", program],
+            cwd=place,
+            env={
+                **with_engine(os.environ),
+                **({"PYTHONPATH": str(COMPONENTS)} if python == sys.executable else {}),
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, line: str) -> dict[str, Any]:
+        """The answer to a line. Raises RuntimeError where the process has ended."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        while said := self._process.stdout.readline():
+            if said.startswith("{"):  # everything else is talk
+                answer: dict[str, Any] = json.loads(said)
+                return answer
+        raise RuntimeError(f"the notebook ended with {self._process.wait()}")
+
+    def __enter__(self) -> Notebook:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(60)
