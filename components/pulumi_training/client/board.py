@@ -77,7 +77,11 @@ class Tensorboard:
         """
         if self.url is None or not self.is_running():
             self.stop()
-            self.url = self._launch()
+            try:
+                self.url = self._launch()
+            except BaseException:
+                self.stop()
+                raise
         if start_browser:
             import webbrowser
 
@@ -163,16 +167,10 @@ class Tensorboard:
                 start_new_session=True,
             )
         atexit.register(self.stop)
-        try:
-            answer = _ask(process, order)
-        except BaseException:
-            self.stop()
-            raise
-        if "url" in answer:
-            return str(answer["url"])
-        words = str(answer.get("error") or f"TensorBoard did not start{self._last_words()}")
-        self.stop()
-        raise TrainingError(words)
+        answer = _ask(process, order)
+        if "url" not in answer:
+            raise TrainingError(str(answer.get("error") or f"TensorBoard did not start{self._last_words()}"))
+        return str(answer["url"])
 
     def _last_words(self) -> str:
         try:

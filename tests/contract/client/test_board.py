@@ -39,10 +39,14 @@ class Writer:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays() -> Iterator[None]:
-    """No process of a board is left when a test is over."""
+def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No process of a board is left when a test is over, and no folder."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "scratch").mkdir()
     yield
     eventually(lambda: not boards(), "no process of a board is left")
+    assert not list((tmp_path / "scratch").glob("training-board-*"))
 
 
 def boards() -> list[int]:
@@ -185,8 +189,9 @@ def test_an_interrupt_is_not_meant_for_it(shelf: Shelf) -> None:
         import time
         from pulumi_training import Tensorboard
         board = Tensorboard(["fit"])
-        print(board.start(), flush=True)
+        url = board.start()
         try:
+            print(url, flush=True)
             time.sleep(600)
         except KeyboardInterrupt:
             print(board.is_running(), flush=True)
