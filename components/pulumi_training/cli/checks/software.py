@@ -1,9 +1,8 @@
-"""What a run's software is made with: uv, a package index, MPI; and Docker, for a later version."""
+"""What a run's software is made with: uv, a package index, MPI; and Docker."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,9 @@ from pathlib import Path
 from .check import Check, State
 
 _INDEX_SECONDS = 8
+_DOCKER_SECONDS = 5
+_CLIENT = "pip install 'pulumi-training[docker]'"
+_START = "start Docker, or name a daemon with DOCKER_HOST or the cluster's docker_host"
 _WORDS = 160
 
 
@@ -24,24 +26,26 @@ def software() -> list[Check]:
 
 
 def docker() -> list[Check]:
-    """Whether Docker answers; nothing of this version needs it."""
-    note = "the docker target is not in this version"
-    program = shutil.which("docker")
-    if program is None:
-        return [Check("Docker", State.INFO, f"not found; {note}")]
+    """Whether the daemon answers that jobs on Docker would ask; jobs on this machine need none."""
+    from ...spec.errors import PermanentError, TrainingError
+    from ...targets.docker.engine import address_of, connect
+
+    host = ""
     try:
-        answer = subprocess.run(
-            [program, "version", "--format", "{{.Server.Version}}"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return [Check("Docker", State.INFO, f"{program} does not answer; {note}")]
-    version = answer.stdout.strip()
-    words = version if answer.returncode == 0 and version else "its daemon does not answer"
-    return [Check("Docker", State.INFO, f"{words}; {note}")]
+        address = address_of({})
+        host = address["docker_host"]
+        client = connect(address, seconds=_DOCKER_SECONDS)
+        try:
+            version = client.version()["Version"]
+        finally:
+            client.close()
+    except PermanentError as error:
+        return [
+            Check("Docker", State.INFO, f"{error.message.partition(';')[0]}; for jobs on Docker", _CLIENT)
+        ]
+    except (TrainingError, OSError) as error:
+        return [Check("Docker", State.INFO, f"{error}; jobs on Docker need it", _START)]
+    return [Check("Docker", State.OK, f"{version}, {host}")]
 
 
 def _uv() -> Check:

@@ -34,8 +34,8 @@ def address_of(settings: Mapping[str, str], environ: Mapping[str, str] = os.envi
     return {"docker_host": host, **({"tls": str(Path(tls).expanduser().absolute())} if tls else {})}
 
 
-def connect(address: Mapping[str, str]) -> docker.DockerClient:
-    """A client of the daemon at an address of `address_of`.
+def connect(address: Mapping[str, str], *, seconds: int = SECONDS) -> docker.DockerClient:
+    """A client of the daemon at an address of `address_of`; `seconds` is the longest wait for one answer.
 
     Raises:
         PermanentError: the docker extra is not installed.
@@ -50,7 +50,7 @@ def connect(address: Mapping[str, str]) -> docker.DockerClient:
             "the Docker SDK is not installed; pip install 'pulumi-training[docker]'",
         ) from error
     host = address["docker_host"]
-    options: dict[str, Any] = {"base_url": host, "timeout": SECONDS, "version": "auto"}
+    options: dict[str, Any] = {"base_url": host, "timeout": seconds, "version": "auto"}
     if address.get("tls"):
         options["tls"] = _tls(Path(address["tls"]))
     if host.startswith("ssh://"):
