@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 VERSION = 1
+MASTER_PORT = 29500
+"""Where rank 0 listens. Stands in the plan of a place whose runs share a network for the free port that is found there."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,15 @@ class Limits:
     stall_seconds: float | None = None
     grace_seconds: float = 30.0
     start_seconds: float = 300.0
+
+    @classmethod
+    def of_job(cls, document: Mapping[str, Any]) -> Limits:
+        """The limits that the agent keeps, from a job as recorded."""
+        return cls(
+            run_seconds=document["maxRunDurationSeconds"],
+            stall_seconds=document["stallTimeoutSeconds"],
+            grace_seconds=document["gracePeriodSeconds"],
+        )
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,7 @@ class LaunchRequest:
     slots_cores: int | None = None
     gpus: list[list[int]] = field(default_factory=list)
     master_addr: str = "127.0.0.1"
-    master_port: int = 29500
+    master_port: int = MASTER_PORT
     worker_count: int | None = None
     parameter_server_count: int = 0
     limits: Limits = field(default_factory=Limits)

@@ -10,8 +10,6 @@ from ..spec.errors import Problem, SpecError
 from .places import ClusterSize, ComputeClusterBase, DatastoreBase, WorkspaceBase
 from .program import output
 
-_SETTINGS = ("dockerHost", "tls", "memory", "cpus", "shmSize", "ulimits", "user")
-
 
 class Workspace(WorkspaceBase):
     """Where the records of its runs are kept: a folder of this machine, or any fsspec URL.
@@ -32,6 +30,7 @@ class Datastore(DatastoreBase):
     """
 
     token = "training:docker:Datastore"
+    parameters = {"source": "source", "volume": "volume", "hostFolder": "host_folder"}
 
     def __init__(
         self,
@@ -60,24 +59,21 @@ class Datastore(DatastoreBase):
         """
         super().__init__(resource_name, workspace, _one_of(source, volume, host_folder), name, opts)
 
-    @classmethod
-    def from_construct(cls, name: str, inputs: Any, options: pulumi.ResourceOptions | None) -> Datastore:
-        """See `Component.from_construct`."""
-        return cls(
-            name,
-            workspace=inputs["workspace"],
-            source=inputs.get("source"),
-            volume=inputs.get("volume"),
-            host_folder=inputs.get("hostFolder"),
-            name=inputs.get("name"),
-            opts=options,
-        )
-
 
 class ComputeCluster(ComputeClusterBase):
     """How much of a Docker daemon's machine runs may use at once: a node is a container."""
 
     token = "training:docker:ComputeCluster"
+    parameters = {
+        **ComputeClusterBase.parameters,
+        "dockerHost": "docker_host",
+        "tls": "tls",
+        "memory": "memory",
+        "cpus": "cpus",
+        "shmSize": "shm_size",
+        "ulimits": "ulimits",
+        "user": "user",
+    }
 
     def __init__(
         self,
@@ -123,27 +119,16 @@ class ComputeCluster(ComputeClusterBase):
             SpecError: the name cannot be one, or a count is no whole number in range.
         """
         size = ClusterSize(max_nodes, slots_per_node, gpus_per_node, price_per_node_hour)
-        values = (docker_host, tls, memory, cpus, shm_size, ulimits, user)
-        settings = dict(zip(_SETTINGS, values, strict=True))
+        settings = {
+            "dockerHost": docker_host,
+            "tls": tls,
+            "memory": memory,
+            "cpus": cpus,
+            "shmSize": shm_size,
+            "ulimits": ulimits,
+            "user": user,
+        }
         super().__init__(resource_name, workspace, size, name, opts, settings)
-
-    @classmethod
-    def from_construct(cls, name: str, inputs: Any, options: pulumi.ResourceOptions | None) -> ComputeCluster:
-        """See `Component.from_construct`."""
-        return cls(
-            name,
-            workspace=inputs["workspace"],
-            docker_host=inputs.get("dockerHost"),
-            tls=inputs.get("tls"),
-            memory=inputs.get("memory"),
-            cpus=inputs.get("cpus"),
-            shm_size=inputs.get("shmSize"),
-            ulimits=inputs.get("ulimits"),
-            user=inputs.get("user"),
-            name=inputs.get("name"),
-            opts=options,
-            **ClusterSize.from_construct(inputs),
-        )
 
 
 def _one_of(

@@ -24,6 +24,7 @@ class Datastore(DatastoreBase):
     """Data that jobs read or write: a folder, or any fsspec URL."""
 
     token = "training:local:Datastore"
+    required = ("workspace", "source")
 
     def __init__(
         self,
@@ -47,17 +48,6 @@ class Datastore(DatastoreBase):
             SpecError: the name cannot be one.
         """
         super().__init__(resource_name, workspace, source, name, opts)
-
-    @classmethod
-    def from_construct(cls, name: str, inputs: Any, options: pulumi.ResourceOptions | None) -> Datastore:
-        """See `Component.from_construct`."""
-        return cls(
-            name,
-            workspace=inputs["workspace"],
-            source=inputs["source"],
-            name=inputs.get("name"),
-            opts=options,
-        )
 
 
 class ComputeCluster(ComputeClusterBase):
@@ -94,14 +84,3 @@ class ComputeCluster(ComputeClusterBase):
         """
         size = ClusterSize(max_nodes, slots_per_node, gpus_per_node, price_per_node_hour)
         super().__init__(resource_name, workspace, size, name, opts)
-
-    @classmethod
-    def from_construct(cls, name: str, inputs: Any, options: pulumi.ResourceOptions | None) -> ComputeCluster:
-        """See `Component.from_construct`."""
-        return cls(
-            name,
-            workspace=inputs["workspace"],
-            name=inputs.get("name"),
-            opts=options,
-            **ClusterSize.from_construct(inputs),
-        )

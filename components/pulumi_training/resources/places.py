@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import pulumi
 
+from ..spec.errors import Problem, SpecError
 from .component import Component, checked_count, checked_name
 from .data_reference import DataReference
 from .program import joined, output
 
 W = TypeVar("W", bound="WorkspaceBase")
+P = TypeVar("P", bound="PlaceComponent")
 
 
 class WorkspaceBase(Component):
@@ -56,8 +58,35 @@ class WorkspaceBase(Component):
         return cls(name, name=inputs.get("name"), store=inputs.get("store"), opts=options)
 
 
-class DatastoreBase(Component):
+class PlaceComponent(Component):
+    """A component of a workspace. `parameters` maps the wire names of its own inputs to those of its class."""
+
+    parameters: ClassVar[Mapping[str, str]] = {}
+    required: ClassVar[tuple[str, ...]] = ("workspace",)
+
+    @classmethod
+    def from_construct(cls: type[P], name: str, inputs: Any, options: pulumi.ResourceOptions | None) -> P:
+        """See `Component.from_construct`; what is not given is left to the class's defaults.
+
+        Raises:
+            SpecError: at a required input that is missing.
+        """
+        missing = [wire for wire in cls.required if inputs.get(wire) is None]
+        if missing:
+            raise SpecError([Problem(wire, f"is missing; {cls.token} needs it") for wire in missing])
+        declare: Callable[..., P] = cls
+        given = {
+            parameter: inputs[wire]
+            for wire, parameter in {"workspace": "workspace", "name": "name", **cls.parameters}.items()
+            if inputs.get(wire) is not None
+        }
+        return declare(name, opts=options, **given)
+
+
+class DatastoreBase(PlaceComponent):
     """Data that jobs read or write."""
+
+    parameters = {"source": "source"}
 
     def __init__(
         self,
@@ -125,8 +154,15 @@ class Folder:
         return DataReference(self._name, self._uri, "upload", path_on_compute)
 
 
-class ComputeClusterBase(Component):
+class ComputeClusterBase(PlaceComponent):
     """How much runs may use at once; slots are shared first come, first served."""
+
+    parameters = {
+        "maxNodes": "max_nodes",
+        "slotsPerNode": "slots_per_node",
+        "gpusPerNode": "gpus_per_node",
+        "pricePerNodeHour": "price_per_node_hour",
+    }
 
     def __init__(
         self,
@@ -161,16 +197,6 @@ class ClusterSize:
     slots_per_node: pulumi.Input[int] = 1
     gpus_per_node: pulumi.Input[int] = 0
     price_per_node_hour: pulumi.Input[float] | None = None
-
-    @classmethod
-    def from_construct(cls, inputs: Any) -> dict[str, Any]:
-        """The arguments of a cluster's class that say its size, out of wire inputs."""
-        return {
-            "max_nodes": inputs.get("maxNodes", 1),
-            "slots_per_node": inputs.get("slotsPerNode", 1),
-            "gpus_per_node": inputs.get("gpusPerNode", 0),
-            "price_per_node_hour": inputs.get("pricePerNodeHour"),
-        }
 
 
 def _below(workspace: Any, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions | None:

@@ -13,6 +13,7 @@ import pytest
 from mock_program import Declared, Secret
 
 import pulumi_training as training
+from pulumi_training import docker
 from pulumi_training import local as target
 from pulumi_training.spec.compute import ComputeRef
 from pulumi_training.spec.errors import SpecError
@@ -69,6 +70,40 @@ def cluster_ref(declare: Declare, make: Callable[[], Any]) -> Any:
 
     declare(program)
     return seen[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "path"),
+    [
+        (target.ComputeCluster, {"maxNodes": 2.0}, "workspace"),
+        (target.Datastore, {"workspace": {}}, "source"),
+        (docker.Datastore, {"workspace": {}, "volume": "v", "hostFolder": "/x"}, "source"),
+    ],
+)
+def test_construct_names_the_input_that_is_missing(
+    declare: Declare, kind: Any, inputs: dict[str, Any], path: str
+) -> None:
+    assert refused(declare, lambda: kind.from_construct("fine", inputs, None)).path == path
+
+
+def test_construct_gives_every_input_to_its_parameter(declare: Declare) -> None:
+    settings = {"dockerHost": "tcp://h:1", "tls": "/c", "memory": "1g", "cpus": "2", "shmSize": "3g"}
+    settings |= {"ulimits": "nofile=1", "user": "1:1"}
+    inputs = {"workspace": {"target": "docker"}, "maxNodes": 2.0, "pricePerNodeHour": 0.5, **settings}
+    seen: dict[str, Any] = {}
+
+    def program() -> None:
+        made = docker.ComputeCluster.from_construct("gpu", inputs, None)
+        made.ref.apply(seen.update)
+
+    declare(program)
+    assert seen["settings"] == settings
+    assert (seen["cluster"], seen["maxNodes"], seen["slotsPerNode"], seen["pricePerNodeHour"]) == (
+        "gpu",
+        2,
+        1,
+        0.5,
+    )
 
 
 def test_a_clusters_ref_is_the_flat_wire_form(declare: Declare) -> None:

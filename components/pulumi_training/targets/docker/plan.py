@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import posixpath
 
-from ...launch.environ import shared_environment
-from ...launch.mpirun import launcher_line
-from ...launch.python_line import script_line
-from ...launch.request import LaunchRequest
 from ...launch.topology import Topology
 from ...spec.container_settings import container_settings
-from ...spec.data import substitute
 from ..base import UNKNOWN_PART, Plan, Prepared, RunSpec
+from ..launching import Ground, gpus_of_node, launch_request
 from .data import CODE, FOLDER, RESUME, layout
 from .names import host_name, object_name
-from .request import AGENT, MASTER_PORT, SECRET_FILE, SHELL_FILE, limits
+from .request import AGENT, SECRET_FILE, SHELL_FILE
 
 
 def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
@@ -27,63 +23,21 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
     agent = [python, "-I", "-S", AGENT]
     topology = Topology(job.node_count, job.process_count_per_node)
     is_single = job.node_count == 1
-    hosts = ["localhost"] if is_single else [host_name(node) for node in range(job.node_count)]
-    backend = job.distributed_backend.value if job.distributed_backend else None
-    launcher = None
-    if backend is not None:
-        launcher = launcher_line(
-            settings.get("mpi", "openmpi5"),
-            settings.get("mpirun", UNKNOWN_PART),
-            topology,
-            hosts,
-            shell_file=SHELL_FILE,
-            single_host=is_single,
-            as_root=True,
-            forward=sorted(job.secret_environment_variables),
-        )
-    variables = {name: substitute(value, data) for name, value in job.environment_variables.items()}
     container = container_settings(job.compute.settings if job.compute else {}, job.shm_size)
-    launch = LaunchRequest(
-        run_id=run.run_id,
-        attempt=run.attempt,
-        script=script_line(
-            python,
-            entry_script=job.entry_script,
-            command=substitute(job.command, data) if job.command is not None else None,
-            arguments=[substitute(argument, data) for argument in job.arguments],
-            backend=backend,
-        ),
-        cwd=CODE,
+    ground = Ground(
+        code=CODE,
         folder=FOLDER,
+        data=data,
+        as_root=True,
+        slot_cores=_cores_of_slot(int(settings.get("cores", "1")), container.nano_cpus, topology),
         agent=agent,
-        node_count=job.node_count,
-        process_count_per_node=job.process_count_per_node,
-        hosts=hosts,
-        launcher=launcher,
-        flavour=settings.get("mpi"),
-        environment=shared_environment(
-            run_id=run.run_id,
-            attempt=run.attempt,
-            topology=topology,
-            output_dir=f"{FOLDER}/outputs",
-            log_dir=f"{FOLDER}/logs",
-            resume_from=RESUME if run.resume_from else None,
-            data=data,
-            user=variables,
-            master_addr="127.0.0.1" if is_single else hosts[0],
-            master_port=MASTER_PORT,
-            bin_folder=None,
-        ),
-        secret_names=sorted(job.secret_environment_variables),
-        backend=backend,
-        slots_cores=_cores_of_slot(int(settings.get("cores", "1")), container.nano_cpus, topology),
+        hosts=["localhost"] if is_single else [host_name(node) for node in range(job.node_count)],
+        resume_from=RESUME if run.resume_from else None,
         gpus=_gpus_of_ranks(run),
-        master_addr="127.0.0.1" if is_single else hosts[0],
-        master_port=MASTER_PORT,
-        worker_count=job.worker_count,
-        parameter_server_count=job.parameter_server_count,
-        limits=limits(run.document),
+        shell_file=SHELL_FILE,
+        forwards_secrets=True,
     )
+    launch = launch_request(run, settings, ground)
     copies = [
         {"from": settings.get(f"data.{name}", UNKNOWN_PART), "to": data[name]} for name in places.copied
     ]
@@ -120,19 +74,14 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
         run.attempt,
         document,
         slots=job.world_size,
-        gpus=job.node_count * _gpus_of_node(run),
+        gpus=job.node_count * gpus_of_node(run),
         summary=_summary(job.node_count, job.process_count_per_node),
     )
 
 
-def _gpus_of_node(run: RunSpec) -> int:
-    job = run.job
-    return job.compute.gpus_per_node if job.compute and job.use_gpu else 0
-
-
 def _gpus_of_ranks(run: RunSpec) -> list[list[int]]:
     """For each process of a node, its GPUs as numbered inside the container."""
-    share = _gpus_of_node(run) // run.job.process_count_per_node
+    share = gpus_of_node(run) // run.job.process_count_per_node
     return [
         list(range(rank * share, (rank + 1) * share))
         for rank in range(run.job.process_count_per_node if share else 0)

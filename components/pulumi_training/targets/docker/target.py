@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...launch.request import Limits
 from ...record.staging import state_folder
 from ...spec.errors import TransientError
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
@@ -27,7 +28,7 @@ from .data import FOLDER, bring
 from .engine import address_of, asking, connect, require_gpus
 from .follow import let_go
 from .ranks import Conclusion, note_killed
-from .request import SECRET_FILE, limits, read_mark, write_mark
+from .request import SECRET_FILE, read_mark, write_mark
 from .slots import Slots
 from .watch import DockerWatch
 
@@ -146,7 +147,7 @@ class DockerTarget(Target, Queues):
         with _talking(mark) as client:
             found = nodes.states(client, handle.run_id, handle.attempt)
             if 0 in found and found[0].is_running:
-                rewrite_limits(client, found[0].id, mark["agent"][0], limits(document))
+                rewrite_limits(client, found[0].id, mark["agent"][0], Limits.of_job(document))
 
     def cancel(self, handle: Handle, grace: float) -> None:
         """See `Target.cancel`."""

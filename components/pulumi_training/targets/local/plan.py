@@ -5,80 +5,32 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...launch.environ import shared_environment
-from ...launch.mpirun import launcher_line
-from ...launch.python_line import script_line
-from ...launch.request import LaunchRequest
-from ...launch.topology import Topology
-from ...spec.data import substitute
 from ..base import UNKNOWN_PART, Plan, Prepared, RunSpec
-from .request import MASTER_PORT, limits
+from ..launching import Ground, gpus_of_node, launch_request
 
 
 def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
     """See `Target.plan`. What only submission can tell (a free port, the GPUs of the slots) is put in there."""
     job = run.job
     settings = prepared.settings if prepared else {}
-    data = dict(prepared.data) if prepared else dict.fromkeys((*job.inputs, *job.outputs), UNKNOWN_PART)
-    python = settings.get("python", UNKNOWN_PART)
-    topology = Topology(job.node_count, job.process_count_per_node)
-    backend = job.distributed_backend.value if job.distributed_backend else None
-    launcher = None
-    if backend is not None:
-        launcher = launcher_line(
-            settings.get("mpi", "openmpi5"),
-            settings.get("mpirun", UNKNOWN_PART),
-            topology,
-            ["localhost"],
-            single_host=True,
-            as_root=os.geteuid() == 0,
-        )
-    variables = {name: substitute(value, data) for name, value in job.environment_variables.items()}
-    request = LaunchRequest(
-        run_id=run.run_id,
-        attempt=run.attempt,
-        script=script_line(
-            python,
-            entry_script=job.entry_script,
-            command=substitute(job.command, data) if job.command is not None else None,
-            arguments=[substitute(argument, data) for argument in job.arguments],
-            backend=backend,
-        ),
-        cwd=str(run.code),
+    ground = Ground(
+        code=str(run.code),
         folder=str(run.folder),
-        agent=[],
-        node_count=job.node_count,
-        process_count_per_node=job.process_count_per_node,
-        launcher=launcher,
-        flavour=settings.get("mpi"),
-        environment=shared_environment(
-            run_id=run.run_id,
-            attempt=run.attempt,
-            topology=topology,
-            output_dir=str(run.folder / "outputs"),
-            log_dir=str(run.folder / "logs"),
-            resume_from=run.resume_from,
-            data=data,
-            user=variables,
-            master_port=MASTER_PORT,
-            bin_folder=None,
-        ),
-        secret_names=sorted(job.secret_environment_variables),
-        backend=backend,
-        slots_cores=_cores_of_slot(job.world_size),
-        worker_count=job.worker_count,
-        parameter_server_count=job.parameter_server_count,
-        limits=limits(run.document),
+        data=prepared.data if prepared else dict.fromkeys((*job.inputs, *job.outputs), UNKNOWN_PART),
+        as_root=os.geteuid() == 0,
+        slot_cores=_cores_of_slot(job.world_size),
+        resume_from=run.resume_from,
     )
-    gpus = job.node_count * (job.compute.gpus_per_node if job.compute and job.use_gpu else 0)
-    document = {**request.to_json(), "prefix": str(Path(python).parent.parent) if prepared else UNKNOWN_PART}
     return Plan(
         "local",
         run.run_id,
         run.attempt,
-        document,
+        {
+            **launch_request(run, settings, ground).to_json(),
+            "prefix": str(Path(settings["python"]).parent.parent) if prepared else UNKNOWN_PART,
+        },
         slots=job.world_size,
-        gpus=gpus,
+        gpus=job.node_count * gpus_of_node(run),
         summary=_summary(job.node_count, job.process_count_per_node),
     )
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...agent.package import install
 from ...environment import cache
+from ...launch.request import MASTER_PORT, Limits
 from ...record.files import write_whole
 from ...record.staging import state_folder
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
 from . import agent_process, processes
-from .request import MASTER_PORT, limits, prefix_of
 from .slots import Slots, Ticket, me
 from .surroundings import inherited, with_interpreter
 from .watch import LocalWatch
@@ -105,7 +105,7 @@ class LocalTarget(Target, Queues):
         request = {
             **plan.request,
             "agent": agent,
-            "limits": dict(limits(run.document).__dict__),  # they may have changed in the queue
+            "limits": dict(Limits.of_job(run.document).__dict__),  # they may have changed in the queue
             **_found_at_submission(plan, ticket),
         }
         path = run.folder / "launch" / "launch.json"
@@ -117,7 +117,7 @@ class LocalTarget(Target, Queues):
             "TRAINING_RUN_ID": run.run_id,
             "TRAINING_ATTEMPT": str(run.attempt),
         }
-        prefix = prefix_of(plan)
+        prefix = Path(plan.request["prefix"])
         environment = with_interpreter(environment, prefix / "bin")
         agent_process.start(run.folder, [*agent, "run", "--request", str(path)], environment, prefix)
         return handle
@@ -132,7 +132,7 @@ class LocalTarget(Target, Queues):
         if not path.exists():
             return
         request = json.loads(path.read_bytes())
-        request["limits"] = dict(limits(document).__dict__)
+        request["limits"] = dict(Limits.of_job(document).__dict__)
         write_whole(path, json.dumps(request, indent=1).encode(), durable=False)
 
     def cancel(self, handle: Handle, grace: float) -> None:
