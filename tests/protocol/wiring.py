@@ -21,13 +21,13 @@ from pulumi.runtime.proto import (
     provider_pb2_grpc,
     resource_pb2,
     resource_pb2_grpc,
-    status_pb2,
 )
 
 from pulumi_training.provider import wire
 from pulumi_training.provider.registry import Registry
 from pulumi_training.provider.server import OPTIONS
 from pulumi_training.provider.servicer import TrainingServicer
+from pulumi_training.provider.status_message import share
 
 HERE = Path(__file__).parent
 URN = f"urn:pulumi:dev::shop::{toy.TOKEN}::fit"
@@ -130,7 +130,7 @@ class Plugin:
 def details(error: grpc.RpcError, message: Any) -> Any:
     """The detail of an error, decoded into `message`; fails where there is none."""
     raw = dict(error.trailing_metadata())["grpc-status-details-bin"]
-    status = status_pb2.Status.FromString(raw)
+    status = share().Status.FromString(raw)
     assert status.details[0].Unpack(message), status
     return message
 

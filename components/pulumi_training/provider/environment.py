@@ -25,7 +25,6 @@ from .handler import (
     DiffAnswer,
     DiffCall,
     PropertyChange,
-    ProviderConfig,
     ReadAnswer,
     ReadCall,
     ResourceHandler,
@@ -39,13 +38,6 @@ from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwr
 
 class EnvironmentHandler(ResourceHandler):
     """Environments of this machine and images of a Docker daemon; the digest decides whether there is work."""
-
-    def __init__(self) -> None:
-        self._config = ProviderConfig()
-
-    def configured(self, config: ProviderConfig) -> None:
-        """See `ResourceHandler.configured`."""
-        self._config = config
 
     async def check(self, call: CheckCall) -> CheckAnswer:
         """Every problem of the declaration, and the digest of what would be installed."""
@@ -151,8 +143,7 @@ class EnvironmentHandler(ResourceHandler):
         return CheckAnswer(dict(keep_secrets(inputs, call.inputs)))
 
     def _source(self, inputs: Mapping[str, Any]) -> Path:
-        base = Path(self._config.program_directory).absolute()
-        return (base / str(inputs.get("sourceDirectory") or ".")).resolve()
+        return (self.base / str(inputs.get("sourceDirectory") or ".")).resolve()
 
 
 def _spec(inputs: Mapping[str, Any]) -> EnvironmentSpec:

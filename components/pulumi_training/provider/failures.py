@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from pulumi.runtime.proto import errors_pb2, provider_pb2, status_pb2
+from pulumi.runtime.proto import errors_pb2, provider_pb2
 
 from ..spec.errors import PermanentError, Problem, SpecError, TrainingError, TransientError, mask, shorten
 from . import logfile, wire
 from .handler import InitFailed
+from .status_message import share
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -87,7 +88,7 @@ def _invalid(message: str, problems: Sequence[Problem]) -> Failure:
 
 
 def _detailed(code: grpc.StatusCode, message: str, detail: Any) -> Failure:
-    status = status_pb2.Status(code=code.value[0], message=message)
+    status = share().Status(code=code.value[0], message=message)
     status.details.add().Pack(detail)
     return Failure(code, message, status.SerializeToString())
 

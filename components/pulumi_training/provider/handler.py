@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..spec.errors import Problem, TrainingError, shorten
@@ -239,8 +240,16 @@ class InitFailed(TrainingError):
 class ResourceHandler(ABC):
     """One resource type of the package. Every method may be called many times at once."""
 
-    def configured(self, config: ProviderConfig) -> None:  # noqa: B027 - most types have no use for it
+    config = ProviderConfig()
+
+    def configured(self, config: ProviderConfig) -> None:
         """Takes the provider's configuration, before the first operation."""
+        self.config = config
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths are resolved against: the program's."""
+        return Path(self.config.program_directory).absolute()
 
     async def closing(self) -> None:  # noqa: B027 - most types have no use for it
         """The engine said Cancel while no call ran: it has read every answer, and will end the plugin.

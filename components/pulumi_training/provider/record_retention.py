@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ..driver.retain import Retention, removable, remove_records
@@ -22,7 +21,6 @@ from .handler import (
     DiffCall,
     Operation,
     PropertyChange,
-    ProviderConfig,
     ReadAnswer,
     ReadCall,
     ResourceHandler,
@@ -37,13 +35,6 @@ _SHOWN = 10
 
 class RecordRetentionHandler(ResourceHandler):
     """Every `pulumi up` looks again: new runs make old records removable, and preview names those that will go."""
-
-    def __init__(self) -> None:
-        self._config = ProviderConfig()
-
-    def configured(self, config: ProviderConfig) -> None:
-        """See `ResourceHandler.configured`."""
-        self._config = config
 
     async def check(self, call: CheckCall) -> CheckAnswer:
         """Something must be kept, and a metric goes with keepBest."""
@@ -112,7 +103,7 @@ class RecordRetentionHandler(ResourceHandler):
     def _policy(self, inputs: Mapping[str, Any]) -> tuple[Store, Retention]:
         args = read(RecordRetentionArgs, inputs)
         assert args.workspace is not None
-        store = Store.open(args.workspace.store, base=Path(self._config.program_directory).absolute())
+        store = Store.open(args.workspace.store, base=self.base)
         return store, Retention(
             args.keep_last,
             args.keep_best,

@@ -27,7 +27,6 @@ from .handler import (
     DeleteCall,
     DiffAnswer,
     DiffCall,
-    ProviderConfig,
     ReadAnswer,
     ReadCall,
     ResourceHandler,
@@ -45,14 +44,9 @@ class TrainingJobHandler(ResourceHandler):
     """Keeps in memory only what one operation needs: the trees seen, why each job differs, the answers given."""
 
     def __init__(self) -> None:
-        self._config = ProviderConfig()
         self._why: dict[str, list[str]] = {}
         self._seen: dict[str, str] = {}
         self._answered: dict[str, Attempt] = {}
-
-    def configured(self, config: ProviderConfig) -> None:
-        """See `ResourceHandler.configured`."""
-        self._config = config
 
     async def closing(self) -> None:
         """The engine has read every answer: the attempts they carried are acknowledged."""
@@ -62,7 +56,7 @@ class TrainingJobHandler(ResourceHandler):
 
     async def check(self, call: CheckCall) -> CheckAnswer:
         """See `training_job_check`."""
-        answer, tree_digest = await blocking(check, call, self._base)
+        answer, tree_digest = await blocking(check, call, self.base)
         if tree_digest is not None:
             self._seen[call.urn] = tree_digest
         return answer
@@ -77,7 +71,7 @@ class TrainingJobHandler(ResourceHandler):
         """In preview what is known already, else the whole run."""
         if call.preview:
             return await self._preview_create(call)
-        record, attempt, outputs = await running.create(call, self._base, self._seen.get(call.urn))
+        record, attempt, outputs = await running.create(call, self.base, self._seen.get(call.urn))
         self._answered[call.urn] = attempt
         return CreateAnswer(record.run_id, outputs)
 
@@ -85,13 +79,13 @@ class TrainingJobHandler(ResourceHandler):
         """In preview the step that will be taken, else the step."""
         if call.preview:
             return await self._preview_update(call)
-        _, attempt, outputs = await running.update(call, self._base, self._seen.get(call.urn))
+        _, attempt, outputs = await running.update(call, self.base, self._seen.get(call.urn))
         self._answered[call.urn] = attempt
         return UpdateAnswer(outputs)
 
     async def read(self, call: ReadCall) -> ReadAnswer | None:
         """See `training_job_read`."""
-        return await blocking(read, call, self._base, self._config)
+        return await blocking(read, call, self.base, self.config)
 
     async def delete(self, call: DeleteCall) -> None:
         """Stops what runs and removes what the target holds; the record stays unless purgeOnDelete."""
@@ -99,7 +93,7 @@ class TrainingJobHandler(ResourceHandler):
         store = (old_inputs.get("compute") or {}).get("store")
         if not isinstance(store, str):
             return
-        record = Record(Store.open(store, base=self._base), call.id)
+        record = Record(Store.open(store, base=self.base), call.id)
         if not await blocking(record.exists):
             return
         up_to = call.outputs.get("attempt")
@@ -112,7 +106,7 @@ class TrainingJobHandler(ResourceHandler):
             call.progress.info(words)
         if contains_unknown(call.inputs.get("runKey", UNKNOWN)):
             return CreateAnswer("", {})
-        request = running.request_of(call, self._base)
+        request = running.request_of(call, self.base)
         record = request.record()
         newest = await blocking(lambda: record.newest() if record.exists() else None)
         number = 1 if newest is None else newest.number
@@ -123,7 +117,7 @@ class TrainingJobHandler(ResourceHandler):
             else:
                 number += is_followed_at_once(document)
                 call.progress.info(await blocking(announce_create, record, document))
-        plan = await blocking(_keep_plan, record, number, request.document(), self._base, call.urn)
+        plan = await blocking(_keep_plan, record, number, request.document(), self.base, call.urn)
         call.progress.info(
             str(await blocking(forecast, record.store, call.urn, request.document(), plan.summary))
         )
@@ -142,7 +136,7 @@ class TrainingJobHandler(ResourceHandler):
     async def _preview_update(self, call: UpdateCall) -> UpdateAnswer:
         for words in self._why.pop(call.urn, []):
             call.progress.info(words)
-        request = running.request_of(call, self._base)
+        request = running.request_of(call, self.base)
         record = request.record()
         found = await blocking(last, record)
         if found is None:
@@ -162,12 +156,7 @@ class TrainingJobHandler(ResourceHandler):
         old_inputs, _ = unwrap_secrets(call.old_inputs)
         store, number = (old_inputs.get("compute") or {}).get("store"), call.old_outputs.get("attempt")
         if isinstance(store, str) and isinstance(number, int):
-            _acknowledge(Record(Store.open(store, base=self._base), call.id).attempt(number))
-
-    @property
-    def _base(self) -> Path:
-        """The folder that relative paths are resolved against: the program's."""
-        return Path(self._config.program_directory).absolute()
+            _acknowledge(Record(Store.open(store, base=self.base), call.id).attempt(number))
 
 
 def _acknowledge(attempt: Attempt) -> None:
