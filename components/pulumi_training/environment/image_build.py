@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..spec.errors import PermanentError, Problem, SpecError
 from ..spec.outcome import Reason
-from . import build_context, builder, image_tags, image_uv, interpreters, mpi, registry, uv
+from . import build_context, builder, image_tags, image_uv, registry, uv
 from .builder_classic import refuse_secrets
-from .dockerfile import CA_SECRET, SETTINGS_SECRET, CondaLayer, Recipe, dockerfile_text, settings_text
-from .image_probe import OLDEST_PYTHON, ImageFacts, demand, probe
+from .dockerfile import CA_SECRET, SETTINGS_SECRET, CondaLayer, dockerfile_text, settings_text
+from .image_probe import ImageFacts, demand, probe
+from .image_recipe import conda_layer, recipe
 from .image_request import ImageRequest
 
 if TYPE_CHECKING:
@@ -190,12 +191,12 @@ class _Make:
 
     def _with_packages(self, base: str, facts: ImageFacts) -> str:
         """The image with all that is to be on top of `base`; `base` itself where it has everything."""
-        recipe, lists = self._recipe(base, facts)
+        layers, lists = recipe(self.request, base, facts, self._conda_layer(facts))
         if (
-            recipe.python is not None
-            and not recipe.mpi
-            and not recipe.has_packages
-            and not recipe.keeps_ca_bundle
+            layers.python is not None
+            and not layers.mpi
+            and not layers.has_packages
+            and not layers.keeps_ca_bundle
         ):
             return base
         chosen = builder.choose(self.client)
@@ -213,7 +214,7 @@ class _Make:
             build_context.stage(
                 folder,
                 lists,
-                text=dockerfile_text(recipe, mounts=chosen.mounts),
+                text=dockerfile_text(layers, mounts=chosen.mounts),
                 settings=settings,
                 uv=program,
                 ca_bundle=self.request.ca_bundle,
@@ -236,61 +237,10 @@ class _Make:
             )
         return draft
 
-    def _recipe(self, base: str, facts: ImageFacts) -> tuple[Recipe, build_context.Lists]:
-        packages = self.request.packages
-        version = self.request.python_version
-        conda = self._conda_layer(facts) if packages.conda else None
-        fits = (
-            conda is None
-            and facts.python is not None
-            and facts.release >= OLDEST_PYTHON
-            and (version is None or interpreters.matches(version, facts.python_version))
-        )
-        has_own_mpi = facts.mpirun is not None
-        wanted = tuple(
-            line
-            for line in packages.additions
-            if not (line == mpi.WHEEL and has_own_mpi)
-            and not (line == mpi.BINDINGS and facts.has_mpi4py and fits)
-        )
-        # A layer of their own, which seldom changes; one resolution where the user's options hold for them too.
-        find_links = list(self.spec.find_links)
-        has_options = any(line.startswith("-") for line in packages.pip.lines)
-        apart = () if packages.pip.constraints or find_links or has_options else wanted
-        lists = build_context.Lists.of(packages, find_links, extra=() if apart else wanted)
-        recipe = Recipe(
-            base=base,
-            python=facts.python if fits else None,
-            python_version=version,
-            conda=conda,
-            mpi=apart,
-            has_packages=lists.has_packages,
-            has_constraints=bool(lists.constraints),
-            options=(*lists.options, *uv.index_arguments()),
-            has_ca_bundle=self.request.ca_bundle is not None,
-            keeps_ca_bundle=self.spec.ca_bundle_in_image,
-            user=facts.user,
-        )
-        return recipe, lists
-
-    def _conda_layer(self, facts: ImageFacts) -> CondaLayer:
-        conda = self.request.packages.conda
-        assert conda is not None
-        specs = list(conda.dependencies)
-        if "python" not in conda.names:
-            from .conda import python_spec
-
-            specs.append(python_spec(self.request.python_version).replace(" ", "="))
-        for channel in conda.channels:
-            if channel.startswith((".", "/", "~", "file:")):
-                raise SpecError(
-                    Problem(
-                        "environment.condaChannels",
-                        f"`{channel}` is a folder of this machine, which the build of an image does not see; give a URL",
-                    )
-                )
+    def _conda_layer(self, facts: ImageFacts) -> CondaLayer | None:
         image = os.environ.get(MICROMAMBA_VARIABLE) or MICROMAMBA
-        if facts.conda is None:
+        layer = conda_layer(self.request, facts, image)
+        if layer is not None and facts.conda is None:
             try:
                 self._have(image)
             except PermanentError as error:
@@ -300,7 +250,7 @@ class _Make:
                     f"copy of it in {MICROMAMBA_VARIABLE}, take a base image that has conda, mamba or micromamba, or "
                     f"ask for the packages as pip_packages.\n{error.message}",
                 ) from error
-        return CondaLayer(tuple(specs), conda.channels, facts.conda, image)
+        return layer
 
     def _indexes(self) -> dict[str, str]:
         given = uv.environment(self.spec, self.request.source)
