@@ -186,7 +186,8 @@ def test_a_fork_that_holds_the_pipe_does_not_keep_the_board(shelf: Shelf) -> Non
 def test_an_interrupt_is_not_meant_for_it(shelf: Shelf) -> None:
     shelf.finished("fit-0000000000")
     program = """
-        import time
+        import signal, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
         from pulumi_training import Tensorboard
         board = Tensorboard(["fit"])
         url = board.start()
