@@ -38,21 +38,32 @@ class Transferred:
 
 
 def download(
-    uri: str | Place, destination: Path, progress: Progress | None = None, *, base: Path | None = None
+    uri: str | Place,
+    destination: Path,
+    progress: Progress | None = None,
+    *,
+    base: Path | None = None,
+    overwrites: bool = True,
 ) -> Transferred:
     """Copies the data at `uri` to `destination` (a folder, or a file where `uri` is one).
 
-    Files that are there with the same content are kept; others come by a temporary file, a check of size and
-    checksum, and a rename. What `destination` has besides stays. Raises `SpecError` for missing data,
-    `PermanentError(DATA_UNAVAILABLE)` when it cannot be had after several tries, or the disk is too small.
+    Files that are there with the same content are kept, and with `overwrites` False any that are there; others
+    come by a temporary file, a check of size and checksum, and a rename. What `destination` has besides stays.
+    Raises `SpecError` for missing data, `PermanentError(DATA_UNAVAILABLE)` when it cannot be had after several
+    tries, or the disk is too small.
     """
     place = require(uri, base=base)
     if place.local is not None:
-        return _copy(place.local, destination, progress, f"downloaded from {place}")
+        return _copy(place.local, destination, progress, f"downloaded from {place}", overwrites)
     objects = Objects(place)
     journal = Journal("download", place.url, str(destination))
     wanted = _retried(objects.files, str(place))
-    missing = [o for o in wanted if not _is_here(_join(destination, o.path), o, journal)]
+    missing = [
+        o
+        for o in wanted
+        if not _is_here(_join(destination, o.path), o, journal)
+        and (overwrites or not _join(destination, o.path).exists())
+    ]
     _require_room(destination, sum(o.size for o in missing), place)
     for o in missing:
         _join(destination, o.path).parent.mkdir(parents=True, exist_ok=True)
@@ -69,9 +80,16 @@ def download(
 
 
 def upload(
-    source: Path, uri: str | Place, progress: Progress | None = None, *, base: Path | None = None
+    source: Path,
+    uri: str | Place,
+    progress: Progress | None = None,
+    *,
+    base: Path | None = None,
+    overwrites: bool = True,
 ) -> Transferred:
     """Copies the folder or file `source` to `uri`; objects that have the same content already are kept.
+
+    With `overwrites` False those with other content are kept too.
 
     What `uri` has besides stays. Raises `PermanentError(COLLECT_FAILED)` when the store does not take it
     after several tries: the data stays in `source`.
@@ -79,12 +97,16 @@ def upload(
     place = resolve(uri, base=base, path="outputs")
     try:
         if place.local is not None:
-            return _copy(source, place.local, progress, f"delivered to {place}")
+            return _copy(source, place.local, progress, f"delivered to {place}", overwrites)
         objects = Objects(place)
         journal = Journal("upload", place.url, str(source))
         there = {o.path: o for o in _retried(objects.files, str(place))}
         files = files_of(source)
-        missing = [(p, at) for p, at in files if not _is_there(source, p, at, there.get(p), journal)]
+        missing = [
+            (p, at)
+            for p, at in files
+            if not _is_there(source, p, at, there.get(p), journal) and (overwrites or p not in there)
+        ]
 
         def send(item: tuple[str, os.stat_result]) -> int:
             path, at = item
@@ -103,7 +125,9 @@ def upload(
     return Transferred(len(missing), moved, len(files) - len(missing))
 
 
-def _copy(source: Path, destination: Path, progress: Progress | None, words: str) -> Transferred:
+def _copy(
+    source: Path, destination: Path, progress: Progress | None, words: str, overwrites: bool
+) -> Transferred:
     from .folder import digests_of
 
     files = files_of(source)
@@ -113,6 +137,8 @@ def _copy(source: Path, destination: Path, progress: Progress | None, words: str
     for path, digest in present.items():
         _read_into(_join(destination, path), digest.update)
     kept = {path for path, digest in wanted.items() if present[path].digest() == digest}
+    if not overwrites:
+        kept |= {path for path, _ in files if _join(destination, path).exists()}
     missing = [(path, at) for path, at in files if path not in kept]
     _require_room(destination, sum(at.st_size for _, at in missing), Place(str(source), source))
 

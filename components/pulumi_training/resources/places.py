@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -128,6 +129,67 @@ class DatastoreBase(PlaceComponent):
     def as_upload(self, *, path_on_compute: str | None = None) -> DataReference:
         """A folder that the script writes and that is delivered to the datastore when it succeeded."""
         return Folder(self.datastore_name, self._source).as_upload(path_on_compute=path_on_compute)
+
+    def upload(
+        self, src_dir: str, target_path: str = "", *, overwrite: bool = False, show_progress: bool = True
+    ) -> Folder:
+        """Copies a folder of this machine into the datastore, now, and gives the place where it lies.
+
+        What is there with the same content is not sent again, so that a broken upload goes on where it
+        stopped; with other content it is left alone unless `overwrite`.
+
+        Raises:
+            SpecError: there is no such folder, or the datastore cannot be reached from here.
+            PermanentError: the store does not take it.
+        """
+        _transfers().upload(self._here(), src_dir, target_path, overwrite, show_progress)
+        return self.path(target_path)
+
+    def upload_files(
+        self,
+        files: Sequence[str],
+        relative_root: str | None = None,
+        target_path: str = "",
+        *,
+        overwrite: bool = False,
+        show_progress: bool = True,
+    ) -> Folder:
+        """As `upload`, for single files; each keeps its path below `relative_root`, by default their common folder.
+
+        Raises:
+            SpecError: as `upload`, or a file is not below `relative_root`.
+            PermanentError: as `upload`.
+        """
+        _transfers().upload_files(self._here(), files, relative_root, target_path, overwrite, show_progress)
+        return self.path(target_path)
+
+    def download(
+        self, target_path: str, prefix: str = "", *, overwrite: bool = False, show_progress: bool = True
+    ) -> int:
+        """Copies what lies in the datastore below `prefix` to a folder of this machine; the number of files that came.
+
+        Every file is checked by its size, and by its checksum where the store tells one. A broken download
+        goes on where it stopped; a file that is there with other content is left alone unless `overwrite`.
+
+        Raises:
+            SpecError: there is nothing there; names what looks like it.
+            PermanentError: the store does not give it.
+        """
+        return int(_transfers().download(self._here(), target_path, prefix, overwrite, show_progress))
+
+    def _here(self) -> str:
+        if isinstance(self._source, str):
+            return self._source
+        raise SpecError(
+            Problem(
+                "source", "is known only once it is deployed; upload to a datastore whose source is a text"
+            )
+        )
+
+
+def _transfers() -> Any:
+    """What moves data now. By its name: a program that only declares must not import it."""
+    return importlib.import_module("pulumi_training.client.datastore")
 
 
 class Folder:

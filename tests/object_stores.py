@@ -1,4 +1,4 @@
-"""An S3 server on this machine, where `moto[server]` and `s3fs` are installed; skipped elsewhere.
+"""An S3 server on this machine, moto's, where `moto[server]` and `s3fs` are installed; skipped elsewhere.
 
 `TRAINING_REQUIRE=s3` makes the missing packages a failure.
 """
