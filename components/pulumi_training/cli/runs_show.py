@@ -231,6 +231,7 @@ def _places(seen: RunView) -> None:
             ("Record", seen.record_location),
             ("Outputs", seen.outputs_location or ""),
             ("Logs", seen.logs_location or ""),
+            ("MLflow", seen.mlflow or ""),
             ("Manifest", seen.manifest or ""),
             ("Source", seen.run.source_digest),
             ("Run key", seen.run.run_key),

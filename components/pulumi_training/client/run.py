@@ -16,6 +16,7 @@ from ..record.record import Record
 from ..record.store import Store
 from ..spec.errors import TrainingError
 from ..spec.outcome import Status
+from ..tracking.tracked import read_tracked
 from .details import Details, details_of, failure
 from .run_files import bring_file, bring_files, file_names
 from .runs import RunNotFound, find
@@ -229,9 +230,12 @@ class Run:
             cancel(self.record, grace=grace)
 
     def get_portal_url(self) -> str | None:
-        """The page of the run in its service's portal; None where the target has none, as this machine."""
+        """The page of the run's MLflow run where a tracking server shows it, or in its service's portal; else None."""
         document = self._document()
-        url = (document.notes if document else {}).get("portal_url")
+        if document is None:
+            return None
+        tracked = read_tracked(self.record.attempt(document.attempt))
+        url = (tracked.url if tracked else None) or document.notes.get("portal_url")
         return str(url) if url else None
 
     def show(self, every: float = 1.0) -> None:

@@ -13,6 +13,7 @@ from ..record.record import Record
 from ..record.store import NotFound
 from ..spec.attribution import RankFacts
 from ..spec.outcome import Outcome, Status
+from ..tracking.tracked import read_tracked
 from .files import listing, names, read_json
 from .runs import Found, is_attended
 
@@ -63,6 +64,8 @@ class RunView:
     record_location: str
     outputs_location: str | None
     logs_location: str | None
+    mlflow: str | None = None
+    """The attempt's MLflow run: its page, or its id; None where it is not tracked."""
 
     @property
     def status(self) -> Status:
@@ -121,6 +124,7 @@ class RunView:
             "outputs": [asdict(file) for file in self.outputs],
             "manifest": self.manifest,
             "skipped": self.skipped,
+            "mlflow": self.mlflow,
             "locations": {
                 "record": self.record_location,
                 "outputs": self.outputs_location,
@@ -168,6 +172,7 @@ def view(found: Found, number: int | None = None) -> RunView:
         record_location=record.location,
         outputs_location=f"{attempt.location}/outputs",
         logs_location=f"{attempt.location}/logs",
+        mlflow=_mlflow(attempt),
     )
 
 
@@ -212,6 +217,13 @@ def _without_attempt(record: Record, run: RunDocument, document: AttemptDocument
         outputs_location=None,
         logs_location=None,
     )
+
+
+def _mlflow(attempt: Attempt) -> str | None:
+    tracked = read_tracked(attempt)
+    if tracked is None or tracked.mlflow_run_id is None:
+        return None
+    return tracked.url or f"run {tracked.mlflow_run_id}; `pulumi-training mlflow` shows it"
 
 
 def _line(document: AttemptDocument) -> AttemptLine:

@@ -14,16 +14,26 @@ from ..record.record import Record
 from ..spec.outcome import Outcome
 from ..spec.secrecy import names_in
 from ..targets import catalog
+from ..tracking.tracker import Tracker
 from .passage import Passage
 from .policy import Policy
 
 
-def drive(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> Outcome | None:
+def drive(
+    record: Record,
+    number: int,
+    base: Path,
+    secrets: Mapping[str, str],
+    trackers: list[Tracker] | None = None,
+) -> Outcome | None:
     """Takes an attempt, and the retries that follow it, to the end; returns the last outcome.
 
     Returns None where another process drives the run, and where an attempt is to be started that needs
     secrets which this process was not given. Continues whatever a process before it began: every step is
     found in the record, or at the target, before it is taken.
+
+    Attempts of a tracked run are followed by a tracker each, added to `trackers` and not waited for; without
+    that list they are left for whoever catches up.
     """
     lock = DriverLock(record)
     if not lock.acquire():
@@ -47,7 +57,12 @@ def drive(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
                         "started_at": time.time(),
                     }
                 )
-            outcome = Passage(record, attempt, target, policy, base, secrets).take()
+            tracker = Tracker.of(record, attempt) if trackers is not None else None
+            if tracker is not None and trackers is not None:
+                trackers.append(tracker)
+            outcome = Passage(record, attempt, target, policy, base, secrets, tracker).take()
+            if tracker is not None:
+                tracker.end()
             document = attempt.document()
             if not document.notes.get("will_retry"):
                 return outcome

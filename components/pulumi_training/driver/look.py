@@ -20,6 +20,7 @@ from ..spec.data import IGNORE_FINGERPRINT
 from ..spec.errors import Problem, SpecError, TrainingError
 from ..spec.job import JobSpec
 from ..targets import catalog
+from ..tracking.place import missing
 
 T = TypeVar("T")
 
@@ -42,6 +43,9 @@ def look(job: JobSpec, base: Path, refused: Collection[str], problems: list[Prob
             problems += checks.problems(job.environment, (base / job.source_directory).resolve())
     if job.compute is not None and "compute" not in refused:
         _attempted(problems, lambda: catalog.get(job.compute.target.value if job.compute else ""))
+        lacking = missing(job.compute.tracking_uri) if job.compute.tracking_uri else None
+        if lacking is not None:
+            problems.append(Problem("compute.trackingUri", lacking))
     return tree
 
 

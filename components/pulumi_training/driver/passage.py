@@ -16,6 +16,7 @@ from ..spec.attribution import attribute
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
 from ..targets.base import Handle, Observation, Plan, Queues, Target
+from ..tracking.tracker import Tracker
 from .attempt_run import attempt_run, record_plan
 from .code import bring
 from .lineage import git_state
@@ -30,6 +31,8 @@ _QUEUE_SECONDS = 0.1
 _SHOW_SECONDS = 0.5
 _SYNC_SECONDS = 10.0
 _UNANSWERED_SECONDS = 600.0
+_TRACKING_SECONDS = 20.0
+"""The longest wait for MLflow's first answer, which comes while the environment is made; loading MLflow takes most of it."""
 _CANCELER_SECONDS = 1.5
 """How long whoever asked for a stop has to carry it out, before the driver does."""
 
@@ -49,8 +52,10 @@ class Passage:
         policy: Policy,
         base: Path,
         secrets: Mapping[str, str],
+        tracker: Tracker | None = None,
     ) -> None:
         self._record = record
+        self._tracker = tracker
         self._attempt = attempt
         self._target = target
         self._policy = policy
@@ -131,6 +136,10 @@ class Passage:
             plan = self._prepare()
         self._queue(plan)
         self._see_amendments()
+        if self._tracker is not None:
+            tracking = self._tracker.variables(_TRACKING_SECONDS)
+            self._run = replace(self._run, tracking=tracking)
+            self._raise_if_canceled()
         self._submitted = Handle(
             self._target.name, self._run.run_id, self._attempt.number, str(self._run.folder)
         )

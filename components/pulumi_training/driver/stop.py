@@ -15,6 +15,7 @@ from ..targets import catalog
 from ..targets.base import Handle
 from .drive import drive
 from .policy import Policy
+from .track import catch_up
 
 _SETTLE_SECONDS = 60.0
 
@@ -50,7 +51,9 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
         if document.is_live:
             catalog.get(document.target).cancel(_handle(document, attempt, run.spec), seconds)
         if DriverLock(record).holder() is None:
-            drive(record, attempt.number, Path(document.notes.get("base", ".")), {})
+            base = Path(document.notes.get("base", "."))
+            drive(record, attempt.number, base, {})
+            catch_up(record, base)
         elif time.monotonic() > deadline:
             raise TransientError(
                 f"run {record.run_id} was asked to stop and has not come to an end", retry_after=10

@@ -14,9 +14,13 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..record.record import Record
 from ..record.store import Store
+
+if TYPE_CHECKING:
+    from ..tracking.tracker import Tracker
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _BOOTSTRAP = (
@@ -95,6 +99,7 @@ def main() -> None:
     """Drives one run to its end; the order is read from standard input."""
     from ..targets import catalog
     from .drive import drive
+    from .track import finish, make_up
 
     if len(sys.argv) > 3:
         catalog.get(sys.argv[3])
@@ -105,7 +110,11 @@ def main() -> None:
     order = json.loads(text)
     secrets: dict[str, str] = order["secrets"]
     record = Record(Store.open(order["store"]), order["run_id"], secrets=tuple(secrets.values()))
-    drive(record, order["attempt"], Path(order["base"]), secrets)
+    trackers: list[Tracker] = []
+    drive(record, order["attempt"], Path(order["base"]), secrets, trackers)
+    for tracker in trackers:
+        finish(tracker)
+    make_up(record)
 
 
 def _start(

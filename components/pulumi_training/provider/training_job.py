@@ -11,6 +11,7 @@ from ..driver.last import last
 from ..driver.next_up import announce, announce_create, decide, is_followed_at_once
 from ..driver.policy import Policy
 from ..driver.stop import remove
+from ..driver.track import catch_up
 from ..record.attempt import Attempt
 from ..record.files import write_whole
 from ..record.record import Record
@@ -156,7 +157,9 @@ class TrainingJobHandler(ResourceHandler):
         old_inputs, _ = unwrap_secrets(call.old_inputs)
         store, number = (old_inputs.get("compute") or {}).get("store"), call.old_outputs.get("attempt")
         if isinstance(store, str) and isinstance(number, int):
-            _acknowledge(Record(Store.open(store, base=self.base), call.id).attempt(number))
+            record = Record(Store.open(store, base=self.base), call.id)
+            _acknowledge(record.attempt(number))
+            catch_up(record, self.base)
 
 
 def _acknowledge(attempt: Attempt) -> None:

@@ -12,6 +12,7 @@ from ..spec.errors import shorten
 from ..spec.outcome import Outcome
 from ..spec.outputs import Failure, FileEntry, GitState, JobOutputs
 from ..spec.text import plain_log, safe, safe_log
+from ..tracking.tracked import Tracked, read_tracked
 
 FILES_SHOWN = 100
 
@@ -21,6 +22,7 @@ def outputs(record: Record, run: RunDocument, attempt: Attempt, document: Attemp
     manifest = attempt.manifest() if document.status.is_terminal else None
     entries = manifest.entries if manifest else ()
     environment = document.environment or {}
+    tracked = _tracked(run, attempt)
     started, ended = document.started_at, document.ended_at
     return JobOutputs(
         run_id=run.run_id,
@@ -38,9 +40,11 @@ def outputs(record: Record, run: RunDocument, attempt: Attempt, document: Attemp
         file_count=len(entries),
         manifest=manifest.digest if manifest else None,
         git=GitState(**document.notes["git"]) if document.notes.get("git") else None,
+        mlflow_run_id=tracked.mlflow_run_id,
+        tracking_url=tracked.url,
         reproduce=f"pulumi-training reproduce {run.run_id} --store {record.store.display}",
         environment_lock=list(environment.get("packages") or []),
-        warnings=list(environment.get("warnings") or []),
+        warnings=[*(environment.get("warnings") or []), *([tracked.warning] if tracked.warning else [])],
         submitted_at=_iso(document.created_at),
         started_at=_iso(started),
         ended_at=_iso(ended),
@@ -84,6 +88,11 @@ def reasons(outcome: Outcome | None, attempt: Attempt) -> list[str]:
     if outcome.reason.rule.advice:
         lines.append(outcome.reason.rule.advice)
     return lines
+
+
+def _tracked(run: RunDocument, attempt: Attempt) -> Tracked:
+    is_tracked = bool((run.spec.get("compute") or {}).get("trackingUri"))
+    return (read_tracked(attempt) if is_tracked else None) or Tracked()
 
 
 def _iso(seconds: float | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..driver.attach import observed
 from ..driver.last import last
+from ..driver.track import catch_up
 from ..record.record import Record
 from ..record.store import Store
 from ..spec.errors import Problem, SpecError
@@ -34,6 +35,7 @@ def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | Non
     if not found.is_pruned:
         document = observed(record, attempt, base)
         attempt.update(acknowledged=True)
+        catch_up(record, base)
     run = record.run_document()
     answered = outputs(record, run, attempt, document)
     inputs: dict[str, Any] = dict(call.inputs)

@@ -18,6 +18,7 @@ from ..driver.request import Request
 from ..driver.settle import collect_again, judge_again
 from ..driver.start import start
 from ..driver.stop import cancel
+from ..driver.track import with_tracking_credentials
 from ..record import workspaces
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
@@ -38,17 +39,18 @@ Answer = tuple[Record, Attempt, dict[str, Any]]
 def request_of(call: CreateCall | UpdateCall, base: Path, seen: str | None = None) -> Request:
     """The request that checked inputs make; `seen` is the digest of the tree that Check saw."""
     found = declared(call.inputs, call.name)
+    job = with_tracking_credentials(found.job)
     plain, _ = unwrap_secrets(call.inputs)
     return Request(
-        name=found.job.name or call.name,
-        job=found.job,
+        name=job.name or call.name,
+        job=job,
         urn=call.urn,
         stack=call.stack,
         project=call.project,
         run_key=str(plain["runKey"]),
         source_digest=str(plain["sourceDigest"]),
         base=base,
-        secrets=found.secrets,
+        secrets={**found.secrets, **job.secret_environment_variables},
         seen_digest=seen,
         known_id=call.id if isinstance(call, UpdateCall) else None,
     )

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import pulumi
 
 from ..spec.errors import Problem, SpecError
+from ..spec.tracking import IN_WORKSPACE
 from .component import Component, checked_count, checked_name
 from .data_reference import DataReference
 from .program import joined, output
@@ -31,6 +32,8 @@ class WorkspaceBase(Component):
         *,
         name: str | None = None,
         store: pulumi.Input[str] | None = None,
+        tracking_uri: pulumi.Input[str] | None = None,
+        tracking: bool | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declares a workspace.
@@ -39,6 +42,9 @@ class WorkspaceBase(Component):
             resource_name: The resource's name, and the workspace's own unless `name` is given.
             name: The workspace's name, a part of every run id: lower-case letters, digits and hyphens.
             store: Where records are kept; `./.training/<name>` by default.
+            tracking_uri: The MLflow tracking server that every run is written to, as `http://host:5000`.
+            tracking: True writes every run to MLflow, in a store in the workspace's folder where `tracking_uri`
+                names no server; False writes none; by default runs are tracked where `tracking_uri` is given.
             opts: Pulumi's own options.
 
         Raises:
@@ -47,7 +53,11 @@ class WorkspaceBase(Component):
         self.workspace_name = checked_name(name, resource_name)
         chosen: pulumi.Input[str] = store if store is not None else f"./.training/{self.workspace_name}"
         self.store = output(chosen)
-        reference = {"target": self.target, "workspace": self.workspace_name, "store": chosen}
+        reference: dict[str, Any] = {
+            "target": self.target, "workspace": self.workspace_name, "store": chosen
+        }  # fmt: skip
+        if tracking or (tracking is None and tracking_uri is not None):
+            reference["trackingUri"] = tracking_uri if tracking_uri is not None else IN_WORKSPACE
         self.ref = output(reference)
         super().__init__(
             resource_name, {"ref": reference, "name": self.workspace_name, "store": chosen}, opts
@@ -56,7 +66,14 @@ class WorkspaceBase(Component):
     @classmethod
     def from_construct(cls: type[W], name: str, inputs: Any, options: pulumi.ResourceOptions | None) -> W:
         """See `Component.from_construct`."""
-        return cls(name, name=inputs.get("name"), store=inputs.get("store"), opts=options)
+        return cls(
+            name,
+            name=inputs.get("name"),
+            store=inputs.get("store"),
+            tracking_uri=inputs.get("trackingUri"),
+            tracking=inputs.get("tracking"),
+            opts=options,
+        )
 
 
 class PlaceComponent(Component):

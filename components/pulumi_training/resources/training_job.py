@@ -58,6 +58,8 @@ class TrainingJob(pulumi.CustomResource):
     file_count = OutputProperty[int]("How many files the outputs have.")
     manifest = OutputProperty[str]("The digest of all output files.")
     git = OutputProperty[Mapping[str, Any]]("The commit of the source, where it is in a git repository.")
+    mlflow_run_id = OutputProperty[str]("The attempt's run in MLflow, where the workspace tracks runs.")
+    tracking_url = OutputProperty[str]("The page of that run, where a tracking server shows it.")
     reproduce = OutputProperty[str]("The command that repeats the run from its record.")
     environment_lock = OutputProperty[Sequence[str]]("Every installed package with its version.")
     warnings = OutputProperty[Sequence[str]]("What a person should know about the run.")

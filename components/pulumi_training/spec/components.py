@@ -59,6 +59,17 @@ class WorkspaceArgs(Model):
         description="Where records are kept: a folder or any fsspec URL; `./.training/<name>` by default.",
         example="s3://team-bucket/training",
     )
+    tracking_uri: str | None = ignored(
+        None,
+        description="The MLflow tracking server that every run is written to.",
+        example="http://mlflow.example.com:5000",
+    )
+    tracking: bool | None = ignored(
+        None,
+        description="Whether every run is written to MLflow: in a store in the workspace's folder where "
+        "`trackingUri` names no server; true by default where it names one.",
+        example=True,
+    )
 
 
 class WorkspaceOutputs(Model):

@@ -28,6 +28,12 @@ class WorkspaceRef(Model):
         example="./.training/lab",
     )
     settings: dict[str, str] = ignored({}, description="The target's own settings.")
+    tracking_uri: str | None = ignored(
+        None,
+        description="Where MLflow runs are written: the address of a tracking server, or `workspace` for a store in "
+        "the workspace's folder; none by default.",
+        example="http://mlflow.example.com:5000",
+    )
 
 
 class ComputeRef(WorkspaceRef):

@@ -60,6 +60,12 @@ class JobOutputs(Model):
     git: GitState | None = ignored(
         None, description="The commit of the source, where it is in a git repository."
     )
+    mlflow_run_id: str | None = ignored(
+        None, description="The attempt's run in MLflow, where the workspace tracks runs."
+    )
+    tracking_url: str | None = ignored(
+        None, description="The page of that run, where a tracking server shows it."
+    )
     reproduce: str = ignored("", description="The command that repeats the run from its record.")
     environment_lock: list[str] = ignored([], description="Every installed package with its version.")
     warnings: list[str] = ignored([], description="What a person should know about the run.")

@@ -18,6 +18,7 @@ from .errors import Problem, SpecError
 from .job import JobSpec
 from .names import name_problem
 from .policy import Backend
+from .tracking import VARIABLES, tracking_problem
 from .urls import on_compute
 
 Rule = Callable[[JobSpec], Iterator[Problem]]
@@ -258,6 +259,22 @@ def metrics_rank_exists(job: JobSpec) -> Iterator[Problem]:
         )
 
 
+def tracking_has_a_place(job: JobSpec) -> Iterator[Problem]:
+    """A tracking store within reach of the ranks, and variables that nobody else sets."""
+    compute = job.compute
+    if compute is None or not compute.tracking_uri:
+        return
+    wrong = tracking_problem(compute.tracking_uri, compute.target.value, compute.store)
+    if wrong:
+        yield Problem("compute.trackingUri", wrong)
+    for name in VARIABLES:
+        if name in job.environment_variables:
+            yield Problem(
+                f"environmentVariables.{name}",
+                "is set for every rank where tracking is on; leave it out, or give the workspace no tracking_uri",
+            )
+
+
 RULES: dict[Rule, tuple[str, ...]] = {
     what_runs: ("entry_script", "command"),
     name_is_valid: ("name",),
@@ -279,6 +296,7 @@ RULES: dict[Rule, tuple[str, ...]] = {
     container_settings_can_be_read: ("compute", "shm_size"),
     data_is_within_reach: ("compute", "inputs", "outputs"),
     expectations_parse: ("expect",),
+    tracking_has_a_place: ("compute", "environment_variables"),
     metrics_rank_exists: ("metrics_rank", "node_count", "process_count_per_node"),
 }
 """Each rule and the fields it reads: a rule is passed over where one of them is unknown or already refused."""

@@ -35,7 +35,8 @@ class RunSpec:
 
     `document` is the job as recorded (wire names, defaults filled in, no secret); `base` is the folder that
     relative paths are resolved against; `folder` is the attempt's folder on this machine; `secrets` must be
-    written nowhere: environment variables, and texts hidden in the document (`spec.secrecy`).
+    written nowhere: environment variables, and texts hidden in the document (`spec.secrecy`); `tracking` are variables
+    that only submission can tell: which MLflow run the script logs to.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class RunSpec:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     resume_from: str | None = None
     owner: str = ""
+    tracking: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def job(self) -> JobSpec:

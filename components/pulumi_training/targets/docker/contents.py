@@ -35,6 +35,8 @@ def fill(
     """Puts everything into a container that was not started yet."""
     owner = _owner(client, request)
     agent = install(cache.root() / "agent").parent
+    launch = request["launch"]
+    launch = {**launch, "environment": {**launch["environment"], **run.tracking}}
 
     def write(into: Parcel) -> None:
         for folder in _FOLDERS:
@@ -43,7 +45,7 @@ def fill(
         for file in sorted(agent.rglob("*.py")):
             into.copy(file, f"{AGENT.rpartition('/')[0]}/{file.relative_to(agent).as_posix()}")
         into.file(SHELL_FILE, _SHELL.format(python=request["agent"][0], package=PACKAGE).encode(), 0o755)
-        into.file(f"{FOLDER}/launch/launch.json", json.dumps(request["launch"], indent=1).encode())
+        into.file(f"{FOLDER}/launch/launch.json", json.dumps(launch, indent=1).encode())
         into.copy(run.code, CODE)
         for path, target in request["links"].items():
             into.link(path, target)

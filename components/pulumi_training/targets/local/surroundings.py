@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...spec.tracking import PATIENCE
+
 _OURS = ("PULUMI_", "TRAINING_", "OMPI_", "PMIX_", "PRTE_", "SLURM_", "VIRTUAL_ENV", "CONDA_")
 _PYTHON = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "__PYVENV_LAUNCHER__"})
 
@@ -13,9 +15,14 @@ _PYTHON = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPAT
 def inherited() -> dict[str, str]:
     """The environment of this process without what belongs to the engine, to a launcher or to its own Python.
 
-    The engine's passphrase is among what is left out.
+    The engine's passphrase is among what is left out, and what this process told its own MLflow.
     """
-    return {k: v for k, v in os.environ.items() if not k.startswith(_OURS) and k not in _PYTHON}
+    ours = PATIENCE.items()
+    return {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(_OURS) and k not in _PYTHON and (k, v) not in ours
+    }
 
 
 def with_interpreter(environment: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -106,7 +106,7 @@ class LocalTarget(Target, Queues):
             **plan.request,
             "agent": agent,
             "limits": dict(Limits.of_job(run.document).__dict__),  # they may have changed in the queue
-            **_found_at_submission(plan, ticket),
+            **_found_at_submission(plan, ticket, run.tracking),
         }
         path = run.folder / "launch" / "launch.json"
         if not agent_process.is_live(run.folder) and not agent_process.was_launched(run.folder):
@@ -189,13 +189,13 @@ def _slots(compute: Mapping[str, Any]) -> Slots:
     return Slots.of(compute, state_folder())
 
 
-def _found_at_submission(plan: Plan, ticket: Ticket | None) -> dict[str, Any]:
+def _found_at_submission(plan: Plan, ticket: Ticket | None, tracking: Mapping[str, str]) -> dict[str, Any]:
     port = _free_port()
     environment = {
         name: value.replace(f":{MASTER_PORT}", f":{port}") if name == "AZ_BATCH_MASTER_NODE" else value
         for name, value in plan.request["environment"].items()
     }
-    found: dict[str, Any] = {"master_port": port, "environment": environment}
+    found: dict[str, Any] = {"master_port": port, "environment": {**environment, **tracking}}
     if ticket is not None and ticket.gpus:
         ranks = plan.request["node_count"] * plan.request["process_count_per_node"]
         if len(ticket.gpus) < ranks:

@@ -1,0 +1,59 @@
+"""Where MLflow runs are written, as a workspace names it, and what cannot be such a place."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from .urls import display, folder_of, scheme_of
+
+IN_WORKSPACE = "workspace"
+"""The word for a store inside the workspace's own folder."""
+VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")
+"""What every rank finds in its environment where tracking is on."""
+CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+"""Taken from the environment of `pulumi up`, and given to the script as secrets."""
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""For the process that writes runs, where its user says nothing else: what a server does not take is sent later."""
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
+_SERVER = "start one with `mlflow server` and write its address, as 'http://mlflow.example.com:5000'"
+
+
+def is_server(uri: str) -> bool:
+    """Whether it is the address of a tracking server that is spoken to by HTTP."""
+    return scheme_of(uri) in ("http", "https")
+
+
+def tracking_problem(uri: str, target: str, store: str) -> str | None:
+    """What is wrong with a tracking URI for runs on `target` whose records are kept in `store`; None if nothing."""
+    if uri == IN_WORKSPACE:
+        if target != "local":
+            return (
+                "a store inside the workspace's folder is out of reach of containers; name a tracking server "
+                f"that they reach: {_SERVER}"
+            )
+        if folder_of(store, path="store") is None:
+            return f"{display(store)} is no folder, so MLflow cannot keep runs in it; name a tracking server: {_SERVER}"
+        return None
+    if not is_server(uri):
+        return (
+            f"{display(uri)!r} is no place for MLflow runs; write {IN_WORKSPACE!r} (tracking=True) for a store inside "
+            f"the workspace's folder, or name a tracking server: {_SERVER}"
+        )
+    try:
+        parts = urlsplit(uri)
+        host = parts.hostname
+    except ValueError as error:
+        return f"cannot be read as an address: {error}"
+    if not host:
+        return f"names no host; {_SERVER}"
+    if "@" in parts.netloc:
+        return (
+            "holds a name or a password, which the state would show; leave them out and set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) where `pulumi up` runs"
+        )
+    if target == "docker" and host in _LOOPBACK:
+        return (
+            f"{host} is the container itself for what runs in it; write the name or address under which containers "
+            "reach the tracking server"
+        )
+    return None

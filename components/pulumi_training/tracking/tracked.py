@@ -1,0 +1,68 @@
+"""How far the tracking of an attempt came: `tracking.json` beside its document."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from ..record.attempt import Attempt
+from ..record.documents import AttemptDocument, decode, encode
+from ..record.store import NotFound
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What MLflow has of an attempt. Whoever goes on from here repeats nothing and leaves out nothing.
+
+    `sent` has, by rank, how many bytes of its metrics MLflow has and how many points without a step were among them;
+    `sending` is a batch under way (rank, end, milliseconds since 1970), sent again with the same time after a crash,
+    so that MLflow knows it for the same; `outcome` is the reason that the MLflow run was ended with, None while it is
+    open; `warning` says why MLflow lags behind.
+    """
+
+    mlflow_run_id: str | None = None
+    experiment_id: str | None = None
+    url: str | None = None
+    parameters: list[str] = field(default_factory=list)
+    sent: dict[str, list[int]] = field(default_factory=dict)
+    sending: list[int] | None = None
+    outcome: str | None = None
+    warning: str | None = None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The ids as the script's own MLflow takes them; none before there is a run."""
+        if self.mlflow_run_id is None or self.experiment_id is None:
+            return {}
+        return {"MLFLOW_RUN_ID": self.mlflow_run_id, "MLFLOW_EXPERIMENT_ID": self.experiment_id}
+
+    def changed(self, **changes: Any) -> Tracked:
+        """A copy with `changes`."""
+        return replace(self, **changes)
+
+
+def read_tracked(attempt: Attempt) -> Tracked | None:
+    """How far it came; None where nothing was tracked yet."""
+    try:
+        document = decode(attempt.store.read(_key(attempt)), f"{attempt.location}/tracking.json")
+    except NotFound:
+        return None
+    known = {each.name for each in fields(Tracked)}
+    return Tracked(**{name: value for name, value in document.items() if name in known})
+
+
+def write_tracked(attempt: Attempt, tracked: Tracked) -> None:
+    """Notes how far it came."""
+    attempt.store.write(_key(attempt), encode(asdict(tracked)), durable=False)
+
+
+def is_behind(attempt: Attempt, document: AttemptDocument) -> bool:
+    """Whether MLflow has yet to hear how an ended attempt of a tracked run ended."""
+    if document.outcome is None or not document.status.is_terminal:
+        return False
+    tracked = read_tracked(attempt)
+    return tracked is None or tracked.outcome != document.outcome.reason.value
+
+
+def _key(attempt: Attempt) -> str:
+    return f"{attempt.prefix}/tracking.json"
