@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from places import LIVE, Place, Started, facts_by_rank, until
@@ -311,3 +312,19 @@ def test_attempts_of_one_run_are_kept_apart(place: Place) -> None:
     assert first.observe().status is Status.RUNNING
     assert os.environ["TRAINING_STATE_DIR"] and until(lambda: place.left(first), "the first is untouched")
     place.target.cancel(first.handle, 0.0)
+
+
+def test_every_rank_is_told_its_mlflow_run(place: Place) -> None:
+    """What only submission can tell, beside a plan that was made before."""
+    told = {"MLFLOW_TRACKING_URI": "http://host:5000", "MLFLOW_RUN_ID": "abc", "MLFLOW_EXPERIMENT_ID": "7"}
+    run = place.run(
+        "import os\nprint([os.environ[f'MLFLOW_{n}'] for n in ('TRACKING_URI', 'RUN_ID', 'EXPERIMENT_ID')])\n"
+        "assert os.environ['MLFLOW_TRACKING_TOKEN'] == 'a-secret-token'\n",
+        secretEnvironmentVariables={"MLFLOW_TRACKING_TOKEN": "a-secret-token"},
+    )
+    plan = place.plan(run)
+    until(lambda: place.target.enter(plan, run) is None, "slots")
+    started = place.submit(plan, replace(run, tracking=told))
+    assert started.outcome().reason is Reason.COMPLETED, started.log()
+    for rank in range(4):
+        assert b"['http://host:5000', 'abc', '7']" in started.log(rank)
