@@ -12,6 +12,7 @@ from .doctor import doctor
 from .download import download
 from .exit import ExitCode
 from .logs import logs
+from .mlflow import mlflow
 from .orphans import orphans
 from .plan import plan
 from .plugin import install, uninstall, where
@@ -38,6 +39,7 @@ def build() -> typer.Typer:
     app.command("reproduce")(reproduce)
     app.command("orphans")(orphans)
     app.command("tensorboard")(tensorboard)
+    app.command("mlflow")(mlflow)
     plugin = _group("Let the pulumi command line find this provider in every project.")
     plugin.command("install")(install)
     plugin.command("uninstall")(uninstall)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _BATCH = 500
 """MLflow takes 1000 metrics in one request, and 100 parameters or tags."""
 _SMALL_BATCH = 90
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Else MLflow's pages open an experiment as one of chat traces."""
 _SILENCE = frozenset({"ConnectionError", "ConnectTimeout", "ReadTimeout"})
 """Of requests, which is MLflow's own affair."""
 _STARTING_SECONDS = 120.0
@@ -222,7 +224,7 @@ def _experiment(client: MlflowClient, name: str, place: Place) -> str:
     if found is not None:
         return str(found.experiment_id)
     try:
-        return str(client.create_experiment(name, artifact_location=place.artifacts))
+        return str(client.create_experiment(name, artifact_location=place.artifacts, tags=_KIND))
     except MlflowException:
         found = client.get_experiment_by_name(name)  # another run made it just now
         if found is None:

@@ -1,0 +1,102 @@
+"""MLflow's pages as `pulumi-training mlflow` opens them, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lab import Lab
+from test_mlflow import Tracked
+
+if TYPE_CHECKING:
+    from selenium.webdriver.remote.webdriver import WebDriver
+
+pytestmark = pytest.mark.engine
+SECONDS = 120
+"""How long a page may take on a busy machine."""
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[WebDriver]:
+    """A headless Chromium that has seen nothing; skips without one, fails where TRAINING_REQUIRE names `browser`."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        if "browser" in os.environ.get("TRAINING_REQUIRE", "").split(","):
+            pytest.fail("no chromium or no chromedriver: apt-get install chromium chromium-driver")
+        pytest.skip("no chromium or no chromedriver: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    options = Options()
+    options.binary_location = chromium
+    for flag in (
+        "headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-dev-shm-usage", "window-size=1500,1100",
+        "disable-background-networking", "disable-component-update", "disable-sync", f"user-data-dir={tmp_path / 'profile'}",
+    ):  # fmt: skip
+        options.add_argument(f"--{flag}")
+    made = webdriver.Chrome(options, Service(driver))
+    made.set_page_load_timeout(SECONDS)
+    yield made
+    made.quit()
+
+
+def shows(browser: WebDriver, *words: str) -> Any:
+    """Waits until the page shows all of `words`."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        text = str(browser.execute_script("return document.body ? document.body.innerText : ''"))
+        if all(word in text for word in words):
+            return text
+        assert time.monotonic() < deadline, f"{words} not in the page: {text[:3000]}"
+        time.sleep(0.2)
+
+
+def test_the_pages_show_a_run_with_its_metric(lab: Lab, browser: WebDriver) -> None:
+    tracked = Tracked(lab)
+    lab.write("""
+        import mlflow
+        mlflow.log_metric("own_score", 0.75)
+        for step in range(5):
+            report(step=step, accuracy=0.5 + step / 10)
+    """)
+    lab.settings.update(script_params={"--epochs": 5}, display_name="Digits for the browser")
+    tracked.stack().up().succeeded()
+    (run,) = tracked.ended()
+    command = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("pulumi-training")), "mlflow", "--store", str(lab.store), "--no-browser",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert command.stdout is not None
+        url = command.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        browser.get(f"{url}/#/experiments/{run.info.experiment_id}/runs")
+        shows(browser, "Digits for the browser")
+        browser.get(f"{url}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}")
+        shows(
+            browser,
+            "Digits for the browser",
+            "accuracy",
+            "0.9",
+            "own_score",
+            "0.75",
+            "args.epochs",
+            "Finished",
+        )
+        if folder := os.environ.get("TRAINING_PICTURES"):
+            browser.save_screenshot(str(Path(folder, "mlflow-run.png")))
+    finally:
+        os.killpg(command.pid, signal.SIGINT)  # as a terminal does it
+        said = command.communicate(timeout=60)
+    assert command.returncode == 0, said
