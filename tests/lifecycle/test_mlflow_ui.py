@@ -81,9 +81,14 @@ def test_the_pages_show_a_run_with_its_metric(lab: Lab, browser: WebDriver) -> N
         assert command.stdout is not None
         url = command.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
+        browser.get(url)
+        shows(browser, "lab")
+        url = url.partition("/#")[0]
         browser.get(f"{url}/#/experiments/{run.info.experiment_id}/runs")
         shows(browser, "Digits for the browser")
-        browser.get(f"{url}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}")
+        browser.get(
+            f"{url}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?workflowType=machine_learning"
+        )
         shows(
             browser,
             "Digits for the browser",

@@ -16,7 +16,7 @@ from types import TracebackType
 from ..record.store import Store
 from ..spec.errors import PermanentError, TrainingError
 from ..spec.outcome import Reason
-from ..tracking.place import Place, place_in
+from ..tracking.place import AS_TRAINING, Place, place_in
 from .places import places
 
 _START_SECONDS = 120.0
@@ -70,7 +70,7 @@ class MlflowUI:
                 self.stop()
                 raise TrainingError(f"MLflow's server did not start; try it by hand: {' '.join(line)}")
             time.sleep(0.1)
-        return url
+        return f"{url}/#/experiments?{AS_TRAINING}"
 
     def wait(self) -> None:
         """Returns when the server has ended."""

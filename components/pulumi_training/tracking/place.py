@@ -13,6 +13,8 @@ from ..spec.tracking import IN_WORKSPACE
 
 FOLDER = "mlflow"
 """In the workspace's store, beside `runs`."""
+AS_TRAINING = "workflowType=machine_learning"
+"""MLflow 3's pages show chat traces where an address does not ask for training; older ones do not mind."""
 _BUSY_SECONDS = 60
 
 
@@ -32,7 +34,7 @@ class Place:
         """The address of a run's page; a store in a folder has none until a UI is started over it."""
         if self.folder is not None:
             return None
-        return f"{self.uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{mlflow_run_id}"
+        return f"{self.uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{mlflow_run_id}?{AS_TRAINING}"
 
 
 def place_of(document: Mapping[str, Any], store: Store) -> Place | None:

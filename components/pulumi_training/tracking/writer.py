@@ -174,6 +174,8 @@ class Writer:
     def _note(self, **changes: Any) -> None:
         changed = self.tracked.changed(**changes)
         if changed != self.tracked:
+            if not self._attempt.exists():
+                raise TrackingError(f"the record of {self._attempt.run_id} was removed")
             self.tracked = changed
             write_tracked(self._attempt, changed)
 

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.record import Record
+from pulumi_training.spec.errors import TrainingError
 from pulumi_training.spec.outcome import Outcome, Reason
 from pulumi_training.tracking.place import Place
 from pulumi_training.tracking.tracked import is_behind, read_tracked, write_tracked
@@ -138,3 +139,12 @@ def test_a_server_that_is_not_there_is_named(record: Record) -> None:
     nowhere = Place("http://127.0.0.1:9")
     with pytest.raises(TrackingError, match=r"MLflow at http://127\.0\.0\.1:9 does not answer"):
         writer(record, nowhere).open()
+
+
+def test_a_record_that_was_removed_stays_removed(record: Record, place: Place) -> None:
+    late = writer(record, place)
+    late.open()
+    record.store.delete(record.prefix)
+    with pytest.raises(TrainingError, match=r"removed|not in"):
+        late.warn("late")
+    assert not record.store.exists(f"{record.prefix}/attempts/1/tracking.json")

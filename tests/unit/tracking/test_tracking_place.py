@@ -23,7 +23,9 @@ def test_the_store_of_a_workspace_is_in_its_folder(tmp_path: Path) -> None:
     assert place.uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db?timeout=60"
     assert place.artifacts == f"file://{tmp_path}/mlflow/artifacts"
     assert place.page("1", "abc") is None
-    assert Place("http://host:5000/").page("1", "abc") == "http://host:5000/#/experiments/1/runs/abc"
+    assert Place("http://host:5000/").page("1", "abc") == (
+        "http://host:5000/#/experiments/1/runs/abc?workflowType=machine_learning"
+    )
 
 
 def test_without_mlflow_the_error_says_what_to_install() -> None:
