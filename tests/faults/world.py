@@ -22,6 +22,7 @@ from pulumi_training.spec.errors import TrainingError
 from pulumi_training.spec.outcome import Reason, Status
 from pulumi_training.targets.local import processes
 from pulumi_training.targets.local.slots import Slots, me
+from pulumi_training.targets.slots import Slots as ClusterSlots
 
 PLUGIN = Path(__file__).with_name("plugin.py")
 URN = "urn:pulumi:dev::tests::training:index:TrainingJob::fit"
@@ -120,7 +121,7 @@ class World:
         """Words before the plugin's own."""
         self.started: list[subprocess.Popen[bytes]] = []
         self.urn = URN
-        self._ticket: Slots | None = None
+        self._ticket: ClusterSlots | None = None
 
     # -- the job ---------------------------------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ class World:
 
     def occupy(self) -> None:
         """Holds every slot of the cluster."""
-        self._ticket = Slots.of(self.job["compute"], self.state_dir)
+        self._ticket = self.slots()
         assert self._ticket.enter("another-run", 1, self._ticket.total, 0, me(), self.root) is None
 
     def release(self) -> None:
@@ -242,6 +243,10 @@ class World:
         except FileNotFoundError:
             return []
         return [(a, int(b), int(c), int(d)) for a, b, c, d in (line.split() for line in lines)]
+
+    def slots(self) -> ClusterSlots:
+        """The queue of the cluster."""
+        return Slots.of(self.job["compute"], self.state_dir)
 
     def until(self, what: Callable[[], Any], words: str, seconds: float = 60.0) -> Any:
         """Waits for something true; what cannot be read yet counts as false."""
@@ -359,7 +364,7 @@ class World:
         assert not (self.proof / "TWIN").exists(), (self.proof / "TWIN").read_text()
         self.until(lambda: not self.left(), "the end of every process of the run", 30)
         self.until(lambda: not self._supervisors(), "the end of the supervisor", 30)
-        assert Slots.of(self.job["compute"], self.state_dir).tickets() == ()
+        assert self.slots().tickets() == ()
         for run_id, attempt, rank, _ in self.journal():
             kept = Record(self.store, run_id).attempt(attempt).folder / "outputs" / f"early-{rank}.txt"
             assert kept.read_text() == str(attempt), f"{kept} was lost"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import docker
 import pytest
-from docker_place import BASE, DockerPlace
+from docker_place import DockerPlace
+from own_daemon import Daemon, own_daemon
 from places import Started, until
 
 from pulumi_training.spec.errors import TransientError
@@ -26,75 +22,24 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.parametrize("place", ["docker"], indirect=True),
 ]
-ROOT = Path(__file__).parents[3]
-BRIDGE = "trnbr0"
 COUNT = (
     "import time\nprint('ready', flush=True)\nfor n in range(150):\n    print('line', n, flush=True)\n    time.sleep(0.1)\n"
     "open('outputs/done', 'w').write('x')\n"
 )
 
 
-class Daemon:
-    """A daemon of the test's own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Daemon]:
+    """Reached by TCP."""
+    with own_daemon(1) as found:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.host = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-
-    def start(self, *, live_restore: bool) -> None:
-        words = ["--host", self.host, f"--bridge={BRIDGE}", *(["--live-restore"] if live_restore else [])]
-        call("tools/docker-daemon", "start", str(self.folder), *words)
-
-    def kill(self, number: int) -> None:
-        pid = int((self.folder / "pid").read_text())
-        inner = self.folder / "exec" / "containerd" / "containerd.pid"
-        below = int(inner.read_text())
-        os.kill(pid, number)
-        until(lambda: has_ended(pid), "the daemon's end", 60)
-        # Its containerd goes with it. The next daemon would trust this file, and wait for a socket of the dead,
-        # where the process is still going or nobody has reaped it.
-        until(lambda: has_ended(below), "the end of its containerd", 60)
-        inner.unlink(missing_ok=True)
-
-    def client(self) -> docker.DockerClient:
-        return docker.DockerClient(self.host)
-
-
-def has_ended(pid: int) -> bool:
-    """Whether a process is gone, or a zombie that nobody reaped."""
-    try:
-        return ") Z" in Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def call(*words: str) -> None:
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    if os.geteuid() != 0 or not shutil.which("dockerd") or not shutil.which("ip"):
-        pytest.skip("a second daemon needs root, dockerd and ip")
-    folder = Path("/tmp") / f"far-{os.getpid()}"  # short: the daemon puts Unix sockets there
-    call("ip", "link", "add", "name", BRIDGE, "type", "bridge")
-    call("ip", "addr", "add", "172.31.250.1/24", "dev", BRIDGE)
-    call("ip", "link", "set", BRIDGE, "up")
-    found = Daemon(folder)
-    try:
-        found.start(live_restore=True)
-        near = docker.from_env()
-        far = found.client()
-        far.images.load(near.images.get(BASE).save(named=True))
-        near.close()
-        far.close()
+            port = probe.getsockname()[1]
+        found.host = f"tcp://127.0.0.1:{port}"
+        found.options = ["--host", found.host]
+        found.start()
+        found.load()
         yield found
-    finally:
-        call("tools/docker-daemon", "remove", str(folder))
-        call("ip", "link", "delete", BRIDGE)
 
 
 @pytest.fixture

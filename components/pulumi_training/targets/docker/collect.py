@@ -76,11 +76,15 @@ def _bring_all(
 
 def _listing(
     client: docker.DockerClient, state: NodeState, mark: Mapping[str, Any], node: int
-) -> list[dict[str, Any]]:
-    """Files of a live node; with digests where another node may have the same names."""
+) -> list[dict[str, Any]] | None:
+    """Files of a live node, None of one that ended; with digests where another node may have the same names."""
     command = [*mark["agent"], "files", "--folder", FOLDER, "--parts", ",".join(_PARTS)]
-    made = client.api.exec_create(state.id, [*command, *(["--digests", "1"] if node else [])], stderr=False)
-    return read_listing(client.api.exec_start(made["Id"]))
+    with nodes.ended_meanwhile():
+        made = client.api.exec_create(
+            state.id, [*command, *(["--digests", "1"] if node else [])], stderr=False
+        )
+        return read_listing(client.api.exec_start(made["Id"]))
+    return None
 
 
 def _own_outputs(run: RunSpec) -> dict[str, str]:

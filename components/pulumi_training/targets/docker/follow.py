@@ -111,14 +111,18 @@ class Followed:
         for number, state in self._states.items():
             if number not in self._shipments and state.is_running:
                 self._next_start = now + _RESTART_SECONDS
-                self._shipments[number] = Shipment(
-                    client, state.id, self._mark["agent"], self._folder, number
-                )
+                with nodes.ended_meanwhile():
+                    self._shipments[number] = Shipment(
+                        client, state.id, self._mark["agent"], self._folder, number
+                    )
         if 0 in self._shipments:
             self._shipments[0].wait(_FIRST_WORD_SECONDS)
 
     def _conclude(self, client: docker.DockerClient) -> Observation:
         """Brings every fact, ends what is left, and notes that it is over."""
+        # The agent may have told of a lost node before the next look at containers was due: it has no name for it.
+        self._states = nodes.states(client, self._handle.run_id, self._handle.attempt)
+        self._note_lost(time.monotonic())
         for number, state in sorted(self._states.items()):
             shipment = self._shipments.get(number)
             if shipment is None or not shipment.flush(_FLUSH_SECONDS):

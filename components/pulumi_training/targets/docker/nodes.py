@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -174,14 +174,10 @@ def _looked_at(client: docker.DockerClient, state: NodeState) -> NodeState:
 
 def kill(client: docker.DockerClient, found: Iterable[NodeState]) -> None:
     """Ends containers at once and returns when they have ended; those that ended before are no error."""
-    import docker.errors
 
     def one(state: NodeState) -> None:
-        try:
+        with ended_meanwhile():
             client.api.kill(state.id)
-        except docker.errors.APIError as error:
-            if error.status_code not in (404, 409):
-                raise
 
     together(one, [state for state in found if state.is_running])
 
@@ -205,6 +201,18 @@ def remove(client: docker.DockerClient, run_id: str, attempt: int) -> None:
     for network in client.api.networks(filters=wanted):
         with suppress(docker.errors.NotFound):
             client.api.remove_network(network["Id"])
+
+
+@contextmanager
+def ended_meanwhile() -> Iterator[None]:
+    """Passes over what the daemon refuses because a container ended a moment ago; the next look at it tells more."""
+    import docker.errors
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code not in (404, 409):
+            raise
 
 
 def together(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...launch.request import Limits
 from ...record.staging import state_folder
-from ...spec.errors import TransientError
+from ...spec.errors import PermanentError, TransientError
+from ...spec.outcome import Reason
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
 from ..slots import Ticket, me
 from . import names, nodes
@@ -130,8 +131,13 @@ class DockerTarget(Target, Queues):
             "TRAINING_RUN_ID": run.run_id,
             "TRAINING_ATTEMPT": str(run.attempt),
         }
-        begun = client.api.exec_create(made[0], command, environment=variables)
-        client.api.exec_start(begun["Id"], detach=True)
+        with nodes.ended_meanwhile():
+            begun = client.api.exec_create(made[0], command, environment=variables)
+            client.api.exec_start(begun["Id"], detach=True)
+            return
+        raise PermanentError(
+            Reason.NODE_LOST, f"container {plan.request['nodes'][0]['name']} ended before it was used"
+        )
 
     def watch(self, compute: Mapping[str, Any]) -> Watch:
         """See `Target.watch`."""
@@ -147,7 +153,8 @@ class DockerTarget(Target, Queues):
         with _talking(mark) as client:
             found = nodes.states(client, handle.run_id, handle.attempt)
             if 0 in found and found[0].is_running:
-                rewrite_limits(client, found[0].id, mark["agent"][0], Limits.of_job(document))
+                with nodes.ended_meanwhile():
+                    rewrite_limits(client, found[0].id, mark["agent"][0], Limits.of_job(document))
 
     def cancel(self, handle: Handle, grace: float) -> None:
         """See `Target.cancel`."""
