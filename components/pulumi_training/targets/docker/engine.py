@@ -43,7 +43,7 @@ def connect(address: Mapping[str, str], *, seconds: int = SECONDS) -> docker.Doc
         TransientError: nobody answers there.
     """
     try:
-        import docker
+        import docker  # noqa: F401
     except ImportError as error:
         raise PermanentError(
             Reason.TARGET_UNAVAILABLE,
@@ -54,9 +54,9 @@ def connect(address: Mapping[str, str], *, seconds: int = SECONDS) -> docker.Doc
     if address.get("tls"):
         options["tls"] = _tls(Path(address["tls"]))
     if host.startswith("ssh://"):
-        options["use_ssh_client"] = True
+        return _by_ssh(host, options)
     with asking(address):
-        return docker.DockerClient(**options)
+        return _client(options)
 
 
 @contextmanager
@@ -129,6 +129,45 @@ def require_gpus(client: docker.DockerClient, address: Mapping[str, str], count:
             Reason.LAUNCH_FAILED,
             f"the run needs {count} GPUs, and the Docker daemon at {address['docker_host']} has {len(numbered)}",
         )
+
+
+def _client(options: Mapping[str, Any]) -> docker.DockerClient:
+    """The SDK's client, but the daemon's own certificate authority wins over the one of REQUESTS_CA_BUNDLE."""
+    import docker
+
+    class Api(docker.APIClient):  # type: ignore[misc]
+        def merge_environment_settings(
+            self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any
+        ) -> Any:
+            mine = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, mine, cert)
+
+    client = docker.DockerClient.__new__(docker.DockerClient)
+    client.api = Api(**options)
+    return client
+
+
+def _by_ssh(host: str, options: Mapping[str, Any]) -> docker.DockerClient:
+    """A client whose connections are ssh processes; closing it ends them."""
+    import docker.errors
+
+    from .tunnel import Tunnel
+
+    tunnel = Tunnel(host)
+    try:
+        client = _client({**options, "base_url": tunnel.address})
+    except docker.errors.DockerException as error:
+        words = tunnel.words() or _cause(error)
+        tunnel.close()
+        raise TransientError(f"the Docker daemon at {host} does not answer: {words}") from error
+    close = client.close
+
+    def close_both() -> None:
+        close()
+        tunnel.close()
+
+    client.close = close_both
+    return client
 
 
 def _of_context() -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +27,9 @@ OTHER_NODES = ("ranks", "metrics", "logs/std", "logs/stacks")
 EVENTS = "logs"
 """Where other nodes' event files are, which are told apart by their names and so come as they grow."""
 _STDOUT = 1
+_HEAD = struct.Struct(">BxxxL")
+"""Before each piece of the engine's stream: which of the two outputs, and how many bytes."""
+_PIECE = 1 << 20
 _CLOSE_SECONDS = 10.0
 
 
@@ -45,6 +50,7 @@ class Shipment:
         self._flushed = self._asked = 0
         self._news = threading.Condition()
         self._events = f".{host_name(node)}" if node else ""
+        self._talk = threading.Lock()  # a TLS connection serves one thread at a time
         command = [*agent, "ship", "--folder", FOLDER, "--parts", ",".join(self._parts)]
         if self._events:
             command += ["--events", EVENTS]
@@ -52,6 +58,8 @@ class Shipment:
         self._stream = client.api.exec_start(made["Id"], socket=True)
         self._socket = getattr(self._stream, "_sock", self._stream)
         self._socket.settimeout(None)
+        self._waiting = select.poll()
+        self._waiting.register(self._socket, select.POLLIN)
         self._send({"have": self._have()})
         self._reader = threading.Thread(target=self._receive, name=f"ship-{node}", daemon=True)
         self._reader.start()
@@ -78,15 +86,15 @@ class Shipment:
         Only the reader closes the descriptor: one that is closed while it is being read is given to the next
         file or connection that is opened, and the reader would take that one's bytes.
         """
-        with suppress(OSError):  # the other side was faster; the reader sees that too
+        with suppress(OSError), self._talk:  # the other side was faster; the reader sees that too
             self._socket.shutdown(socket.SHUT_RDWR)
         if self._reader is not threading.current_thread():
             self._reader.join(_CLOSE_SECONDS)
 
     def _send(self, line: Mapping[str, Any]) -> None:
         data = json.dumps(line).encode() + b"\n"
-        send = getattr(self._socket, "sendall", None) or self._socket.send
-        send(data)
+        with self._talk:
+            self._socket.sendall(data)
 
     def _have(self) -> dict[str, int]:
         paths = [path for part in self._parts for path in (self._folder / part).rglob("*")]
@@ -138,15 +146,39 @@ class Shipment:
 
     def _stdout(self) -> Iterator[bytes]:
         """The bytes of standard output; the engine mixes it with standard error in frames of its own."""
-        from docker.utils.socket import frames_iter
-
         errors = b""
-        for kind, piece in frames_iter(self._stream, tty=False):
+        while head := self._read(_HEAD.size):
+            kind, length = _HEAD.unpack(head)
+            piece = self._read(length)
             if kind == _STDOUT:
                 yield piece
             else:
                 errors = (errors + piece)[-2000:]
                 self.trouble = errors.decode("utf-8", "replace")
+
+    def _read(self, count: int) -> bytes:
+        """So many bytes, or none where the stream ends before.
+
+        Not the SDK's own reading: that waits for the descriptor, while TLS has the bytes decrypted already.
+        """
+        parts: list[bytes] = []
+        while count:
+            with self._talk:
+                self._socket.settimeout(0)
+                try:
+                    part = self._socket.recv(min(count, _PIECE))
+                except (BlockingIOError, ssl.SSLWantReadError):
+                    part = None
+                finally:
+                    self._socket.settimeout(None)
+            if part is None:
+                self._waiting.poll()
+            elif part:
+                parts.append(part)
+                count -= len(part)
+            else:
+                return b""
+        return b"".join(parts)
 
 
 def is_event_file_of(node: int, name: str) -> bool:
