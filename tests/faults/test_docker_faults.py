@@ -246,6 +246,29 @@ def test_docker_record_full_while_outputs_come(make_docker_world: Make, tmp_path
         call("umount", "--lazy", str(place))
 
 
+def test_docker_asked_for_after_a_crash_while_it_runs_on_this_machine(make_docker_world: Make) -> None:
+    world = make_docker_world()
+    in_containers = dict(world.job)
+    del world.job["environment"], world.job["outputs"]
+    world.job["compute"] = {**in_containers["compute"], "target": "local", "settings": {}}
+    world.job["environmentVariables"] = {"PROOF": str(world.proof)}
+    plugin = world.start_up()
+    world.reach("running")
+    world.kill("plugin")
+    world.answer(plugin)
+    world.job = in_containers
+    second = world.start_up("two")
+    world.until(lambda: len(world.journal()) == 2 * world.ranks, "the start in containers")
+    record = world.record()
+    assert record is not None
+    first, moved = (record.attempt(number).document() for number in (1, 2))
+    assert (first.target, first.status) == ("local", Status.CANCELED)
+    assert (moved.target, moved.status) == ("docker", Status.RUNNING)
+    world.release()
+    world.answer(second, "two")
+    verdict(world)
+
+
 def verdict(world: DockerWorld) -> None:
     """The right end at the next `up`, no twin, nothing lost, and nothing of ours anywhere after `destroy`."""
     world.bring_to_its_end()

@@ -46,7 +46,7 @@ def drive(
             if _lacks_secrets(run.spec, attempt.document(), secrets):
                 attempt.event("waiting", "the secrets of this run are known to the next `pulumi up` only")
                 return None
-            target = catalog.get(run.spec["compute"]["target"])
+            target = catalog.get(attempt.document().target)  # the job may have been moved since
             if attempt.document().is_live:
                 me = this_process()
                 attempt.update(

@@ -45,7 +45,8 @@ def intend(request: Request, read_source: Callable[[], Tree], tell: Tell, *, rer
 
     An attempt that no answer has carried yet (a crash came between) is adopted, live or ended. One that is
     acknowledged has been answered, so another Create wants another attempt; `rerun` wants one in any case.
-    A live attempt that another one follows is stopped first. `read_source` gives the tree as Check saw it.
+    A live attempt that another one follows, or that runs on another target than is asked for, is stopped first.
+    `read_source` gives the tree as Check saw it.
 
     Raises:
         PermanentError: the run's id belongs to another owner, or the source changed since Check.
@@ -57,7 +58,11 @@ def intend(request: Request, read_source: Callable[[], Tree], tell: Tell, *, rer
     if newest is not None:
         _refuse_other_owner(record, request)
         document = newest.document()
-        if document.is_live and (rerun or document.acknowledged):
+        if document.is_live and document.target != request.document()["compute"]["target"]:
+            tell(f"stopping attempt {newest.number}, which runs on target {document.target}")
+            cancel(record)
+            newest.update(acknowledged=True)  # whoever asks now wants it elsewhere
+        elif document.is_live and (rerun or document.acknowledged):
             cancel(record)  # two attempts of a run never live at once
     # Known to its owner before it can live, so that a later run of the owner always finds and stops it.
     remember_owner(record.store, request.urn, request.run_id)
