@@ -22,6 +22,7 @@ NAMES = (
     "cancel",
     "reattach",
     "finished_runs",
+    "docker_runs",
 )
 
 

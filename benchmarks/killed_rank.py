@@ -44,7 +44,7 @@ def measure(bench: Bench) -> list[Figure]:
             killed = time.perf_counter()
             error = future.exception()
             taken.append(time.perf_counter() - killed)
-            if not isinstance(error, grpc.RpcError) or f"rank {VICTIM}" not in _reasons(error):
+            if not isinstance(error, grpc.RpcError) or f"rank {VICTIM}" not in reasons(error):
                 raise RuntimeError(f"the answer does not name rank {VICTIM}: {error}")
             run_id = folder.parents[1].name
             wait_until(lambda r=run_id: not is_running(store, r), "the run's processes to end", 30)
@@ -79,6 +79,6 @@ def _facts(folder: Path) -> dict[str, Any] | None:
     return facts if facts.get("script_pid") else None
 
 
-def _reasons(error: grpc.RpcError) -> str:
+def reasons(error: grpc.RpcError) -> str:
     trailing: Any = error.trailing_metadata()
     return str(error.details()) + " ".join(repr(value) for _, value in trailing or ())
