@@ -7,9 +7,10 @@ import re
 import time
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from browser import eventually as on_page
 from browser import picture
@@ -162,19 +163,26 @@ def test_two_notebooks_submit_to_one_experiment_at_once(desk: Desk) -> None:
 
 
 def test_a_view_with_a_board_and_a_killed_kernel_leaves_no_process(desk: Desk) -> None:
-    desk.lab.write("import time\nreport(loss=1.0)\nprint('on', flush=True)\ntime.sleep(600)")
+    desk.lab.write("import time\nreport(loss=1.0)\nprint('it goes on', flush=True)\ntime.sleep(600)")
+
+    def boards() -> list[str]:
+        words, found = ("board_process", "tensorboard_data_server"), []
+        for process in desk.lab.left():
+            with suppress(psutil.NoSuchProcess):
+                found.append(" ".join(process.cmdline()))
+        return [line for line in found if any(word in line for word in words)]
+
     with kernel() as (manager, notebook):
         notebook.run(BEGIN)
         notebook.run("run = experiment.submit(estimator())\ntraining.RunDetails(run).show()")
-        notebook.until_shown("on")
+        notebook.until_shown("it goes on")
         url = notebook.run("print(training.Tensorboard([run]).start())").strip()
         assert url.startswith("http://localhost:")
+        assert boards()
         manager.shutdown_kernel(now=True)  # SIGKILL
-    words = ["board_process", "tensorboard_data_server"]
     (run,) = desk.experiment.get_runs()
-    assert run.get_status() == "Running", "it outlives its notebook"
-    eventually(
-        lambda: not [p for p in desk.lab.left() if any(w in " ".join(p.cmdline()) for w in words)],
-        "the board ends with its kernel",
-    )
-    run.cancel(grace=0)
+    try:
+        assert run.get_status() == "Running", "it outlives its notebook"
+        eventually(lambda: not boards(), "the board ends with its kernel")
+    finally:
+        run.cancel(grace=0)
