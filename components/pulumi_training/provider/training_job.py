@@ -155,11 +155,13 @@ class TrainingJobHandler(ResourceHandler):
 
     def _acknowledge_state(self, call: DiffCall) -> None:
         old_inputs, _ = unwrap_secrets(call.old_inputs)
-        store, number = (old_inputs.get("compute") or {}).get("store"), call.old_outputs.get("attempt")
+        compute = old_inputs.get("compute") or {}
+        store, number = compute.get("store"), call.old_outputs.get("attempt")
         if isinstance(store, str) and isinstance(number, int):
             record = Record(Store.open(store, base=self.base), call.id)
             _acknowledge(record.attempt(number))
-            catch_up(record, self.base)
+            if compute.get("trackingUri"):  # a hundred jobs that are not tracked cost no look
+                catch_up(record, self.base)
 
 
 def _acknowledge(attempt: Attempt) -> None:
