@@ -15,7 +15,7 @@ import psutil
 import pytest
 from scalars import eventually, runs, values
 from shelf import Shelf, write
-from tensorboardX import SummaryWriter
+from tensorboard.summary import Writer as EventFile
 
 from pulumi_training import Run, SpecError, Tensorboard, TrainingError, export_to_tensorboard
 from pulumi_training.client.runs import RunNotFound
@@ -25,10 +25,10 @@ from pulumi_training.record.record import Record
 
 
 class Writer:
-    """A script's own event file."""
+    """A script's own event file. (tensorboardX may bring Google's SDK, which cannot be in one process with Pulumi's.)"""
 
     def __init__(self, attempt: Attempt, folder: str = "logs") -> None:
-        self._writer = SummaryWriter(str(attempt.folder / folder), flush_secs=1)
+        self._writer = EventFile(str(attempt.folder / folder))
         self._step = 0
 
     def write(self, *losses: float) -> None:

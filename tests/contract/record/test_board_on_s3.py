@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tensorboardX import SummaryWriter
+from tensorboard.summary import Writer
 
 from pulumi_training import Run, Tensorboard
 from pulumi_training.client.board_mirror import Mirror
@@ -63,7 +63,7 @@ def test_what_is_appended_is_brought_and_nothing_twice(bucket: str, tmp_path: Pa
     assert file.read_bytes()[4:] == next((aside / "logs" / "tb").iterdir()).read_bytes()[4:]
 
 
-def begun(bucket: str) -> tuple[Record, Attempt, SummaryWriter]:
+def begun(bucket: str) -> tuple[Record, Attempt, Writer]:
     store = Store.open(f"{bucket}/lab")
     record = Record(store, "fit-0000000000")
     record.write_run(
@@ -71,4 +71,4 @@ def begun(bucket: str) -> tuple[Record, Attempt, SummaryWriter]:
     )
     attempt = record.start_attempt(AttemptDocument("fit-0000000000", 1, target="local"))
     assert attempt is not None
-    return record, attempt, SummaryWriter(str(attempt.folder / "logs" / "tb"))
+    return record, attempt, Writer(str(attempt.folder / "logs" / "tb"))
