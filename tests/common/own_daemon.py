@@ -26,15 +26,15 @@ class Daemon:
     `options` are given to dockerd at every start; `host` is where `client` asks.
     """
 
-    def __init__(self, folder: Path, bridge: str, pool: str) -> None:
+    def __init__(self, folder: Path, bridge: str) -> None:
         self.folder = folder
         self.host = f"unix://{folder / 'docker.sock'}"
         self.options: list[str] = []
-        self._network = [f"--bridge={bridge}", "--default-address-pool", f"base={pool},size=24"]
+        self._bridge = bridge
 
     def start(self, *, live_restore: bool = True) -> None:
         """Starts it and waits until it answers."""
-        words = [*self._network, *self.options, *(["--live-restore"] if live_restore else [])]
+        words = [f"--bridge={self._bridge}", *self.options, *(["--live-restore"] if live_restore else [])]
         call("tools/docker-daemon", "start", str(self.folder), *words)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
@@ -87,7 +87,7 @@ def own_daemon(number: int, *, disk: str = "") -> Iterator[Daemon]:
     try:
         call("ip", "addr", "add", f"{net}.1/24", "dev", bridge)
         call("ip", "link", "set", bridge, "up")
-        yield Daemon(folder, bridge, f"{net}.0/20")
+        yield Daemon(folder, bridge)
     finally:
         call("tools/docker-daemon", "remove", str(folder))
         call("ip", "link", "delete", bridge)
