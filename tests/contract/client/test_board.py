@@ -25,7 +25,7 @@ from pulumi_training.record.record import Record
 
 
 class Writer:
-    """A script's own event file. (tensorboardX may bring Google's SDK, which cannot be in one process with Pulumi's.)"""
+    """A script's own event file, by TensorBoard's own writer."""
 
     def __init__(self, attempt: Attempt, folder: str = "logs") -> None:
         self._writer = EventFile(str(attempt.folder / folder))
