@@ -33,6 +33,14 @@ def is_running(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; none of a process that is gone, or nearly."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 def start_sleeping(lab: Jobs, **changes: Any) -> tuple[Made, dict[str, Any]]:
     """A run that is under way, answered without a wait."""
     lab.source(SLEEPS)
@@ -101,7 +109,7 @@ def test_an_attempt_that_was_lost_unseen_is_followed_by_the_next_at_once(lab: Jo
     made = lab.create(inputs)
     log = Path(made.outputs["logsLocation"], "std", "rank-0.log")
     lab.until(lambda: log.exists() and b"ready" in log.read_bytes())
-    supervisors = [process for process in psutil.process_iter() if f"{made.id}-a1" in process.cmdline()]
+    supervisors = [process for process in psutil.process_iter() if f"{made.id}-a1" in words_of(process)]
     together = {process.pid: process for process in [*supervisors, *lab.processes()]}.values()
     for process in together:
         process.suspend()  # as when a machine goes down: nobody sees another one die

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pulumi
@@ -84,8 +85,13 @@ def test_what_cannot_be_reached_from_here_is_said(here: Path) -> None:
     lab = docker.Workspace("lab")
     with pytest.raises(training.SpecError, match="cannot be reached from here"):
         docker.Datastore("big", workspace=lab, volume="imagenet").upload("mine")
-    unknown = local.Datastore(
-        "later", workspace=local.Workspace("lab"), source=pulumi.Output.from_input("./x")
-    )
-    with pytest.raises(training.SpecError, match="only once it is deployed"):
-        unknown.upload("mine")
+
+
+def test_a_source_that_only_a_deployment_knows_is_said(here: Path) -> None:
+    async def later() -> None:
+        source = pulumi.Output.from_input("./x")
+        store = local.Datastore("later", workspace=local.Workspace("lab"), source=source)
+        with pytest.raises(training.SpecError, match="only once it is deployed"):
+            store.upload("mine")
+
+    asyncio.run(later())
