@@ -128,18 +128,22 @@ def _stop_predecessors(request: Request, record: Record, call: Operation) -> Non
             cancel(other)
 
 
-async def _carry(call: CreateCall | UpdateCall, request: Request, intent: Intent) -> Answer:
+async def _carry(
+    call: CreateCall | UpdateCall, request: Request, intent: Intent, deadline: float | None = None
+) -> Answer:
+    if deadline is None and call.timeout:
+        deadline = time.monotonic() + call.timeout
     record, attempt = intent.record, intent.attempt
     was_unseen = intent.is_adopted and await blocking(_is_unseen, record, attempt)
     await blocking(start, record, attempt.number, request.base, request.secrets)
     if not request.job.wait and (await blocking(attempt.document)).is_live:
         return record, attempt, await blocking(_outputs, record, attempt)
-    document = await _followed(call, request, record, attempt)
+    document = await _followed(call, request, record, attempt, deadline)
     if was_unseen and is_followed_at_once(document):
         call.progress.info(
             f"{_ended(document)} while no update watched; starting attempt {document.attempt + 1}"
         )
-        return await _carry(call, request, await blocking(_intend, request, call, True))
+        return await _carry(call, request, await blocking(_intend, request, call, True), deadline)
     attempt = record.attempt(document.attempt)
     answered = await blocking(_outputs, record, attempt)
     if document.outcome is None or not document.outcome.is_success:
@@ -148,7 +152,11 @@ async def _carry(call: CreateCall | UpdateCall, request: Request, intent: Intent
 
 
 async def _followed(
-    call: CreateCall | UpdateCall, request: Request, record: Record, attempt: Attempt
+    call: CreateCall | UpdateCall,
+    request: Request,
+    record: Record,
+    attempt: Attempt,
+    deadline: float | None,
 ) -> AttemptDocument:
     """The document of the attempt, or of the last of its retries, once it has ended."""
     follower = Follower(
@@ -159,7 +167,6 @@ async def _followed(
         is_given_up=call.cancelled.is_set,
         blocking=blocking,
     )
-    deadline = time.monotonic() + call.timeout if call.timeout else None
     try:
         return await follower.follow(attempt.number, deadline)
     except Detached:
