@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from services import missing
 
 if TYPE_CHECKING:
     from selenium.webdriver.remote.webdriver import WebDriver
@@ -22,7 +23,7 @@ SECONDS = 120
 """How long a page may take on a busy machine before a test gives up on it."""
 
 
-def missing() -> str:
+def lacking() -> str:
     """What keeps a browser from being driven; empty where nothing does."""
     if sys.platform != "linux":
         return "the browser tests drive Debian's Chromium"
@@ -33,10 +34,8 @@ def missing() -> str:
 @pytest.fixture
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
     """A browser that has seen nothing; it ends with the test."""
-    if reason := missing():
-        if "browser" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    if reason := lacking():
+        missing("browser", reason)
     from selenium import webdriver
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service

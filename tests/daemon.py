@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
+from services import missing
 
 BASE = os.environ.get("TRAINING_TEST_IMAGE", "training-base:bookworm")
 
@@ -17,15 +17,8 @@ def base_image() -> str:
         client.images.get(BASE)
         client.close()
     except Exception as error:
-        missing(f"no Docker daemon with the image {BASE} (tools/docker-base makes it): {error}")
+        missing("docker", f"no Docker daemon with the image {BASE} (tools/docker-base makes it): {error}")
     return BASE
-
-
-def missing(what: str) -> NoReturn:
-    """Skips, or fails where TRAINING_REQUIRE names docker."""
-    if "docker" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def connect() -> Any:

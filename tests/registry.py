@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import daemon
+from services import missing
 
 USER, PASSWORD = "ada", "open-sesame"
 
@@ -29,8 +29,7 @@ def serve(folder: Path) -> Iterator[Registry]:
     """A registry that keeps its images in a folder; skips, or fails where TRAINING_REQUIRE names docker."""
     program = shutil.which("docker-registry")
     if program is None:
-        daemon.missing("docker-registry is not installed")
-    assert program is not None
+        missing("docker", "docker-registry is not installed")
     (folder / "passwords").write_text(f"{USER}:{_bcrypt(PASSWORD)}\n")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from services import missing
 
 sys.path += [str(Path(__file__).parents[1] / "lifecycle"), str(Path(__file__).parents[1])]
 
@@ -44,10 +45,7 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def required_engine() -> None:
     """Skips without a pulumi command line; fails where TRAINING_REQUIRE names `engine`."""
     if find_engine() is None:
-        reason = "no pulumi on PATH or in the cache: run tools/pulumi"
-        if "engine" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("engine", "no pulumi on PATH or in the cache: run tools/pulumi")
 
 
 @pytest.fixture

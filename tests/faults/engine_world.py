@@ -54,6 +54,11 @@ class EngineWorld(World):
         super().__init__(self.project.folder, cache, ranks=ranks)
         self.place = {"TRAINING_STATE_DIR": str(self.state_dir), "TRAINING_CACHE_DIR": str(cache)}
 
+    def prepare(self, phase: str) -> None:
+        super().prepare(phase)
+        if phase == "intent written":
+            self.fill_source(3000)
+
     def fill_source(self, files: int) -> None:
         """Makes the source so large that its copy takes a while."""
         folder = self.root / "src" / "more"
@@ -93,13 +98,9 @@ class EngineWorld(World):
         elif phase == "state being written":
             self.until(lambda: len(self.journal()) == self.ranks, "running")
             self.release()
-            self.until(lambda: self._is_over(), phase)
+            self.until(lambda: self.is_over(1), phase)
         else:
             super().reach(phase)
-
-    def _is_over(self) -> bool:
-        document = self.document()
-        return document is not None and document.status.is_terminal
 
     def kill(self, who: str, number: int = signal.SIGKILL) -> None:
         if who == "everything":

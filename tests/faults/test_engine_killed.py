@@ -45,16 +45,7 @@ def world(tmp_path: Path, shared_cache: Path, required_engine: None) -> Iterator
 
 @pytest.mark.parametrize(("who", "phase"), cells())
 def test_killed_under_pulumi(who: str, phase: str, world: EngineWorld) -> None:
-    if phase == "intent written":
-        world.fill_source(3000)
-    if phase == "environment building":
-        world.build_slowly()
-    if phase == "queued":
-        world.occupy()
-    if phase == "finalizing":
-        world.job["environmentVariables"]["FILES"] = "1500"
-    if phase == "collecting":
-        world.deliver(files=1000)
+    world.prepare(phase)
     up = world.start_up()
     world.reach(phase)
     world.kill(who)

@@ -51,14 +51,7 @@ def cells() -> list[object]:
 @pytest.mark.parametrize(("phase", "who"), cells())
 def test_killed(phase: str, who: str, make_world: Callable[..., World]) -> None:
     world = make_world()
-    if phase == "environment building":
-        world.build_slowly()
-    if phase == "queued":
-        world.occupy()
-    if phase == "finalizing":
-        world.job["environmentVariables"]["FILES"] = "1500"
-    if phase == "collecting":
-        world.deliver(files=1000)
+    world.prepare(phase)
     plugin = world.start_up(pause=phase)
     world.reach(phase)
     world.kill(who)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import uuid
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from services import missing
 from world import SCRIPT, World
 
 from pulumi_training.spec.outcome import Reason
@@ -21,19 +21,12 @@ GROUPS = Path("/sys/fs/cgroup")
 MEBIBYTE = 1 << 20
 
 
-def missing(what: str, name: str) -> None:
-    """Skips, or fails where TRAINING_REQUIRE names it."""
-    if name in os.environ.get("TRAINING_REQUIRE", "").split(","):
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="module")
 def clock_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What makes the clock of processes settable, compiled from `clock.c`."""
     compiler = shutil.which("cc")
     if compiler is None:
-        missing("there is no C compiler", "cc")
+        missing("cc", "there is no C compiler")
     made = tmp_path_factory.mktemp("clock") / "clock.so"
     source = Path(__file__).with_name("clock.c")
     subprocess.run([str(compiler), "-shared", "-fPIC", "-O1", "-o", made, source], check=True)
@@ -77,7 +70,7 @@ def memory_group() -> Iterator[Callable[[int], Path]]:
             limit = folder / ("memory.limit_in_bytes" if is_first else "memory.max")
             limit.write_text(str(mebibytes * MEBIBYTE))
         except OSError as error:
-            missing(f"no cgroup for memory can be made here: {error}", "cgroup")
+            missing("cgroup", f"no cgroup for memory can be made here: {error}")
         return folder / "cgroup.procs"
 
     yield make

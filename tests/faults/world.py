@@ -128,6 +128,17 @@ class World:
     def write_script(self, text: str) -> None:
         (self.root / "src" / "train.py").write_text(text)
 
+    def prepare(self, phase: str) -> None:
+        """Makes a phase of the run long enough to be hit."""
+        if phase == "environment building":
+            self.build_slowly()
+        if phase == "queued":
+            self.occupy()
+        if phase == "finalizing":
+            self.job["environmentVariables"]["FILES"] = "1500"
+        if phase == "collecting":
+            self.deliver(files=1000)
+
     def build_slowly(self) -> None:
         """Makes the environment's build wait for `release`."""
         package = self.root / "slowly"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from services import missing
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -24,12 +24,9 @@ from sandbox import Engine, Sandbox, find_engine, make_sandbox
 def engine() -> Engine:
     """The pulumi command line with a Python language host; skips without one, fails where TRAINING_REQUIRE names `engine`."""
     found = find_engine()
-    if found is not None:
-        return found
-    reason = "no pulumi on PATH or in the cache: run tools/pulumi"
-    if "engine" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if found is None:
+        missing("engine", "no pulumi on PATH or in the cache: run tools/pulumi")
+    return found
 
 
 @pytest.fixture

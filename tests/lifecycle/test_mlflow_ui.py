@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,31 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 SECONDS = 120
 """How long a page may take on a busy machine."""
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[WebDriver]:
-    """A headless Chromium that has seen nothing; skips without one, fails where TRAINING_REQUIRE names `browser`."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        if "browser" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-            pytest.fail("no chromium or no chromedriver: apt-get install chromium chromium-driver")
-        pytest.skip("no chromium or no chromedriver: apt-get install chromium chromium-driver")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
-    options = Options()
-    options.binary_location = chromium
-    for flag in (
-        "headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-dev-shm-usage", "window-size=1500,1100",
-        "disable-background-networking", "disable-component-update", "disable-sync", f"user-data-dir={tmp_path / 'profile'}",
-    ):  # fmt: skip
-        options.add_argument(f"--{flag}")
-    made = webdriver.Chrome(options, Service(driver))
-    made.set_page_load_timeout(SECONDS)
-    yield made
-    made.quit()
 
 
 def shows(browser: WebDriver, *words: str) -> Any:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-import docker
+import daemon
 import pulumi
 import pytest
 from lab import Lab, eventually, said
@@ -14,7 +13,6 @@ from pulumi_training import docker as containers
 from pulumi_training import local
 
 pytestmark = [pytest.mark.engine, pytest.mark.docker, pytest.mark.slow]
-BASE = os.environ.get("TRAINING_TEST_IMAGE", "training-base:bookworm")
 
 
 class Moving(Lab):
@@ -32,16 +30,7 @@ class Moving(Lab):
 
 @pytest.fixture
 def moving(lab: Lab) -> Moving:
-    try:
-        client = docker.from_env()
-        if not client.images.list(BASE):
-            raise docker.errors.DockerException(f"it has no image {BASE}; tools/docker-base makes it")
-        client.close()
-    except docker.errors.DockerException as error:
-        if "docker" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-            pytest.fail(f"no Docker daemon to use: {error}")
-        pytest.skip(f"no Docker daemon to use: {error}")
-    lab.sandbox.environment["TRAINING_BASE_IMAGE"] = BASE
+    lab.sandbox.environment["TRAINING_BASE_IMAGE"] = daemon.base_image()
     return Moving(lab.sandbox, lab.folder, lab.settings, lab.cluster)
 
 

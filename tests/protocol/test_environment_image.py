@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from job_plugin import ENVIRONMENT, Jobs, urn
 from pulumi.runtime.proto import provider_pb2
+from services import missing
 
 from pulumi_training.environment.image_request import ImageRequest
 from pulumi_training.provider import wire
@@ -30,18 +30,13 @@ def daemon() -> Iterator[Any]:
     """The daemon of DOCKER_HOST or the default one, with the base image."""
     docker = pytest.importorskip("docker")
 
-    def missing(what: str) -> None:
-        if "docker" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-            pytest.fail(what)
-        pytest.skip(what)
-
     try:
         client = docker.from_env()
         client.images.get(BASE)
     except docker.errors.ImageNotFound:
-        missing(f"there is no image {BASE}; tools/docker-base makes it")
+        missing("docker", f"there is no image {BASE}; tools/docker-base makes it")
     except docker.errors.DockerException as error:
-        missing(f"no Docker daemon answers: {error}")
+        missing("docker", f"no Docker daemon answers: {error}")
     yield client
     client.close()
 

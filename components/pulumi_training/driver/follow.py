@@ -14,8 +14,8 @@ from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
-from .start import is_driven, start
-from .supervisor import log_tail
+from .start import start
+from .supervisor import is_driven, log_tail
 
 _LOOK_SECONDS = 0.1
 _LOOK_REMOTE_SECONDS = 2.0

@@ -8,7 +8,7 @@ from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..spec.outcome import OnNextUp
 from .policy import Policy
-from .start import is_driven
+from .supervisor import is_driven
 
 
 class Step(str, Enum):

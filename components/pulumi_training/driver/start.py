@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ..record.lock import DriverLock
 from ..record.record import Record
 from ..spec.errors import TrainingError
 from ..spec.outcome import Status
@@ -15,7 +14,7 @@ from ..targets import catalog
 from ..targets.base import RunSpec
 from .attempt_run import record_plan
 from .drive import drive
-from .supervisor import dismiss, is_starting, spawn
+from .supervisor import dismiss, is_driven, spawn
 
 
 def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:
@@ -44,11 +43,6 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
         threading.Thread(
             target=drive, args=(record, number, base, secrets), name=f"drive-{record.run_id}", daemon=True
         ).start()
-
-
-def is_driven(record: Record) -> bool:
-    """Whether a process drives the run's newest attempt, or is about to."""
-    return is_starting(record.run_id) or DriverLock(record).holder() is not None
 
 
 def _plan_at_once(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..record.lock import DriverLock
 from ..record.record import Record
 from ..record.store import Store
 
@@ -84,6 +85,11 @@ def is_starting(run_id: str) -> bool:
     """
     child = _children.get(run_id)
     return child is not None and child.poll() is None
+
+
+def is_driven(record: Record) -> bool:
+    """Whether a process drives the run's newest attempt, or is about to."""
+    return is_starting(record.run_id) or DriverLock(record).holder() is not None
 
 
 def log_tail(record: Record, attempt: int, limit: int = 2000) -> str:

@@ -7,14 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..record.lock import DriverLock
 from ..record.record import Record
 from ..spec.errors import TrainingError
 from ..spec.tracking import CREDENTIALS, is_server
 from ..tracking.place import place_of
 from ..tracking.tracked import is_behind
 from ..tracking.tracker import Tracker
-from .supervisor import is_starting, spawn
+from .supervisor import is_driven, spawn
 
 if TYPE_CHECKING:
     from ..spec.job import JobSpec
@@ -29,9 +28,9 @@ def catch_up(record: Record, base: Path) -> None:
     Never fails: a run is no worse for what MLflow does not know.
     """
     try:
-        if record.exists() and _behind(record) and not is_starting(record.run_id):
+        if record.exists() and _behind(record) and not is_driven(record):
             newest = record.newest()
-            if newest is not None and DriverLock(record).holder() is None:
+            if newest is not None:
                 spawn(record, newest.number, base, {})
     except (TrainingError, OSError) as error:
         log.warning("tracking of %s is not caught up: %s", record.run_id, error)

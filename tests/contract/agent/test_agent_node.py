@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from services import missing
 
 from pulumi_training.agent import channel
 from pulumi_training.launch.mpirun import launcher_line
@@ -148,9 +149,7 @@ def machines() -> Iterator[Callable[[int, list[str]], list[str]]]:
     """Two network namespaces with a wire between them; answers argv -> argv inside machine 0 or 1."""
     why = can_make_namespaces()
     if why:
-        if "netns" in os.environ.get("TRAINING_REQUIRE", "").split(","):
-            pytest.fail(f"TRAINING_REQUIRE has netns, but: {why}")
-        pytest.skip(why)
+        missing("netns", why)
     tag = uuid.uuid4().hex[:6]
     names = [f"tra{tag}", f"trb{tag}"]
 

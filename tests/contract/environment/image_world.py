@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon import missing
 from registry import PASSWORD, USER, serve
+from services import missing
 
 from pulumi_training.environment import builder, image, image_probe, image_tags
 from pulumi_training.environment.image import ImageEnvironment
@@ -33,7 +33,7 @@ def client() -> Iterator[Any]:
         found = docker.from_env(timeout=120)
         found.ping()
     except docker.errors.DockerException as error:
-        missing(f"no Docker daemon answers: {error}")
+        missing("docker", f"no Docker daemon answers: {error}")
     yield found
     found.close()
 
@@ -43,7 +43,7 @@ def base(client: Any) -> str:
     """A Debian with Python, made where it is missing."""
     if image_tags.find(client, BASE) is None:
         if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
-            missing(f"there is no image {BASE}, and tools/docker-base needs root and mmdebstrap")
+            missing("docker", f"there is no image {BASE}, and tools/docker-base needs root and mmdebstrap")
         subprocess.run([TOOL, BASE], check=True, timeout=280)
     return BASE
 
@@ -52,7 +52,7 @@ def base(client: Any) -> str:
 def each_builder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both builders in turn."""
     if request.param == "buildkit" and not builder.has_buildx():
-        missing("the docker command line has no buildx plugin; tools/docker-buildx brings one")
+        missing("docker", "the docker command line has no buildx plugin; tools/docker-buildx brings one")
     monkeypatch.setenv(builder.BUILDER_VARIABLE, request.param)
     return str(request.param)
 
@@ -181,6 +181,6 @@ class Registry:
 def registry_server(client: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Debian's docker-registry, where the daemon is on this machine."""
     if str(client.api.base_url).startswith("http") and "docker" not in str(client.api.base_url):
-        missing("the daemon is on another machine, which cannot reach a registry here")
+        missing("docker", "the daemon is on another machine, which cannot reach a registry here")
     with serve(tmp_path_factory.mktemp("registry")) as found:
         yield Registry(found.address)
