@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from own_daemon import Daemon, call, own_daemon
 from world import SCRIPT
 
 from pulumi_training.spec.outcome import Reason, Status
+from pulumi_training.targets.docker.request import read_mark
 
 pytestmark = [pytest.mark.docker, pytest.mark.mpi, pytest.mark.slow, pytest.mark.timeout(300)]
 Make = Callable[..., DockerWorld]
@@ -37,6 +39,7 @@ ENDS = {
     "node 1": Reason.NODE_LOST,
 }
 """How the first attempt ends; the next `up` takes another."""
+MOMENTS = (0.05, 0.25, 0.5)
 ROOMY, TIGHT = "size=3g", 24 << 20
 
 
@@ -104,6 +107,25 @@ def test_killed(phase: str, who: str, make_docker_world: Make) -> None:
         assert attempts in (1, 2)
     else:
         assert attempts == 1, "nothing was lost that called for another attempt"
+
+
+@pytest.mark.parametrize("seconds", MOMENTS, ids=lambda s: f"docker, plugin killed {s} s into the submission")
+def test_plugin_killed_while_it_submits(seconds: float, make_docker_world: Make) -> None:
+    """The plugin submits itself while the supervisor loads, which goes on from whatever step that had reached."""
+    before = make_docker_world()
+    before.release()
+    assert before.up()["outcome"]["reason"] == "Completed"  # the image is there from now on
+    world = make_docker_world()
+    world.release()
+    plugin = world.start_up()
+    world.until(lambda: read_mark(world.folder()), "the first request")
+    time.sleep(seconds)
+    world.kill("plugin")
+    world.answer(plugin)
+    world.until(lambda: (found := world.document()) is not None and found.outcome, "an end without a plugin")
+    verdict(world)
+    record = world.record()
+    assert record is not None and len(record.attempts()) == 1
 
 
 def test_docker_daemon_killed_with_live_restore(make_docker_world: Make, daemon: Daemon) -> None:

@@ -18,6 +18,10 @@ from ..tracking.tracker import Tracker
 from .passage import Passage
 from .policy import Policy
 
+_BEHIND_SECONDS = 0.02
+_IN_FLIGHT_SECONDS = 1.0
+"""How long a backend may still carry out the last request of a process that died a moment ago."""
+
 
 def drive(
     record: Record,
@@ -25,6 +29,7 @@ def drive(
     base: Path,
     secrets: Mapping[str, str],
     trackers: list[Tracker] | None = None,
+    behind: str = "",
 ) -> Outcome | None:
     """Takes an attempt, and the retries that follow it, to the end; returns the last outcome.
 
@@ -34,9 +39,12 @@ def drive(
 
     Attempts of a tracked run are followed by a tracker each, added to `trackers` and not waited for; without
     that list they are left for whoever catches up.
+
+    `behind` is the token of a hold of the lock, which is waited for: its process submits (`driver.ahead`), and
+    this one goes on from there.
     """
     lock = DriverLock(record)
-    if not lock.acquire():
+    if not (_acquired_behind(lock, behind) if behind else lock.acquire()):
         return None
     with lock:
         while True:
@@ -73,6 +81,17 @@ def drive(
             tries = number - int(document.notes["series_start"]) + 1
             _wait(policy.backoff_after(tries), attempt)
             number = attempt.number
+
+
+def _acquired_behind(lock: DriverLock, token: str) -> bool:
+    while not lock.acquire():
+        found = lock.holder()
+        if found is not None and found.token not in ("", token):
+            return False
+        time.sleep(_BEHIND_SECONDS)
+    if lock.succeeds is not None:
+        time.sleep(_IN_FLIGHT_SECONDS)
+    return True
 
 
 def _next_attempt(record: Record, ended: AttemptDocument) -> Attempt:

@@ -79,6 +79,25 @@ class Passage:
         self._see_amendments()
         return settle(self._record, self._attempt, self._target, self._run, self._policy, outcome)
 
+    def submit(self) -> None:
+        """Submits, where that needs no wait, for the driver that comes next; it goes on from wherever this stops.
+
+        Raises:
+            TrainingError: something went wrong, of which the next driver makes an outcome when it finds the same.
+        """
+        document = self._attempt.document()
+        if document.handle or document.cancel_requested or not document.plan or self._is_tracked():
+            return
+        plan = Plan.from_json(document.plan)
+        if not plan.is_complete:
+            return
+        if isinstance(self._target, Queues) and self._target.enter(plan, self._run) is not None:
+            return
+        self._start(document)
+
+    def _is_tracked(self) -> bool:
+        return bool(self._run.compute.get("trackingUri"))
+
     def _guarded(self, step: Callable[[], Outcome]) -> Outcome:
         """Turns whatever goes wrong into an outcome, after what was submitted is seen stopped."""
         try:

@@ -12,6 +12,7 @@ from ..spec.errors import TrainingError
 from ..spec.outcome import Status
 from ..targets import catalog
 from ..targets.base import RunSpec
+from .ahead import Ahead
 from .attempt_run import record_plan
 from .drive import drive
 from .supervisor import dismiss, is_driven, spawn
@@ -38,7 +39,15 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
         with suppress(TrainingError):
             _plan_at_once(record, number, base, secrets)
     if target.needs_supervisor:
-        spawn(record, number, base, secrets)
+        ahead = Ahead.of(record, number, base, secrets) if target.submits_by_requests else None
+        try:
+            spawn(record, number, base, secrets, behind=ahead.token if ahead else "")
+        except BaseException:
+            if ahead is not None:
+                ahead.give_up()
+            raise
+        if ahead is not None:
+            ahead.start()
     else:
         threading.Thread(
             target=drive, args=(record, number, base, secrets), name=f"drive-{record.run_id}", daemon=True

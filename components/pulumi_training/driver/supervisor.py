@@ -51,8 +51,10 @@ def dismiss(run_id: str, attempt: int) -> None:
         _keep(f"{run_id} dismissed", process)
 
 
-def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) -> None:
+def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str], *, behind: str = "") -> None:
     """Starts a supervisor for an attempt. Starting one too many is harmless: the lock lets one of them drive.
+
+    `behind` is the token of a hold of the lock that the supervisor waits for.
 
     Raises:
         OSError: the process could not be started.
@@ -63,6 +65,7 @@ def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) 
         "attempt": attempt,
         "base": str(base),
         "secrets": dict(secrets),
+        "behind": behind,
     }
     process = _loading.pop((record.run_id, attempt), None)
     if process is None or process.poll() is not None:
@@ -117,7 +120,7 @@ def main() -> None:
     secrets: dict[str, str] = order["secrets"]
     record = Record(Store.open(order["store"]), order["run_id"], secrets=tuple(secrets.values()))
     trackers: list[Tracker] = []
-    drive(record, order["attempt"], Path(order["base"]), secrets, trackers)
+    drive(record, order["attempt"], Path(order["base"]), secrets, trackers, order["behind"])
     for tracker in trackers:
         finish(tracker)
     make_up(record)

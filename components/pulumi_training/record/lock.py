@@ -48,6 +48,8 @@ class DriverLock:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._seen: tuple[str, int, float] | None = None  # token, beats, when this process first saw them
+        self.succeeds: Holder | None = None
+        """Who held the lock before this object took it and never gave it back: that process died, or was cut off."""
 
     def acquire(self) -> bool:
         """Takes the lock if it is free; does not wait. Raises `StoreError` where it cannot be written."""
@@ -56,7 +58,9 @@ class DriverLock:
         if self._file is not None and not self._take_file():
             return False
         try:
-            if self._is_free(self._read()) and self._claim():
+            found = self._read()
+            if self._is_free(found) and self._claim():
+                self.succeeds = found
                 self._start_beating()
                 return True
         except BaseException:
@@ -68,6 +72,11 @@ class DriverLock:
     def is_held_here(self) -> bool:
         """Whether this object holds the lock, as far as its last beat could see."""
         return self._mine is not None
+
+    @property
+    def token(self) -> str:
+        """What tells this hold of the lock from every other; empty where it is not held."""
+        return self._mine.token if self._mine else ""
 
     def holder(self) -> Holder | None:
         """Who holds the lock now, None if nobody: a dead process and an earlier boot hold nothing."""

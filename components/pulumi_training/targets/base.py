@@ -200,6 +200,8 @@ class Target(ABC):
 
     name: ClassVar[str]
     needs_supervisor: ClassVar[bool]
+    submits_by_requests: ClassVar[bool] = False
+    """Whether what `submit` starts is no child of the process that calls it, so that any process may."""
 
     @abstractmethod
     def prepare(self, run: RunSpec, tell: Tell) -> Prepared:

@@ -46,6 +46,7 @@ class DockerTarget(Target, Queues):
 
     name = "docker"
     needs_supervisor = True
+    submits_by_requests = True
 
     def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
         """Builds or pulls the image, or finds it, and brings the data to this machine."""
