@@ -23,6 +23,7 @@ NAMES = (
     "reattach",
     "finished_runs",
     "docker_runs",
+    "docker_mpi",
 )
 
 
