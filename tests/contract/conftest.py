@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from object_stores import bucket, s3_endpoint
+from object_stores import azure_endpoint, bucket, gcs_endpoint, s3_endpoint
 
-__all__ = ["bucket", "s3_endpoint"]
+__all__ = ["azure_endpoint", "bucket", "gcs_endpoint", "s3_endpoint"]

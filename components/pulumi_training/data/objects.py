@@ -26,6 +26,7 @@ _REFUSALS = (
     "invalidaccesskey",
     "signature",
 )
+_NO_BUCKET = ("containernotfound", "nosuchbucket", "bucket does not exist")
 _MD5 = re.compile(r"^[0-9a-f]{32}$")
 
 
@@ -64,6 +65,8 @@ class Objects:
         with self._explained():
             self._fs.invalidate_cache()
             found: dict[str, dict[str, Any]] = self._fs.find(self._root, detail=True)
+            if not isinstance(found, dict):  # adlfs, of a single object: its name alone
+                found = {name: self._fs.info(name) for name in found}
         root = self._root.strip("/")
         objects = []
         for name, info in found.items():
@@ -113,6 +116,9 @@ class Objects:
             Exception
         ) as error:  # each driver has its own family of errors: OSError, ClientError, HttpError, ...
             words = mask(f"{type(error).__name__}: {error}", secrets_of(self.place.url))
+            if any(sign in words.lower() for sign in _NO_BUCKET):
+                told = f"{self.place} is not there: {words}. Make the bucket or container."
+                raise PermanentError(Reason.DATA_UNAVAILABLE, told) from error
             if isinstance(error, PermissionError) or any(sign in words.lower() for sign in _REFUSALS):
                 raise PermanentError(Reason.DATA_UNAVAILABLE, f"{self.place} refused: {words}") from error
             raise TransientError(f"{self.place} did not answer: {words}") from error
@@ -153,8 +159,9 @@ def _time(value: Any) -> Any:
 def _md5(info: dict[str, Any]) -> str | None:
     """What S3 (single-part ETag), Google (`md5Hash`) and Azure (`content_md5`) tell of the content's MD5."""
     etag = str(info.get("ETag", "")).strip('"').lower()
-    settings = info.get("content_settings") or {}
-    told = info.get("md5Hash") or (settings.get("content_md5") if isinstance(settings, dict) else None)
+    settings = info.get("content_settings") or {}  # Azure's prints as a dict and is none
+    of_azure = settings.get("content_md5") if isinstance(settings, dict) else settings.content_md5
+    told = info.get("md5Hash") or of_azure
     if isinstance(told, (bytes, bytearray)):
         return bytes(told).hex()
     if isinstance(told, str):

@@ -73,7 +73,12 @@ class ObjectStore(Store):
         """See `Store.list`."""
         with self._explained(prefix):
             self._fs.invalidate_cache()
-            found = self._fs.find(self._path(prefix), detail=True)
+            try:
+                found = self._fs.find(self._path(prefix), detail=True)
+                if not isinstance(found, dict):  # adlfs, of a single object: its name alone
+                    found = {name: self._fs.info(name) for name in found}
+            except FileNotFoundError:  # gcsfs says so of a bucket that is not there, the others find nothing
+                found = {}
         skip = len(self._root) + 1
         entries = (
             Stored(_absolute(path, self._root)[skip:], int(info["size"] or 0)) for path, info in found.items()
@@ -163,10 +168,7 @@ class ObjectStore(Store):
             raise
         except (FileNotFoundError, IsADirectoryError) as error:
             if writing:
-                words = (
-                    f"{self.display} cannot take {key}: {error}. Make the bucket, or choose another store."
-                )
-                raise StoreError(words) from error
+                raise StoreError(f"{self.display} cannot take {key}: {error}. {_MAKE_IT}") from error
             raise NotFound(key, self.display) from error
         except (
             Exception
@@ -177,6 +179,8 @@ class ObjectStore(Store):
                 "precondition" in lower.replace("-", "") and "hold" in lower
             ):
                 raise _Taken(f"{self.display} has something in the way of {key}: {words}") from error
+            if any(sign in lower for sign in _NO_BUCKET):
+                raise StoreError(f"{self.display} cannot take {key}: {words}. {_MAKE_IT}") from error
             if isinstance(error, PermissionError) or any(sign in lower for sign in _REFUSALS):
                 raise StoreError(
                     f"{self.display} refused {key}: {words}. Check the credentials and rights."
@@ -191,12 +195,11 @@ _REFUSALS = (
     "access denied",
     "authenticat",
     "unauthorized",
-    "nosuchbucket",
     "invalidaccesskey",
     "signature",
-    "bucket does not exist",
-    "containernotfound",
 )
+_NO_BUCKET = ("containernotfound", "nosuchbucket", "bucket does not exist")
+_MAKE_IT = "Make the bucket or container, or choose another store."
 
 
 class _Taken(StoreError):

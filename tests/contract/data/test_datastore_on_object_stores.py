@@ -1,4 +1,4 @@
-"""A datastore's own methods on an S3 server: checksums, resume, and what is there already."""
+"""A datastore's own methods on real servers of each object store: checksums, resume, and what is there already."""
 
 from __future__ import annotations
 
@@ -35,6 +35,41 @@ def test_up_and_down(store: local.Datastore, tmp_path: Path, capsys: pytest.Capt
     assert store.download("back", "one") == 0
     with pytest.raises(SpecError, match="does not exist"):
         store.download("back", "two")
+
+
+def test_files_one_by_one(store: local.Datastore, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["mine/d0/0.bin", "mine/d1/1.bin"]
+    store.upload_files(names, target_path="some", relative_root="mine")
+    assert store.download("back", "some") == 2
+    first = (tmp_path / "back/d0/0.bin").read_bytes()
+    assert first == (tmp_path / names[0]).read_bytes()
+    (tmp_path / names[0]).write_bytes(b"changed")
+    store.upload_files(names, target_path="some", relative_root="mine")
+    assert store.download("again", "some") == 2
+    assert (tmp_path / "again/d0/0.bin").read_bytes() == first, "overwrite=False keeps what is there"
+    store.upload_files(names, target_path="some", relative_root="mine", overwrite=True)
+    assert store.download("back", "some", overwrite=True) == 1, "only what changed comes"
+    assert (tmp_path / "back/d0/0.bin").read_bytes() == b"changed"
+
+
+def test_another_machine_sends_nothing_twice(
+    store: local.Datastore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without the journal the service's own checksums tell what is there."""
+    store.upload("mine", "one", overwrite=True)
+    assert store.download("back", "one") == 40
+    monkeypatch.setenv("TRAINING_CACHE_DIR", str(tmp_path / "of-another"))
+    monkeypatch.setattr("pulumi_training.data.objects.Objects.put", _not_wanted)
+    store.upload("mine", "one", overwrite=True)
+    monkeypatch.setattr("pulumi_training.data.objects.Objects.get", _not_wanted)
+    assert store.download("back", "one", overwrite=True) == 0
+
+
+def _not_wanted(*_: object) -> None:
+    raise AssertionError("it is there already")
 
 
 def test_what_broke_goes_on_where_it_stopped(

@@ -8,14 +8,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import pytest
-import s3fs
 from lab import Lab, reasons
-from object_stores import bucket, s3_endpoint
+from object_stores import VARIABLES, azure_endpoint, bucket, gcs_endpoint, s3_endpoint
 
 from pulumi_training import local as target
 
-__all__ = ["bucket", "s3_endpoint"]
+__all__ = ["azure_endpoint", "bucket", "gcs_endpoint", "s3_endpoint"]
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 SCRIPT = """
@@ -33,7 +33,7 @@ SCRIPT = """
 @pytest.fixture
 def far(lab: Lab, bucket: str) -> Lab:
     """A lab whose programs and plugins find the server as the drivers find any."""
-    given = {n: v for n, v in os.environ.items() if n.startswith(("AWS_", "FSSPEC_"))}
+    given = {n: v for n, v in os.environ.items() if n.startswith(VARIABLES)}
     sandbox = replace(lab.sandbox, environment={**lab.sandbox.environment, **given})
     made = Lab(sandbox, lab.folder)
     made.write(SCRIPT)
@@ -49,9 +49,8 @@ def command(far: Lab, *words: str) -> str:
     return done.stdout
 
 
-def test_store_and_data_in_s3(far: Lab, bucket: str, s3_endpoint: str) -> None:
-    fs = s3fs.S3FileSystem(endpoint_url=s3_endpoint, use_listings_cache=False)
-    name = bucket.removeprefix("s3://")
+def test_store_and_data_in_an_object_store(far: Lab, bucket: str) -> None:
+    fs, name = fsspec.core.url_to_fs(bucket, use_listings_cache=False)
     fs.pipe(f"{name}/data/words.txt", b"hello")
 
     stack = far.stack(lambda: declare(far, bucket))
