@@ -23,3 +23,13 @@ def test_a_failure_is_told_beside_googles_own_packages(first: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_googles_files_that_build_on_it_load_afterwards() -> None:
+    """gcsfs brings them; Pulumi's copy has another file name, which theirs do not find."""
+    pytest.importorskip("google.longrunning")
+    program = (
+        "import pulumi_training.provider, pulumi.provider.server\nimport google.longrunning.operations_pb2\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
