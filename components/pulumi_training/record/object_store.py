@@ -33,6 +33,7 @@ class ObjectStore(Store):
         self._scheme = scheme_of(url)
         self._fs, self._root = _connect(url, self._scheme)
         self._create_proven = self._scheme in _EXCLUSIVE
+        self._at_once = _at_once(self._fs, self._scheme)
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """See `Store.read`."""
@@ -40,7 +41,7 @@ class ObjectStore(Store):
             return b""
         with self._explained(key):
             end = None if length is None else start + length
-            data: bytes = self._fs.cat_file(self._path(key), start=start or None, end=end)
+            data: bytes = self._fs.cat_file(self._path(key), start=start or None, end=end, **self._at_once)
             return data
 
     def size(self, key: str) -> int:
@@ -208,6 +209,19 @@ class _Taken(StoreError):
 
 def _absolute(path: str, root: str) -> str:
     return path if path.startswith(root) or not root.startswith("/") else f"/{path}"
+
+
+def _at_once(fs: Any, scheme: str) -> dict[str, int]:
+    """Options of `cat_file` for one request: newer s3fs asks for the size first, to read in parallel.
+
+    Documents are small, and what is large is read in ranges; a list of runs would take twice the requests.
+    """
+    from inspect import signature
+
+    read = getattr(fs, "_cat_file", None)
+    if scheme in _PROBED and read is not None and "max_concurrency" in signature(read).parameters:
+        return {"max_concurrency": 1}
+    return {}
 
 
 def _connect(url: str, scheme: str) -> tuple[Any, str]:

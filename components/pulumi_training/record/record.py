@@ -74,10 +74,16 @@ class Record:
 
     def newest(self) -> Attempt | None:
         """The attempt with the highest number, None before the first."""
-        numbers = sorted(
-            (int(n) for n in self.store.children(f"{self.prefix}/attempts") if n.isdigit()), reverse=True
-        )
-        return next((attempt for attempt in map(self.attempt, numbers) if attempt.exists()), None)
+        return next((attempt for attempt in self._newest_first() if attempt.exists()), None)
+
+    def newest_document(self) -> AttemptDocument | None:
+        """The document of `newest()`, without a question beforehand whether it is there."""
+        for attempt in self._newest_first():
+            try:
+                return attempt.document()
+            except NotFound:
+                continue  # a folder without an intent
+        return None
 
     def start_attempt(self, document: AttemptDocument) -> Attempt | None:
         """Writes the intent of `document.attempt` and names it in `run.json`; None if somebody was first."""
@@ -87,6 +93,10 @@ class Record:
         if self.exists() and self.run_document().newest_attempt < document.attempt:
             self.update_run(newest_attempt=document.attempt, tombstone=None)
         return attempt
+
+    def _newest_first(self) -> Iterator[Attempt]:
+        names = self.store.children(f"{self.prefix}/attempts")
+        return map(self.attempt, sorted((int(name) for name in names if name.isdigit()), reverse=True))
 
     def _change_run(self, changes: dict[str, Any]) -> RunDocument:
         old = self.run_document()
@@ -136,9 +146,9 @@ def runs(store: Store) -> Iterator[RunSummary]:
 def _summary(record: Record) -> RunSummary | None:
     try:
         run = record.run_document()
-        attempt = record.newest()
+        attempt = record.newest_document()
         if attempt:
-            return RunSummary(run, attempt.document())
+            return RunSummary(run, attempt)
         left = (run.tombstone or {}).get("attempt")
         return RunSummary(run, AttemptDocument.from_json(left) if left else None)
     except TransientError:
