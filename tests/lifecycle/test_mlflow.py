@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 from lab import Lab, eventually
-from mlflow_server import MlflowServer
+from mlflow_server import LOGIN, MlflowServer
 
 from pulumi_training import local as target
 
@@ -43,7 +43,7 @@ class Tracked:
     def client(self) -> Any:
         return mlflow.MlflowClient(tracking_uri=self.uri)
 
-    def runs(self, experiment: str = "lab") -> list[Any]:
+    def runs(self, experiment: str = "lab/test") -> list[Any]:
         """The MLflow runs of an experiment, the oldest first."""
         if self.uri.startswith("sqlite") and not any(self.lab.store.glob("runs/*/attempts/*/tracking.json")):
             return []  # the driver makes the store; looking too early would make it too
@@ -52,7 +52,7 @@ class Tracked:
             return []
         return list(self.client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"]))
 
-    def ended(self, count: int = 1, experiment: str = "lab") -> list[Any]:
+    def ended(self, count: int = 1, experiment: str = "lab/test") -> list[Any]:
         """The MLflow runs once all that there should be have ended."""
 
         def look() -> list[Any]:
@@ -248,5 +248,54 @@ def test_a_server_that_is_down_from_the_start_costs_the_run_nothing(lab: Lab, tm
         (run,) = tracked.ended()
         assert run.info.status == "FINISHED"
         assert run.data.metrics == {"loss": 0.5}
+    finally:
+        server.stop()
+
+
+def test_a_server_that_asks_for_a_login_is_opened_with_the_jobs_secrets(
+    lab: Lab, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = MlflowServer(tmp_path_factory.mktemp("locked-server"), LOGIN)
+    server.start()
+    user, password = LOGIN
+    tracked = Tracked(lab, tracking_uri=server.uri)
+    lab.write("report(step=0, loss=0.5)")
+
+    def log_in(word: str) -> None:
+        secret = {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": pulumi.Output.secret(word)}
+        lab.settings["secret_environment_variables"] = secret
+
+    def declare() -> None:
+        log_in(given)
+        tracked.declare()
+
+    try:
+        given = "the-wrong-password"
+        stack = lab.stack(declare)
+        stack.up().succeeded()
+        eventually(lab.is_quiet, "nothing of it is left")
+        (warning,) = lab.job_state(stack)["outputs"]["warnings"]
+        assert "asks for a login" in warning and "MLFLOW_TRACKING_PASSWORD" in warning
+
+        given = password
+        stack.up().succeeded()  # tells it what it missed
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", user)
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
+        (late,) = tracked.ended()
+        assert late.data.metrics == {"loss": 0.5}
+        eventually(lab.is_quiet, "nothing of it is left")
+        assert len(lab.attempts()) == 1, "a password trains nothing anew"
+
+        lab.write("report(step=0, loss=0.25)")
+        stack.up().succeeded()
+        _, live = tracked.ended(2)
+        assert live.data.metrics == {"loss": 0.25}
+        eventually(lab.is_quiet, "nothing of it is left")
+        # Record, logs, cache, plans, and the state of the file backend.
+        kept = "".join(
+            path.read_text(errors="replace") for path in lab.sandbox.folder.rglob("*") if path.is_file()
+        )
+        for word in (password, "the-wrong-password"):
+            assert word not in kept
     finally:
         server.stop()

@@ -55,7 +55,7 @@ def test_the_pages_show_a_run_with_its_metric(lab: Lab, browser: WebDriver) -> N
         url = command.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
         browser.get(url)
-        shows(browser, "lab")
+        shows(browser, "lab/test")
         url = url.partition("/#")[0]
         browser.get(f"{url}/#/experiments/{run.info.experiment_id}/runs")
         shows(browser, "Digits for the browser")

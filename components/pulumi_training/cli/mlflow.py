@@ -24,11 +24,18 @@ def mlflow(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Whether to open it in a browser.")
     ] = True,
+    catch_up: Annotated[
+        bool, typer.Option("--catch-up", help="Tell MLflow what it missed, and end; for servers too.")
+    ] = False,
 ) -> None:
     """Show a workspace's runs in MLflow's pages, until Ctrl-C. Prints the address.
 
-    For workspaces with tracking=True; a tracking server shows its runs itself.
+    For workspaces with tracking=True; a tracking server shows its runs itself. With --catch-up MLflow is told what it
+    missed of ended runs, those too whose MLflow run was deleted. A server that asks for a login is opened with
+    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.
     """
+    if catch_up:
+        return _catch_up(store, workspace)
     from ..client.mlflow_ui import MlflowUI, tracked_place
     from . import output
 
@@ -42,3 +49,25 @@ def mlflow(
             pages.wait()
         except KeyboardInterrupt:
             raise typer.Exit(ExitCode.OK) from None
+
+
+def _catch_up(store: str | None, workspace: str | None) -> None:
+    from ..client.places import places
+    from ..driver.track import catch_up_now
+    from ..record.record import Record, runs
+    from . import output
+
+    is_behind = False
+    found = [
+        (summary.run.run_id, answer)
+        for place in places(store, workspace).found
+        for summary in runs(place.store)
+        for answer in catch_up_now(Record(place.store, summary.run.run_id))
+    ]
+    for run_id, answer in found:
+        is_behind |= answer.problem is not None
+        output.line(f"{run_id} attempt {answer.attempt}: {answer.problem or 'MLflow has all of it'}")
+    if not found:
+        output.note("nothing to tell: MLflow knows of every ended run that is tracked")
+    if is_behind:
+        raise typer.Exit(ExitCode.FAILURE)

@@ -31,7 +31,7 @@ _QUEUE_SECONDS = 0.1
 _SHOW_SECONDS = 0.5
 _SYNC_SECONDS = 10.0
 _UNANSWERED_SECONDS = 600.0
-_TRACKING_SECONDS = 20.0
+_TRACKING_SECONDS = 40.0
 """The longest wait for MLflow's first answer, which comes while the environment is made; loading MLflow takes most of it."""
 _CANCELER_SECONDS = 1.5
 """How long whoever asked for a stop has to carry it out, before the driver does."""

@@ -108,7 +108,7 @@ def main() -> None:
     """Drives one run to its end; the order is read from standard input."""
     from ..targets import catalog
     from .drive import drive
-    from .track import finish, make_up
+    from .track import finish, make_up, use_credentials
 
     if len(sys.argv) > 3:
         catalog.get(sys.argv[3])
@@ -119,6 +119,7 @@ def main() -> None:
     order = json.loads(text)
     secrets: dict[str, str] = order["secrets"]
     record = Record(Store.open(order["store"]), order["run_id"], secrets=tuple(secrets.values()))
+    use_credentials(secrets)
     trackers: list[Tracker] = []
     drive(record, order["attempt"], Path(order["base"]), secrets, trackers, order["behind"])
     for tracker in trackers:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..record.record import Record
 from ..spec.errors import TrainingError
 from ..spec.tracking import CREDENTIALS, is_server
 from ..tracking.place import place_of
-from ..tracking.tracked import is_behind
+from ..tracking.tracked import is_behind, read_tracked
 from ..tracking.tracker import Tracker
+from ..tracking.troubles import TrackingError
+from ..tracking.writer import Writer
 from .supervisor import is_driven, spawn
 
 if TYPE_CHECKING:
@@ -22,18 +26,42 @@ log = logging.getLogger(__name__)
 _SECONDS = 600.0
 
 
-def catch_up(record: Record, base: Path) -> None:
+@dataclass(frozen=True)
+class CaughtUp:
+    """An ended attempt that MLflow lagged behind, and why it still does; None where it knows all now."""
+
+    attempt: int
+    problem: str | None
+
+
+def catch_up(record: Record, base: Path, credentials: Mapping[str, str] | None = None) -> None:
     """Starts a process that tells MLflow what it missed, where there is anything; returns at once.
 
+    `credentials` open the tracking server, beside those in this process's environment; see `credentials_in`.
     Never fails: a run is no worse for what MLflow does not know.
     """
     try:
         if record.exists() and _behind(record) and not is_driven(record):
             newest = record.newest()
             if newest is not None:
-                spawn(record, newest.number, base, {})
+                spawn(record, newest.number, base, credentials or {})
     except (TrainingError, OSError) as error:
         log.warning("tracking of %s is not caught up: %s", record.run_id, error)
+
+
+def credentials_in(*inputs: Mapping[str, Any]) -> dict[str, str]:
+    """What opens the tracking server among the secrets of a job as it came over the wire; later ones win."""
+    found: dict[str, str] = {}
+    for job in inputs:
+        secrets = job.get("secretEnvironmentVariables")
+        if isinstance(secrets, Mapping):
+            found |= {n: v for n in CREDENTIALS if isinstance(v := secrets.get(n), str)}
+    return found
+
+
+def use_credentials(secrets: Mapping[str, str]) -> None:
+    """Lets MLflow in this process log in with what a run's secrets have, in place of its environment's."""
+    os.environ.update({name: secrets[name] for name in CREDENTIALS if secrets.get(name)})
 
 
 def with_tracking_credentials(job: JobSpec) -> JobSpec:
@@ -51,6 +79,33 @@ def make_up(record: Record) -> None:
         tracker = Tracker.of(record, record.attempt(number))
         if tracker is not None:
             finish(tracker)
+
+
+def catch_up_now(record: Record) -> list[CaughtUp]:
+    """Tells MLflow what it missed of the ended attempts of a run, and waits; those too whose MLflow run was deleted.
+
+    A run that was restored goes on; one that is gone for good is written anew.
+    """
+    answered = []
+    place = place_of(record.run_document().spec, record.store)
+    for number in record.attempts() if place is not None else ():
+        attempt = record.attempt(number)
+        before = read_tracked(attempt)
+        if place is not None and before is not None and before.is_deleted:
+            try:
+                Writer(record, attempt, place).take_up_again()
+            except TrackingError as error:
+                answered.append(CaughtUp(number, error.message))
+                continue
+        if is_behind(attempt, attempt.document()):
+            tracker = Tracker.of(record, attempt)
+            if tracker is not None:
+                finish(tracker)
+            after = read_tracked(attempt)
+            is_left = is_behind(attempt, attempt.document()) or (after is not None and after.is_deleted)
+            words = (after.warning if after else None) or "another process is telling it"
+            answered.append(CaughtUp(number, words if is_left else None))
+    return answered
 
 
 def finish(tracker: Tracker) -> None:

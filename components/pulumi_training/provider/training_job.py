@@ -11,7 +11,7 @@ from ..driver.last import last
 from ..driver.next_up import announce, announce_create, decide, is_followed_at_once
 from ..driver.policy import Policy
 from ..driver.stop import remove
-from ..driver.track import catch_up
+from ..driver.track import catch_up, credentials_in
 from ..record.attempt import Attempt
 from ..record.files import write_whole
 from ..record.record import Record
@@ -161,7 +161,8 @@ class TrainingJobHandler(ResourceHandler):
             record = Record(Store.open(store, base=self.base), call.id)
             _acknowledge(record.attempt(number))
             if compute.get("trackingUri"):  # a hundred jobs that are not tracked cost no look
-                catch_up(record, self.base)
+                new_inputs, _ = unwrap_secrets(call.inputs)
+                catch_up(record, self.base, credentials_in(old_inputs, new_inputs))
 
 
 def _acknowledge(attempt: Attempt) -> None:

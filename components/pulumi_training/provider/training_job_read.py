@@ -7,7 +7,7 @@ from typing import Any
 
 from ..driver.attach import observed
 from ..driver.last import last
-from ..driver.track import catch_up
+from ..driver.track import catch_up, credentials_in
 from ..record.record import Record
 from ..record.store import Store
 from ..spec.errors import Problem, SpecError
@@ -35,7 +35,7 @@ def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | Non
     if not found.is_pruned:
         document = observed(record, attempt, base)
         attempt.update(acknowledged=True)
-        catch_up(record, base)
+        catch_up(record, base, credentials_in(unwrap_secrets(call.inputs)[0]))
     run = record.run_document()
     answered = outputs(record, run, attempt, document)
     inputs: dict[str, Any] = dict(call.inputs)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..record.store import Store
 from ..spec.tracking import IN_WORKSPACE
+from ..spec.urls import display
 
 FOLDER = "mlflow"
 """In the workspace's store, beside `runs`."""
@@ -24,6 +25,11 @@ class Place:
 
     uri: str
     folder: Path | None = None
+
+    @property
+    def display(self) -> str:
+        """The place in words: the folder, or the server's address."""
+        return str(self.folder) if self.folder else display(self.uri)
 
     @property
     def artifacts(self) -> str | None:

@@ -17,7 +17,8 @@ class Tracked:
     `sent` has, by rank, how many bytes of its metrics MLflow has and how many points without a step were among them;
     `sending` is a batch under way (rank, end, milliseconds since 1970), sent again with the same time after a crash,
     so that MLflow knows it for the same; `outcome` is the reason that the MLflow run was ended with, None while it is
-    open; `warning` says why MLflow lags behind.
+    open; `warning` says why MLflow lags behind; `is_deleted` is said of a run that somebody deleted in MLflow, which is
+    told no more.
     """
 
     mlflow_run_id: str | None = None
@@ -28,6 +29,7 @@ class Tracked:
     sending: list[int] | None = None
     outcome: str | None = None
     warning: str | None = None
+    is_deleted: bool = False
 
     @property
     def variables(self) -> dict[str, str]:
@@ -61,7 +63,9 @@ def is_behind(attempt: Attempt, document: AttemptDocument) -> bool:
     if document.outcome is None or not document.status.is_terminal:
         return False
     tracked = read_tracked(attempt)
-    return tracked is None or tracked.outcome != document.outcome.reason.value
+    if tracked is None:
+        return True
+    return not tracked.is_deleted and tracked.outcome != document.outcome.reason.value
 
 
 def _key(attempt: Attempt) -> str:

@@ -13,12 +13,13 @@ from ..record.record import Record
 from ..spec.errors import TrainingError
 from .place import Place, place_of
 from .tracked import is_behind
+from .troubles import RunDeleted, TrackingError
 from .writer import Writer
 
 log = logging.getLogger(__name__)
 _EVERY_SECONDS = 2.0
 _PAUSE_SECONDS = 15.0
-"""Between two tries while MLflow does not answer."""
+"""The longest pause between two tries while MLflow does not answer; the first one is short."""
 
 
 class Tracker:
@@ -76,9 +77,14 @@ class Tracker:
     def _follow(self) -> None:
         pause = 0.0
         while not self._has_ended.wait(pause):
-            pause = _EVERY_SECONDS if self._tried(self._bring_up_to_date) else _PAUSE_SECONDS
+            if self._writer.tracked.is_deleted:
+                return
+            if self._tried(self._bring_up_to_date):
+                pause = _EVERY_SECONDS
+            else:
+                pause = min(_PAUSE_SECONDS, max(_EVERY_SECONDS, 2 * pause))
             self._was_tried.set()
-        if self._attempt.document().status.is_terminal:
+        if self._attempt.document().status.is_terminal and not self._writer.tracked.is_deleted:
             self._tried(lambda: self._writer.end(self._metrics_rank()))
 
     def _bring_up_to_date(self) -> None:
@@ -90,21 +96,27 @@ class Tracker:
     def _tried(self, step: Callable[[], None]) -> bool:
         try:
             step()
+        except RunDeleted as error:
+            self._warn(error.warning, is_deleted=True)
+            return False
+        except TrackingError as error:
+            self._warn(error.warning)
+            return False
         except TrainingError as error:
-            self._warn(error.message)
+            self._warn(TrackingError(error.message).warning)
             return False
         except Exception as error:
             log.exception("tracking attempt %s of %s", self._attempt.number, self._attempt.run_id)
-            self._warn(f"a mistake of pulumi-training's own, {type(error).__name__}: {error}")
+            mistake = f"a mistake of pulumi-training's own, {type(error).__name__}: {error}"
+            self._warn(TrackingError(mistake).warning)
             return False
         return True
 
-    def _warn(self, message: str) -> None:
+    def _warn(self, words: str, *, is_deleted: bool = False) -> None:
         """Once for each trouble, in the record; a record that cannot be written has said so itself."""
-        log.warning("attempt %s of %s: %s", self._attempt.number, self._attempt.run_id, message)
-        words = f"{message}; the run goes on, and MLflow is told later"
         try:
-            if self._writer.warn(words):
+            if self._writer.warn(words, is_deleted=is_deleted):
+                log.warning("attempt %s of %s: %s", self._attempt.number, self._attempt.run_id, words)
                 self._attempt.event("warning", words)
         except TrainingError as error:
             log.warning("attempt %s of %s: %s", self._attempt.number, self._attempt.run_id, error.message)

@@ -25,8 +25,13 @@ def attempt_key(run: RunDocument, document: AttemptDocument) -> str:
 
 
 def experiment_of(run: RunDocument) -> str:
-    """The experiment that the job names, else the workspace's name."""
-    return str(run.spec.get("experimentName") or run.workspace or "pulumi-training")
+    """The experiment that the job names, else its Pulumi project and stack: one server may have runs of many.
+
+    A run that no stack owns has its workspace's name.
+    """
+    project, stack = run.owner.get("project"), run.owner.get("stack")
+    owner = f"{project}/{stack}" if project and stack else None
+    return str(run.spec.get("experimentName") or owner or run.workspace or "pulumi-training")
 
 
 def run_name(run: RunDocument, document: AttemptDocument) -> str:

@@ -13,28 +13,23 @@ from ..record.documents import AttemptDocument, RunDocument
 from ..record.files import locked
 from ..record.metrics import MetricsReader
 from ..record.record import Record
-from ..spec.errors import TransientError, shorten
 from ..spec.tracking import PATIENCE
-from ..spec.urls import display
 from . import words
+from .files import send_folder
 from .place import Place
 from .tracked import Tracked, read_tracked, write_tracked
+from .troubles import RunDeleted, TrackingError, is_silence, is_unknown_run, trouble
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _BATCH = 500
 """MLflow takes 1000 metrics in one request, and 100 parameters or tags."""
 _SMALL_BATCH = 90
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Else MLflow's pages open an experiment as one of chat traces."""
-_SILENCE = frozenset({"ConnectionError", "ConnectTimeout", "ReadTimeout"})
-"""Of requests, which is MLflow's own affair."""
 _STARTING_SECONDS = 120.0
-
-
-class TrackingError(TransientError):
-    """MLflow did not take what it was told; it is told again later."""
 
 
 class Writer:
@@ -51,6 +46,7 @@ class Writer:
 
         Raises:
             TrackingError: MLflow did not answer as it should.
+            RunDeleted: there was an MLflow run, and somebody deleted it.
         """
         with self._speaking() as client:
             self._open(client, self._record.run_document(), self._attempt.document())
@@ -63,11 +59,12 @@ class Writer:
         """
         run, document = self._record.run_document(), self._attempt.document()
         with self._speaking() as client:
-            run_id = self._open(client, run, document)
+            found = self._open(client, run, document)
+            run_id = found.info.run_id
             self._send_parameters(client, run_id, run, document)
             self._send_metrics(client, run_id, rank, ended=False)
             # MLflow inside a rank ends the run with its process; the others, and the run, go on.
-            if client.get_run(run_id).info.status != "RUNNING":
+            if found.info.status != "RUNNING":
                 client.update_run(run_id, status="RUNNING")
             self._note(warning=None)
 
@@ -80,40 +77,79 @@ class Writer:
         run, document = self._record.run_document(), self._attempt.document()
         assert document.outcome is not None
         with self._speaking() as client:
-            run_id = self._open(client, run, document)
+            found = self._open(client, run, document)
+            run_id = found.info.run_id
             self._send_parameters(client, run_id, run, document)
             self._send_metrics(client, run_id, rank, ended=True)
             self._send_tags(client, run_id, words.tags(run, document, self._attempt.location))
-            self._send_files(client, run_id, document)
+            self._send_files(client, found, document)
             ended = round((document.ended_at or time.time()) * 1000)
             client.set_terminated(run_id, words.ended_as(document.status), ended)
             self._note(outcome=document.outcome.reason.value, warning=None)
 
-    def warn(self, message: str) -> bool:
-        """Notes why MLflow lags behind; whether that is news."""
+    def warn(self, message: str, *, is_deleted: bool = False) -> bool:
+        """Notes why MLflow lags behind, or is told no more; whether that is news."""
         is_news = self.tracked.warning != message
-        self._note(warning=message)
+        self._note(warning=message, is_deleted=is_deleted)
         return is_news
 
-    def _open(self, client: MlflowClient, run: RunDocument, document: AttemptDocument) -> str:
+    def take_up_again(self) -> None:
+        """Prepares to tell MLflow again of an attempt whose run was deleted, because a person asks for it.
+
+        A run that was restored goes on where it stopped; in place of one that is gone for good there will be another,
+        with all that the record has.
+
+        Raises:
+            TrackingError: see `open`. RunDeleted: it is deleted, and can still be restored.
+        """
+        run_id = self.tracked.mlflow_run_id
+        if run_id is None:
+            return
+        with self._speaking() as client:
+            try:
+                self._found(client, run_id)
+            except RunDeleted as error:
+                if error.__cause__ is None:
+                    raise
+                self.tracked = Tracked()
+                write_tracked(self._attempt, self.tracked)
+            else:
+                self._note(is_deleted=False)
+
+    def _open(self, client: MlflowClient, run: RunDocument, document: AttemptDocument) -> Run:
         if self.tracked.mlflow_run_id is not None:
-            return self.tracked.mlflow_run_id
+            return self._found(client, self.tracked.mlflow_run_id)
         experiment_id = _experiment(client, words.experiment_of(run), self._place)
         key = words.attempt_key(run, document)
-        found = client.search_runs([experiment_id], f"tags.`{words.ATTEMPT_KEY}` = '{key}'", max_results=1)
-        run_id = (
-            found[0].info.run_id
-            if found
+        known = client.search_runs([experiment_id], f"tags.`{words.ATTEMPT_KEY}` = '{key}'", max_results=1)
+        found = (
+            known[0]
+            if known
             else client.create_run(
                 experiment_id,
                 start_time=round(document.created_at * 1000),
                 tags=words.tags(run, document, self._attempt.location),
                 run_name=words.run_name(run, document),
-            ).info.run_id
+            )
         )
+        run_id = str(found.info.run_id)
         page = self._place.page(experiment_id, run_id)
         self._note(mlflow_run_id=run_id, experiment_id=experiment_id, url=page)
-        return str(run_id)
+        return found
+
+    def _found(self, client: MlflowClient, run_id: str) -> Run:
+        """The run as MLflow has it. Raises `RunDeleted`; with a cause where it is gone for good."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = client.get_run(run_id)
+        except MlflowException as error:
+            if not is_unknown_run(error, run_id):
+                raise
+            raise RunDeleted(self._place.display, run_id) from error
+        if found.info.lifecycle_stage != "active":
+            raise RunDeleted(self._place.display, run_id)
+        return found
 
     def _send_parameters(
         self, client: MlflowClient, run_id: str, run: RunDocument, document: AttemptDocument
@@ -162,14 +198,12 @@ class Writer:
         sent = {**self.tracked.sent, str(rank): [reader.cursor, unnumbered]}
         self._note(sent=sent, sending=None)
 
-    def _send_files(self, client: MlflowClient, run_id: str, document: AttemptDocument) -> None:
+    def _send_files(self, client: MlflowClient, found: Run, document: AttemptDocument) -> None:
         for name in ("outputs", "logs"):
-            folder = self._attempt.folder / name
-            if folder.is_dir() and any(path.is_file() for path in folder.rglob("*")):
-                client.log_artifacts(run_id, str(folder), name)
+            send_folder(client, found, self._attempt.folder / name, name)
         packages = (document.environment or {}).get("packages") or []
         if packages:
-            client.log_text(run_id, "\n".join(packages) + "\n", "packages.txt")
+            client.log_text(found.info.run_id, "\n".join(packages) + "\n", "packages.txt")
 
     def _note(self, **changes: Any) -> None:
         changed = self.tracked.changed(**changes)
@@ -190,24 +224,17 @@ class Writer:
         except ImportError as error:
             raise TrackingError(f"MLflow cannot be loaded: {error}; pip install mlflow") from error
         try:
-            yield _client(MlflowClient, self._place)
+            client = _client(MlflowClient, self._place)
+            try:
+                yield client
+            except MlflowException as error:
+                if not is_silence(error) and self.tracked.mlflow_run_id is not None:
+                    self._found(
+                        client, self.tracked.mlflow_run_id
+                    )  # it may have been deleted between two requests
+                raise
         except (MlflowException, OSError, TimeoutError) as error:
-            where = self._place.folder or display(self._place.uri)
-            if _is_silence(error):
-                raise TrackingError(f"MLflow at {where} does not answer") from error
-            first = str(error).strip().splitlines() or [type(error).__name__]
-            raise TrackingError(
-                f"MLflow at {where} did not take the run: {shorten(first[0], 300)}"
-            ) from error
-
-
-def _is_silence(error: BaseException | None) -> bool:
-    """Whether nobody answered: what MLflow raises then has the reason as its cause or context."""
-    while error is not None:
-        if isinstance(error, (ConnectionError, TimeoutError)) or type(error).__name__ in _SILENCE:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+            raise trouble(error, self._place.display) from error
 
 
 def _client(kind: type[MlflowClient], place: Place) -> MlflowClient:
@@ -223,6 +250,11 @@ def _experiment(client: MlflowClient, name: str, place: Place) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage != "active":
+        raise TrackingError(
+            f"experiment {name!r} was deleted in MLflow at {place.display}: restore it, or name another one by "
+            "experiment_name"
+        )
     if found is not None:
         return str(found.experiment_id)
     try:

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from mlflow_server import MlflowServer
+from mlflow_server import LOGIN, TOKEN, MlflowServer, TokenGate
 
 from pulumi_training.record.documents import AttemptDocument, RunDocument
 from pulumi_training.record.record import Record
@@ -29,6 +29,23 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     made = MlflowServer(tmp_path_factory.mktemp("server"))
     made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def locked_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A server that asks for `LOGIN`."""
+    made = MlflowServer(tmp_path_factory.mktemp("locked-server"), LOGIN)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def gate(server: MlflowServer) -> Iterator[TokenGate]:
+    """The server behind a proxy that asks for `TOKEN`."""
+    made = TokenGate(server, TOKEN)
     yield made
     made.stop()
 

@@ -14,7 +14,8 @@ from pulumi_training.spec.errors import TrainingError
 from pulumi_training.spec.outcome import Outcome, Reason
 from pulumi_training.tracking.place import Place
 from pulumi_training.tracking.tracked import is_behind, read_tracked, write_tracked
-from pulumi_training.tracking.writer import TrackingError, Writer
+from pulumi_training.tracking.troubles import TrackingError
+from pulumi_training.tracking.writer import Writer
 
 
 def report(attempt: Attempt, *points: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pulumi_training.record.documents import AttemptDocument, RunDocument
 from pulumi_training.spec.outcome import Outcome, Reason, Status
 from pulumi_training.tracking import words
@@ -66,9 +68,10 @@ def test_an_attempt_is_known_by_its_intent() -> None:
     assert words.attempt_key(RUN, ATTEMPT) == words.attempt_key(RUN, again) == "fit-0123456789-a2-12500"
 
 
-def test_the_experiment_is_the_jobs_else_the_workspaces() -> None:
-    assert words.experiment_of(RUN) == "lab"
-    assert words.experiment_of(RunDocument("fit", spec={"experimentName": "digits"})) == "digits"
+def test_the_experiment_is_the_jobs_else_the_stacks() -> None:
+    assert words.experiment_of(replace(RUN, spec={**RUN.spec, "experimentName": "mine"})) == "mine"
+    assert words.experiment_of(RUN) == "digits/dev"
+    assert words.experiment_of(replace(RUN, owner={"urn": "urn:fit"})) == "lab"
 
 
 def test_an_outcome_in_mlflows_words() -> None:
