@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +107,24 @@ def test_a_user_who_may_only_read_is_told_so(record: Record, locked_server: Mlfl
     use_credentials({"MLFLOW_TRACKING_USERNAME": "bob", "MLFLOW_TRACKING_PASSWORD": "may-only-look-at-it"})
     with pytest.raises(TrackingError, match="does not let this user write the run"):
         Writer(record, record.attempt(1), Place(locked_server.uri)).bring_up_to_date(0)
+
+
+def test_the_command_line_catches_up_with_the_login_of_its_environment(
+    record: Record, locked_server: MlflowServer
+) -> None:
+    ended(record, locked_server.uri)
+    line = [str(Path(sys.executable).with_name("pulumi-training")), "mlflow", "--catch-up"]
+    line += ["--store", str(record.store.local_path("."))]
+
+    def catch_up(login: dict[str, str]) -> tuple[int, str]:
+        done = subprocess.run(line, env={**os.environ, **login}, capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = catch_up(WRONG)
+    assert code == 1
+    assert f"{record.run_id} attempt 1: " in said and "asks for a login" in said
+    code, said = catch_up(RIGHT)
+    assert code == 0, said
+    assert f"{record.run_id} attempt 1: MLflow has all of it" in said
+    code, said = catch_up(RIGHT)
+    assert code == 0 and "nothing to tell" in said
