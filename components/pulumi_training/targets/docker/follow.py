@@ -17,7 +17,7 @@ from .data import FOLDER
 from .engine import asking, connect
 from .fetch import read_file
 from .nodes import NodeState
-from .ranks import Conclusion, LostNode, concluded, note_killed, was_killed
+from .ranks import Conclusion, LostNode, concluded, note_killed, read_json, was_killed
 from .request import read_mark, write_mark
 from .shipment import Shipment
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 2.0
 """How long node 0 has to tell its side of a lost node, before we end the run."""
+_AGAIN_SECONDS = 0.1
 _FLUSH_SECONDS = 20.0
 _FIRST_WORD_SECONDS = 5.0
 _RESTART_SECONDS = 0.5
@@ -127,26 +128,43 @@ class Followed:
             shipment = self._shipments.get(number)
             if shipment is None or not shipment.flush(_FLUSH_SECONDS):
                 bring_facts(client, state.id, self._folder, number)
-        ended = (self._folder / "launch" / "end.json").exists()
+        end = read_json(self._folder / "launch" / "end.json")
         by_us = was_killed(self._folder)
-        conclusion = Conclusion({} if by_us else self._lost_before(ended=ended))
-        if not ended:
+        if end and not by_us:
+            self._await_words_of_lost(client, end)
+        conclusion = Conclusion({} if by_us else self._lost_before(end))
+        if not end:
             note_killed(self._folder)
         nodes.kill(client, self._states.values())
         conclusion.write(self._folder)
         self.close()
         return concluded(self._folder, conclusion)
 
-    def _lost_before(self, *, ended: bool) -> dict[int, LostNode]:
-        """Nodes that went before the run's last word; what ended after it, was ended."""
-        if not ended:
-            return self._lost
-        from .ranks import read_json
+    def _await_words_of_lost(self, client: docker.DockerClient, end: Mapping[str, Any]) -> None:
+        """The agent sees a broken connection at once; a busy daemon tells of the container's end a little later."""
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        while (now := time.monotonic()) < deadline and not _told_lost(end) <= set(self._lost):
+            time.sleep(_AGAIN_SECONDS)
+            self._states = nodes.states(client, self._handle.run_id, self._handle.attempt)
+            self._note_lost(now)
 
-        end = float(read_json(self._folder / "launch" / "end.json").get("ended_at") or 0.0)
+    def _lost_before(self, end: Mapping[str, Any]) -> dict[int, LostNode]:
+        """Nodes that went before the run's last word; what ended after it, was ended.
+
+        One that the agent tells of went before, whenever the daemon took notice.
+        """
+        if not end:
+            return self._lost
+        told, ended_at = _told_lost(end), float(end.get("ended_at") or 0.0)
         return {
-            node: lost for node, lost in self._lost.items() if lost.ended_at is None or lost.ended_at <= end
+            node: lost
+            for node, lost in self._lost.items()
+            if node in told or lost.ended_at is None or lost.ended_at <= ended_at
         }
+
+
+def _told_lost(end: Mapping[str, Any]) -> set[int]:
+    return {int(node) for node in end.get("lost_nodes") or ()}
 
 
 _followed: dict[str, Followed] = {}
