@@ -24,6 +24,7 @@ NAMES = (
     "finished_runs",
     "docker_runs",
     "docker_mpi",
+    "docker_peers",
 )
 
 

@@ -56,7 +56,7 @@ def measure(bench: Bench) -> list[Figure]:
     (place / "src" / "MLproject").write_text(
         f"name: bench\nentry_points:\n  main:\n    command: '{sys.executable} train.py'\n"
     )
-    torchx = _torchx(bench)
+    torchx = torchx_python(bench)
     with (
         Notebook(place, OURS) as ours,
         Notebook(place, TORCHX, torchx) as theirs,
@@ -91,7 +91,7 @@ def measure(bench: Bench) -> list[Figure]:
     ]
 
 
-def _torchx(bench: Bench) -> str:
+def torchx_python(bench: Bench) -> str:
     """The Python of a throwaway environment with TorchX."""
     venv = bench.place("torchx") / "venv"
     uv = [sys.executable, "-m", "uv"]

@@ -76,7 +76,7 @@ def amount(value: float, unit: Unit) -> str:
     if unit is Unit.MEGABYTES:
         return f"{value:.1f} MB"
     if abs(value) < 0.1:
-        return f"{value * 1000:.1f} ms"
+        return f"{value * 1000:.1f} ms" if abs(value) >= 0.001 else f"{value * 1e6:.0f} µs"
     return f"{value:.2f} s"
 
 
