@@ -252,6 +252,23 @@ def test_a_name_that_somebody_else_has_is_not_taken(place: DockerPlace) -> None:
         place.target.leave(run)
 
 
+def test_every_node_asks_the_daemon_for_gpus_of_its_own(place: DockerPlace) -> None:
+    """As far as a machine without GPUs can tell: what the daemon has understood of the requests."""
+    job = {"compute": place.compute(nodes=2, slots=2, gpus=2), "useGpu": True}
+    run = place.run("pass", **job)
+    plan = place.plan(run)
+    assert plan.gpus == 4
+    try:
+        made = nodes.create(place.client, plan, run, (0, 1, 2, 3))
+        asked = [place.client.api.inspect_container(one)["HostConfig"]["DeviceRequests"] for one in made]
+    finally:
+        nodes.remove(place.client, run.run_id, run.attempt)
+    assert [[(r["Driver"], r["DeviceIDs"], r["Capabilities"]) for r in requests] for requests in asked] == [
+        [("nvidia", ["0", "1"], [["gpu"]])],
+        [("nvidia", ["2", "3"], [["gpu"]])],
+    ]
+
+
 def test_missing_gpus_are_refused_before_anything_starts(place: DockerPlace) -> None:
     compute = place.compute(gpus=1)
     run = place.run("pass", compute={**compute, "gpusPerNode": 2}, useGpu=True)
