@@ -26,21 +26,27 @@ TOKEN = "a-token-of-these-tests"
 
 
 class MlflowServer:
-    """`mlflow server` over a folder, always at the same address; `login` is the user and the password it asks for."""
+    """`mlflow server` over a folder, always at the same address; `login` is the user and the password it asks for.
 
-    def __init__(self, folder: Path, login: tuple[str, str] | None = None) -> None:
+    `host` is the address it listens at: that of a bridge lets containers in.
+    """
+
+    def __init__(
+        self, folder: Path, login: tuple[str, str] | None = None, *, host: str = "127.0.0.1"
+    ) -> None:
         self._folder = folder
         self._login = login
+        self._host = host
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((host, 0))
             self._port = probe.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self._port}"
+        self.uri = f"http://{host}:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self._folder.mkdir(exist_ok=True)
         line = [
-            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port)),
+            *(sys.executable, "-m", "mlflow", "server", "--host", self._host, "--port", str(self._port)),
             *("--workers", "1", "--backend-store-uri", f"sqlite:///{self._folder / 'server.db'}"),
             *("--artifacts-destination", str(self._folder / "artifacts")),
             *(("--app-name", "basic-auth") if self._login else ()),
