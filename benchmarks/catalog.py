@@ -25,6 +25,7 @@ NAMES = (
     "docker_runs",
     "docker_mpi",
     "docker_peers",
+    "downloads",
 )
 
 
