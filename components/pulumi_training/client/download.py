@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -14,12 +15,14 @@ from typing import Protocol
 from ..record.attempt import Attempt
 from ..record.store import NotFound
 from ..spec.errors import TrainingError, TransientError
+from . import ranges
 from .files import listing
 
 _PART = ".part"
 _LOCAL_CHUNK = 1 << 20
-_REMOTE_CHUNK = 8 << 20
 _THREADS = 4
+_SMALL = 256 * 1024
+_GROUP = 32
 _TRIES = 4
 _pause = time.sleep
 
@@ -97,20 +100,23 @@ def download(
     for file in todo:
         _check_path(file.path)
 
-    def bring(file: Wanted) -> bool:
+    def bring(group: Sequence[Wanted]) -> int:
         try:
-            return _bring(attempt, file, destination / file.path, counter)
+            return _bring_group(source, {destination / file.path: file for file in group}, counter)
         except OSError as error:
             raise DownloadFailed(
                 f"{error.filename or destination / file.path} cannot be written: {error.strerror or error}"
             ) from error
 
-    pool = ThreadPoolExecutor(1 if attempt.store.is_local else _THREADS, thread_name_prefix="download")
-    try:
-        kept = sum(pool.map(bring, todo))
-    finally:
-        counter.is_over = True
-        pool.shutdown(cancel_futures=True)
+    threads = 1 if attempt.store.is_local else _THREADS
+    large = sum(1 for file in todo if file.size > ranges.FIRST)
+    with _source(attempt, min(large, threads)) as source:
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="download")
+        try:
+            kept = sum(pool.map(bring, _groups(attempt, todo)))
+        finally:
+            counter.is_over = True
+            pool.shutdown(cancel_futures=True)
     return DownloadReport(
         destination, len(todo), counter.total, kept, sum(1 for file in todo if file.sha256 is not None)
     )
@@ -119,7 +125,8 @@ def download(
 def download_one(attempt: Attempt, file: Wanted, place: Path) -> None:
     """Brings one file to exactly `place`; the rest as `download`."""
     try:
-        _bring(attempt, file, place, _Counter(file.size, lambda done, total: None))
+        with _source(attempt, 1) as source:
+            _bring(source, file, place, _Counter(file.size, lambda done, total: None))
     except OSError as error:
         raise DownloadFailed(
             f"{error.filename or place} cannot be written: {error.strerror or error}"
@@ -142,7 +149,53 @@ class _Counter:
             self._progress(self._done, self.total)
 
 
-def _bring(attempt: Attempt, file: Wanted, place: Path, counter: _Counter) -> bool:
+@dataclass(frozen=True)
+class _Source:
+    """Where files come from, and how many ranges of each are read ahead, by which threads."""
+
+    attempt: Attempt
+    pool: Executor
+    ahead: int
+
+
+@contextmanager
+def _source(attempt: Attempt, at_once: int) -> Iterator[_Source]:
+    """`at_once`: how many large files come at a time."""
+    with ThreadPoolExecutor(ranges.AT_ONCE, thread_name_prefix="ranges") as pool:
+        yield _Source(attempt, pool, max(1, ranges.AT_ONCE // max(1, at_once)))
+
+
+def _groups(attempt: Attempt, files: Sequence[Wanted]) -> list[Sequence[Wanted]]:
+    """Small files of a remote store in groups, each one call of the driver; each of the others alone."""
+    small = [file for file in files if file.sha256 and file.size <= _SMALL and not attempt.store.is_local]
+    if len(small) <= _GROUP * 2:  # they come side by side
+        return [[file] for file in files]
+    grouped = set(small)
+    groups: list[Sequence[Wanted]] = [small[at : at + _GROUP] for at in range(0, len(small), _GROUP)]
+    return groups + [[file] for file in files if file not in grouped]
+
+
+def _bring_group(source: _Source, files: Mapping[Path, Wanted], counter: _Counter) -> int:
+    """Brings files; how many were there already. What does not come whole with the others comes alone."""
+    kept, left = 0, dict(files)
+    if len(files) > 1:
+        left = {place: file for place, file in files.items() if not _is_there(place, file)}
+        kept = len(files) - len(left)
+        counter.add(sum(file.size for place, file in files.items() if place not in left))
+        keys = [(f"{source.attempt.prefix}/{file.path}", file.size) for file in left.values()]
+        came = source.attempt.store.read_small(keys)
+        for (place, file), data in zip(list(left.items()), came, strict=True):
+            if data is not None and hashlib.sha256(data).hexdigest() == file.sha256:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                part = place.with_name(place.name + _PART)
+                part.write_bytes(data)
+                part.replace(place)
+                counter.add(file.size)
+                del left[place]
+    return kept + sum(_bring(source, file, place, counter) for place, file in left.items())
+
+
+def _bring(source: _Source, file: Wanted, place: Path, counter: _Counter) -> bool:
     """Brings one file; whether it was there already."""
     if _is_there(place, file):
         counter.add(file.size)
@@ -150,14 +203,14 @@ def _bring(attempt: Attempt, file: Wanted, place: Path, counter: _Counter) -> bo
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_name(place.name + _PART)
     begun = part.stat().st_size if part.is_file() and file.sha256 else 0
-    found = _fetch(attempt, file, part, begun if begun <= file.size else 0, counter)
+    found = _fetch(source, file, part, begun if begun <= file.size else 0, counter)
     if begun and found != file.sha256:  # the part was of something else: once more, from the start
         counter.add(-file.size)
-        found = _fetch(attempt, file, part, 0, counter)
+        found = _fetch(source, file, part, 0, counter)
     if file.sha256 is not None and found != file.sha256:
         part.unlink(missing_ok=True)
         raise DownloadFailed(
-            f"{file.path} in {attempt.location} is not what the manifest says: its sha256 is {found}, "
+            f"{file.path} in {source.attempt.location} is not what the manifest says: its sha256 is {found}, "
             f"it should be {file.sha256}. It was changed or damaged after the run ended."
         )
     part.replace(place)
@@ -170,35 +223,47 @@ def _is_there(place: Path, file: Wanted) -> bool:
     return _hash_of(place).hexdigest() == file.sha256
 
 
-def _fetch(attempt: Attempt, file: Wanted, part: Path, begin: int, counter: _Counter) -> str:
+def _fetch(source: _Source, file: Wanted, part: Path, begin: int, counter: _Counter) -> str:
     """Writes the file to `part` from byte `begin` on; answers the sha256 of the whole."""
     digest = _hash_of(part, begin) if begin else hashlib.sha256()
     counter.add(begin)
-    chunk = _LOCAL_CHUNK if attempt.store.is_local else _REMOTE_CHUNK
-    # Without a digest the file may still grow: it is read to where it ends now.
     with part.open("r+b" if begin else "wb") as stream:
         stream.seek(begin)
         stream.truncate()
-        place = begin
-        while not counter.is_over and (file.sha256 is None or place < file.size):
-            data = _read(attempt, file.path, place, chunk)
-            if not data:
-                break
+        for data in _pieces(source, file, begin):
             stream.write(data)
             digest.update(data)
-            place += len(data)
             counter.add(len(data))
-    if counter.is_over:
-        raise TransientError(f"the download stopped before {file.path} was complete")
+            if counter.is_over:
+                raise TransientError(f"the download stopped before {file.path} was complete")
     return digest.hexdigest()
 
 
-def _read(attempt: Attempt, path: str, start: int, count: int) -> bytes:
+def _pieces(source: _Source, file: Wanted, begin: int) -> Iterator[bytes]:
+    attempt, place = source.attempt, begin
+    is_local = attempt.store.is_local
+    if file.sha256 and not is_local and file.size - begin > ranges.FIRST:
+        yield from ranges.in_order(
+            lambda start, count: _read(attempt, file, start, count),
+            begin, file.size, source.pool, source.ahead,
+        )  # fmt: skip
+        return
+    # Without a digest the file may still grow: it is read to where it ends now.
+    while file.sha256 is None or place < file.size:
+        data = _read(attempt, file, place, _LOCAL_CHUNK if is_local else ranges.FIRST)
+        if not data:
+            return
+        place += len(data)
+        yield data
+
+
+def _read(attempt: Attempt, file: Wanted, start: int, count: int) -> bytes:
+    key, is_there = f"{attempt.prefix}/{file.path}", start < file.size
     for left in range(_TRIES - 1, -1, -1):
         try:
-            return attempt.store.read(f"{attempt.prefix}/{path}", start, count)
+            return attempt.store.read(key, start, count, is_there=is_there)
         except NotFound as error:
-            return _read_staged(attempt, path, start, count, error)
+            return _read_staged(attempt, file.path, start, count, error)
         except TransientError as error:
             if not left:
                 raise

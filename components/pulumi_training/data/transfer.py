@@ -6,11 +6,13 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..identity.limits import readable
 from ..spec.errors import PermanentError, TransientError
@@ -22,6 +24,9 @@ from .references import Place, require, resolve
 
 Progress = Callable[[str], None]
 _THREADS = 4
+_SMALL = 256 * 1024
+"""Files of so many bytes at most come in groups, each one call of the driver."""
+_GROUP = 32
 _TRIES = 4
 _TEMPORARY = ".~training-"
 _pause = time.sleep
@@ -68,14 +73,17 @@ def download(
     for o in missing:
         _join(destination, o.path).parent.mkdir(parents=True, exist_ok=True)
 
-    def fetch(o: Object) -> int:
-        target = _join(destination, o.path)
-        _retried(lambda: _fetch(objects, o, target), str(place))
-        journal.add(o.path, target.stat(), o.mark)
-        return o.size
+    def fetch(group: Sequence[Object]) -> tuple[int, int]:
+        targets = {o: _join(destination, o.path) for o in group}
+        for o in _left_of(objects, targets) if len(group) > 1 else group:
+            _retried(partial(_fetch, objects, o, targets[o]), str(place))
+        for o, target in targets.items():
+            journal.add(o.path, target.stat(), o.mark)
+        return len(group), sum(o.size for o in group)
 
     with journal:
-        moved = _all(fetch, missing, progress, f"downloaded from {place}", sum(o.size for o in missing))
+        shown = _Shown(progress, f"downloaded from {place}", len(missing), sum(o.size for o in missing))
+        moved = _all(fetch, _groups(missing), shown)
     return Transferred(len(missing), moved, len(wanted) - len(missing))
 
 
@@ -108,15 +116,15 @@ def upload(
             if not _is_there(source, p, at, there.get(p), journal) and (overwrites or p not in there)
         ]
 
-        def send(item: tuple[str, os.stat_result]) -> int:
+        def send(item: tuple[str, os.stat_result]) -> tuple[int, int]:
             path, at = item
             sent = _retried(lambda: _send(objects, source, path), str(place))
             journal.add(path, at, sent.mark)
-            return at.st_size
+            return 1, at.st_size
 
         with journal:
             total = sum(at.st_size for _, at in missing)
-            moved = _all(send, missing, progress, f"delivered to {place}", total)
+            moved = _all(send, missing, _Shown(progress, f"delivered to {place}", len(missing), total))
     except PermanentError as error:
         raise PermanentError(Reason.COLLECT_FAILED, f"The data stays in {source}: {error}") from error
     except OSError as error:
@@ -142,7 +150,7 @@ def _copy(
     missing = [(path, at) for path, at in files if path not in kept]
     _require_room(destination, sum(at.st_size for _, at in missing), Place(str(source), source))
 
-    def copy(item: tuple[str, os.stat_result]) -> int:
+    def copy(item: tuple[str, os.stat_result]) -> tuple[int, int]:
         target = _join(destination, item[0])
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(target)
@@ -151,29 +159,59 @@ def _copy(
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-        return item[1].st_size
+        return 1, item[1].st_size
 
     destination.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         destination.mkdir(exist_ok=True)
-    moved = _all(copy, missing, progress, words, sum(at.st_size for _, at in missing))
+    total = sum(at.st_size for _, at in missing)
+    moved = _all(copy, missing, _Shown(progress, words, len(missing), total))
     return Transferred(len(missing), moved, len(kept))
+
+
+def _groups(wanted: Sequence[Object]) -> list[Sequence[Object]]:
+    """Small files in groups, each of the others alone; a few files are no groups, for they come side by side."""
+    small = [o for o in wanted if o.size <= _SMALL]
+    if len(small) <= _GROUP * 2:
+        return [[o] for o in wanted]
+    groups: list[Sequence[Object]] = [small[at : at + _GROUP] for at in range(0, len(small), _GROUP)]
+    return groups + [[o] for o in wanted if o.size > _SMALL]
+
+
+def _left_of(objects: Objects, targets: Mapping[Object, Path]) -> list[Object]:
+    """Fetches a group in one go; those that did not come, or not whole."""
+    left = {o: _temporary(target) for o, target in targets.items()}
+    try:
+        objects.get_all([(o.path, str(temporary)) for o, temporary in left.items()])
+        for o, temporary in list(left.items()):
+            with suppress(TransientError):
+                _take(o, temporary, targets[o])
+                del left[o]
+    except TransientError:
+        pass  # they come one by one, and the last try of one says why
+    finally:
+        for temporary in left.values():
+            temporary.unlink(missing_ok=True)
+    return list(left)
 
 
 def _fetch(objects: Objects, wanted: Object, target: Path) -> None:
     temporary = _temporary(target)
     try:
         objects.get(wanted.path, str(temporary))
-        size = temporary.stat().st_size
-        if size != wanted.size:
-            raise TransientError(f"{wanted.path or target.name} came with {size} of {wanted.size} bytes")
-        if wanted.md5 and _md5(temporary) != wanted.md5:
-            raise TransientError(
-                f"{wanted.path or target.name} came with another checksum than the store tells"
-            )
-        temporary.replace(target)
+        _take(wanted, temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _take(wanted: Object, temporary: Path, target: Path) -> None:
+    """Puts what came in its place. Raises `TransientError` where it is not what the store tells of."""
+    size = temporary.stat().st_size
+    if size != wanted.size:
+        raise TransientError(f"{wanted.path or target.name} came with {size} of {wanted.size} bytes")
+    if wanted.md5 and _md5(temporary) != wanted.md5:
+        raise TransientError(f"{wanted.path or target.name} came with another checksum than the store tells")
+    temporary.replace(target)
 
 
 def _send(objects: Objects, source: Path, path: str) -> Object:
@@ -200,16 +238,25 @@ def _is_there(source: Path, path: str, at: os.stat_result, there: Object | None,
     )
 
 
-def _all(
-    work: Callable[[_T], int], items: Sequence[_T], progress: Progress | None, words: str, total: int
-) -> int:
-    done = 0
+class _Shown(NamedTuple):
+    """What progress is told: to whom, of what, and of how many files and bytes."""
+
+    progress: Progress | None
+    words: str
+    files: int
+    bytes: int
+
+
+def _all(work: Callable[[_T], tuple[int, int]], items: Sequence[_T], shown: _Shown) -> int:
+    """Does the work, several items at a time, each of which answers its files and bytes; all bytes."""
+    count = done = 0
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="transfer")
     try:
-        for count, size in enumerate(pool.map(work, items), 1):
-            done += size
-            if progress:
-                progress(f"{words}: {count} of {len(items)} files, {readable(done)} of {readable(total)}")
+        for files, size in pool.map(work, items):
+            count, done = count + files, done + size
+            if shown.progress:
+                moved = f"{count} of {shown.files} files, {readable(done)} of {readable(shown.bytes)}"
+                shown.progress(f"{shown.words}: {moved}")
     finally:
         pool.shutdown(cancel_futures=True)
     return done

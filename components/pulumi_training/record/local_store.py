@@ -36,7 +36,7 @@ class LocalStore(Store):
         self.root = root
         self.url = str(root)
 
-    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+    def read(self, key: str, start: int = 0, length: int | None = None, *, is_there: bool = False) -> bytes:
         """See `Store.read`."""
         path = self.local_path(key)
         with self._explained(path, key), path.open("rb") as stream:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,8 +65,19 @@ class Store(ABC):
         return display(self.url)
 
     @abstractmethod
-    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        """The bytes under `key`, from `start`, at most `length` of them."""
+    def read(self, key: str, start: int = 0, length: int | None = None, *, is_there: bool = False) -> bytes:
+        """The bytes under `key`, from `start`, at most `length` of them; none where it ends before `start`.
+
+        A remote store is asked how long it is first, for services refuse what begins behind the end. With
+        `is_there`, for callers that know of bytes at `start`, it is asked only after a refusal.
+        """
+
+    def read_small(self, wanted: Sequence[tuple[str, int]]) -> list[bytes | None]:
+        """What is under each key, of which so many bytes are expected; None for each that did not come.
+
+        For many small objects at once. It raises nothing: `read` says why one did not come.
+        """
+        return [None for _ in wanted]
 
     @abstractmethod
     def size(self, key: str) -> int:

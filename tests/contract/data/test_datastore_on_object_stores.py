@@ -112,3 +112,27 @@ def test_an_object_that_changed_on_the_way_is_fetched_again(
     monkeypatch.setattr(Objects, "get", spoil_once)
     assert store.download("back") == 40
     assert contents(tmp_path / "back") == contents(tmp_path / "mine")
+
+
+def test_of_many_small_files_only_those_that_came_wrong_are_fetched_again(
+    store: local.Datastore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(100, 160):
+        (tmp_path / "mine" / f"[{number}]*.bin").write_bytes(b"%d" % number)
+    store.upload("mine")
+    get, get_all, alone = Objects.get, Objects.get_all, []
+
+    def spoil(self: Objects, wanted: list[tuple[str, str]]) -> None:
+        get_all(self, wanted)
+        Path(wanted[1][1]).write_bytes(b"")
+
+    def count(self: Objects, path: str, destination: str) -> None:
+        alone.append(path)
+        get(self, path, destination)
+
+    monkeypatch.setattr(Objects, "get_all", spoil)
+    monkeypatch.setattr(Objects, "get", count)
+    assert store.download("back") == 100
+    assert len(alone) == 4, "one of each group"
+    assert contents(tmp_path / "back") == contents(tmp_path / "mine")
+    assert store.download("back") == 0

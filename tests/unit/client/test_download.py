@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from shelf import Shelf, log, write
 
 from pulumi_training.client import download as module
+from pulumi_training.client import ranges
 from pulumi_training.client.download import DownloadFailed, Wanted, download, wanted
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.store import Store
@@ -61,9 +63,9 @@ def test_an_interrupted_download_goes_on(
     starts = []
     read = module._read
 
-    def spy(where: Attempt, path: str, start: int, count: int) -> bytes:
-        starts.append((path, start))
-        return read(where, path, start, count)
+    def spy(where: Attempt, file: Wanted, start: int, count: int) -> bytes:
+        starts.append((file.path, start))
+        return read(where, file, start, count)
 
     monkeypatch.setattr(module, "_read", spy)
     download(attempt, wanted(attempt, prefix="model"), tmp_path)
@@ -117,14 +119,64 @@ def test_a_store_that_stutters_is_asked_again(
     monkeypatch.setattr(module, "_pause", lambda _: None)
     read, failures = attempt.store.read, iter((True, True, False))
 
-    def stutter(key: str, start: int = 0, length: int | None = None) -> bytes:
+    def stutter(key: str, start: int = 0, length: int | None = None, **more: bool) -> bytes:
         if next(failures, False):
             raise TransientError("busy")
-        return read(key, start, length)
+        return read(key, start, length, **more)
 
     monkeypatch.setattr(attempt.store, "read", stutter)
     download(attempt, [Wanted("outputs/charts/a.svg", 6)], tmp_path)
     assert (tmp_path / "outputs/charts/a.svg").read_bytes() == b"<svg/>"
+
+
+@pytest.mark.parametrize("size", [0, 1, ranges.FIRST, ranges.FIRST + 1])
+def test_a_large_file_comes_in_ranges_in_order(size: int) -> None:
+    data, asked = bytes(range(251)) * (size // 251 + 1), []
+
+    def read(start: int, count: int) -> bytes:
+        asked.append((start, count))
+        return data[
+            start : min(start + min(count, 3 << 20), size)
+        ]  # a store may answer less than it was asked
+
+    with ThreadPoolExecutor(ranges.AT_ONCE) as pool:
+        pieces = list(ranges.in_order(read, 0, size, pool, 3))
+    assert b"".join(pieces) == data[:size]
+    assert len(pieces) == -(-size // ranges.FIRST)
+
+
+def test_ranges_end_where_the_file_does() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert list(ranges.in_order(lambda start, count: b"abc"[start:], 0, 5 * ranges.FIRST, pool, 2)) == [
+            b"abc"
+        ]
+
+
+def test_many_small_files_come_together_and_are_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Shelf(Store.open(f"memory://{uuid.uuid4().hex}/runs")).finished("fit-0000000000")
+    for number in range(100):
+        write(made, f"outputs/{number}.bin", b"%d" % number)
+    made.write_manifest()
+    made.sync_all()
+    files = wanted(made)
+    monkeypatch.setattr(made.store, "read", lambda *_, **__: pytest.fail("one by one"))
+    write_to(tmp_path / "outputs/7.bin", b"7")
+    seen: list[tuple[int, int]] = []
+    report = download(made, files, tmp_path, lambda *numbers: seen.append(numbers))
+    assert (report.files, report.kept, report.verified) == (100, 1, 100)
+    assert seen[-1] == (190, 190)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "outputs").iterdir()} == {
+        f"{number}.bin": b"%d" % number for number in range(100)
+    }
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "_pause", lambda _: None)
+    made.store.write(f"{made.prefix}/outputs/9.bin", b"!")
+    with pytest.raises(DownloadFailed, match=r"outputs/9.bin .* is not what the manifest says"):
+        download(made, files, tmp_path / "other")
+    assert not (tmp_path / "other/outputs/9.bin").exists()
+    made.store.delete("")
 
 
 def test_a_place_that_cannot_be_written_is_named(attempt: Attempt, tmp_path: Path) -> None:
