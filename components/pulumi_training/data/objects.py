@@ -81,7 +81,7 @@ class Objects:
             self._fs.get_file(self._at(path), destination)
 
     def get_all(self, wanted: Sequence[tuple[str, str]]) -> None:
-        """As `get`, for pairs of path and destination at once: a tenth less work a file for this machine.
+        """As `get`, for pairs of path and destination at once: less work for this machine than one call each.
 
         Where it raises, some may be there, and some in part.
         """

@@ -173,6 +173,8 @@ def test_ranges_folders_and_what_another_writes(bucket: str) -> None:
     assert mine.read("k/a", 3, 4) == b"3456" and mine.read("k/a", 8, 100) == b"89"
     assert mine.read("k/a", 10) == b"" and mine.read("k/a", 11, 5) == b"" and mine.read("k/a", 9) == b"9"
     mine.write("k/empty", b"")
+    assert [mine.read("k/a", at, 5, is_there=True) for at in (4, 9, 10, 11)] == [b"45678", b"9", b"", b""]
+    assert mine.read_small([("k/a", 10), ("k/none", 3), ("k/a", 2)]) == [b"0123456789", None, b"01"]
     assert mine.read("k/empty") == b"" and mine.size("k/empty") == 0 and mine.exists("k/empty")
     assert not mine.exists("k") and not mine.exists("k/none")
     assert mine.children("k") == ("a", "empty") and mine.children() == ("k",)
