@@ -75,10 +75,11 @@ def download(
 
     def fetch(group: Sequence[Object]) -> tuple[int, int]:
         targets = {o: _join(destination, o.path) for o in group}
-        for o in _left_of(objects, targets) if len(group) > 1 else group:
-            _retried(partial(_fetch, objects, o, targets[o]), str(place))
-        for o, target in targets.items():
-            journal.add(o.path, target.stat(), o.mark)
+        left = _left_of(objects, targets) if len(group) > 1 else group
+        for o in sorted(group, key=left.__contains__):  # those that are here first: another may fail
+            if o in left:
+                _retried(partial(_fetch, objects, o, targets[o]), str(place))
+            journal.add(o.path, targets[o].stat(), o.mark)
         return len(group), sum(o.size for o in group)
 
     with journal:
