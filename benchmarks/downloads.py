@@ -102,7 +102,7 @@ def _alone(fs: Any, prefix: str, kind: str) -> Fetch:
 
 def _figure(bench: Bench, name: str, ours: Fetch, alone: Fetch, place: Path, size: int) -> Figure:
     taken = interleaved(
-        {"ours": _take(ours, place, size), "alone": _take(alone, place, size)}, bench.rounds(3), warm_up=0
+        {"ours": _take(ours, place, size), "alone": _take(alone, place, size)}, bench.rounds(3), warm_up=1
     )
     return Figure(name, taken["ours"], ratio(BOUND), taken["alone"], "fsspec get")
 

@@ -185,7 +185,7 @@ def _left_of(objects: Objects, targets: Mapping[Object, Path]) -> list[Object]:
     try:
         objects.get_all([(o.path, str(temporary)) for o, temporary in left.items()])
         for o, temporary in list(left.items()):
-            with suppress(TransientError):
+            with suppress(TransientError, FileNotFoundError):
                 _take(o, temporary, targets[o])
                 del left[o]
     except TransientError:
