@@ -19,7 +19,7 @@ from typing import Any
 from .bench import Bench
 from .figure import Figure, ratio
 from .pairs import interleaved
-from .plugin_process import job, running
+from .plugin_process import docker_job, running
 from .raw_launch import attempt_folder
 from .trees import make_source
 
@@ -65,9 +65,7 @@ if rank == 0:
         json.dump({**taken, "first": min(firsts)}, file)
 """
 _SSH = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectionAttempts=9"
-_NODE = (
-    "cp -r /keys /root/.ssh; chmod -R go= /root/.ssh; mkdir -p /run/sshd; exec /usr/sbin/sshd -D -o UseDNS=no"
-)
+_NODE = "cp -r /keys ~/.ssh; chmod -R go= ~/.ssh; mkdir -p /run/sshd; exec /usr/sbin/sshd -D -o UseDNS=no"
 _ALLOWED = 1 / 0.9
 """At least 0.9 of the bandwidth is at most so much more time for the same bytes."""
 
@@ -90,16 +88,8 @@ def measure(bench: Bench) -> list[Figure]:
 
         def ours(number: int) -> float:
             name = f"mpi-{number}".replace("--", "-before-")
-            inputs = job(place / "store", nodes=2, processes=1)
-            ready = plugin.check(
-                name,
-                {
-                    **inputs,
-                    "compute": {**inputs["compute"], "target": "docker"},
-                    "environment": {"image": IMAGE, "userManaged": True},
-                    "environmentVariables": {"ROUND": str(number)},
-                },
-            )
+            environment = {"image": IMAGE, "userManaged": True}
+            ready = plugin.check(name, docker_job(place / "store", environment, nodes=2, ROUND=str(number)))
             called = time.time_ns()
             return taken("ours", number, attempt_folder(plugin.create(name, ready)) / "outputs", called)
 

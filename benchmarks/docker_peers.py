@@ -19,7 +19,7 @@ from .docker_runs import BASE
 from .figure import Figure, ratio
 from .notebook_submit import Notebook
 from .pairs import interleaved
-from .plugin_process import job, running
+from .plugin_process import docker_job, running
 from .raw_launch import attempt_folder
 from .submit_peers import torchx_python
 from .trees import make_source
@@ -64,16 +64,8 @@ def measure(bench: Bench) -> list[Figure]:
 
         def ours(number: int) -> float:
             name = f"peer-{number}".replace("--", "-before-")
-            inputs = job(place / "store", nodes=1, processes=1)
-            ready = plugin.check(
-                name,
-                {
-                    **inputs,
-                    "compute": {**inputs["compute"], "target": "docker"},
-                    "environment": {"image": BASE, "userManaged": True},
-                    "environmentVariables": {"ROUND": str(number)},
-                },
-            )
+            environment = {"image": BASE, "userManaged": True}
+            ready = plugin.check(name, docker_job(place / "store", environment, ROUND=str(number)))
             called = time.time()
             return _first(attempt_folder(plugin.create(name, ready)) / "outputs") - called
 

@@ -21,7 +21,7 @@ from .bench import Bench
 from .figure import Figure, most, ratio
 from .killed_rank import reasons
 from .pairs import interleaved
-from .plugin_process import job, running
+from .plugin_process import docker_job, running
 from .processes import wait_until
 from .raw_launch import attempt_folder
 from .trees import make_source
@@ -51,10 +51,8 @@ def measure(bench: Bench) -> list[Figure]:
     with running(place) as plugin:
 
         def checked(name: str, nodes: int, processes: int, **variables: str) -> dict[str, Any]:
-            inputs = job(place / "store", nodes=nodes, processes=processes)
-            compute = {**inputs["compute"], "target": "docker"}
-            more = {"compute": compute, "environment": environment, "environmentVariables": variables}
-            return plugin.check(name, {**inputs, **more})
+            inputs = docker_job(place / "store", environment, nodes=nodes, processes=processes, **variables)
+            return plugin.check(name, inputs)
 
         def ours(number: int) -> float:
             name = f"docker-{number}".replace("--", "-before-")

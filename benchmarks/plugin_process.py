@@ -158,3 +158,17 @@ def job(store: Path, *, nodes: int = 1, processes: int = 1, **more: Any) -> dict
         **({"distributedBackend": "mpi"} if is_mpi else {}),
         **more,
     }
+
+
+def docker_job(
+    store: Path, environment: Mapping[str, Any], *, nodes: int = 1, processes: int = 1, **variables: str
+) -> dict[str, Any]:
+    """The same in containers; `variables` are the script's environment variables."""
+    inputs = job(store, nodes=nodes, processes=processes)
+    compute = {**inputs["compute"], "target": "docker"}
+    return {
+        **inputs,
+        "compute": compute,
+        "environment": dict(environment),
+        "environmentVariables": variables,
+    }
