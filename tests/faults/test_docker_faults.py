@@ -225,8 +225,7 @@ open(f"outputs/late-{rank}.txt", "w").write(attempt)
     )
     with tight(daemon):
         answer = world.up("one")
-    # Where the agent has no room for its last word either, all that is known is that it is gone.
-    assert answer["outcome"]["reason"] in ("ScriptFailed", "SupervisorLost"), answer
+    assert answer["outcome"]["reason"] == "ScriptFailed", answer
     (world.proof / "space").touch()
     verdict(world)
 

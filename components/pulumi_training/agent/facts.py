@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from .plainjson import dumps, loads
@@ -9,6 +10,10 @@ from .plainjson import dumps, loads
 TYPE_CHECKING = False  # `typing` costs milliseconds that every rank would pay
 if TYPE_CHECKING:
     from typing import Any
+
+
+ROOM = "launch/room"
+"""A file of a run's folder that takes up what its last words need, where whoever made the folder put it there."""
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -31,8 +36,27 @@ def read_json_or_empty(path: str) -> dict[str, Any]:
 def write_json(path: str, document: dict[str, Any], *, is_final: bool = False) -> None:
     """Replaces the document at `path`; a final one is on the disk before this returns.
 
-    Raises OSError when the folder is gone or full.
+    Where the disk is full, a final one takes the room that was kept for it. Raises OSError when the folder is gone or
+    full.
     """
+    try:
+        _replace(path, document, is_final=is_final)
+    except OSError as problem:
+        if not is_final or problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _make_room(path)
+        _replace(path, document, is_final=is_final)
+
+
+def _make_room(path: str) -> None:
+    """Gives up the room that the folder of a run has for its last words, below which `path` is one folder down."""
+    try:  # noqa: SIM105 - contextlib is one import more for every rank
+        os.unlink(f"{os.path.dirname(os.path.dirname(path))}/{ROOM}")
+    except OSError:
+        pass  # there was none, or another rank was quicker
+
+
+def _replace(path: str, document: dict[str, Any], *, is_final: bool) -> None:
     temporary = f"{path}.{os.getpid()}.tmp"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:

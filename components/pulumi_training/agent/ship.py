@@ -19,6 +19,7 @@ import struct
 import time
 
 from .alone import END, state
+from .facts import ROOM
 from .plainjson import dumps, loads
 
 TYPE_CHECKING = False
@@ -30,7 +31,7 @@ PIECE_BYTES = 1 << 18
 """What one file may send before the others have their turn."""
 LIMIT_ENTRIES = 5_000
 TICK_SECONDS = 0.1
-_UNSHIPPED = ("launch/launch.json", "launch/agent.lock", "launch/stop", END)
+_UNSHIPPED = ("launch/launch.json", "launch/agent.lock", "launch/stop", ROOM, END)
 _WHOLE = ("launch/", "ranks/")
 
 

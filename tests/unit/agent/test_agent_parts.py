@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import math
 import os
@@ -208,6 +209,35 @@ def test_facts_are_replaced_whole(tmp_path: Path) -> None:
     facts.write_json(path, {"rank": 1}, is_final=True)
     assert facts.read_json(path) == {"rank": 1} and os.listdir(tmp_path) == ["0.json"]
     assert facts.read_tail(path, 3) == b" 1}" and facts.read_tail(path + "x", 3) == b""
+
+
+def test_last_words_take_the_room_kept_for_them_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, path = tmp_path / facts.ROOM, str(tmp_path / "ranks" / "0.json")
+    room.parent.mkdir()
+    (tmp_path / "ranks").mkdir()
+    room.write_bytes(bytes(4096))
+    write = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        if room.exists():
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        facts.write_json(path, {"rank": 0})
+    assert room.exists(), "what is not the last word may be lost"
+    facts.write_json(path, {"rank": 1}, is_final=True)
+    assert facts.read_json(path) == {"rank": 1} and os.listdir(tmp_path / "ranks") == ["0.json"]
+
+    def broken(fd: int, data: bytes) -> int:
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(os, "write", broken)
+    with pytest.raises(OSError, match="input/output"):
+        facts.write_json(path, {"rank": 2}, is_final=True)
 
 
 BEGIN = "Traceback (most recent call last):"

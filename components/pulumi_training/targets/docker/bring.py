@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from ...agent.facts import ROOM
 from ...record.files import temporary_beside, write_whole
 from .data import FOLDER
 from .fetch import members
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import docker
 
 OWN_NODE = ".node-{node}"
-_UNBROUGHT = ("launch/launch.json", "launch/agent.lock", "launch/stop")
+_UNBROUGHT = ("launch/launch.json", "launch/agent.lock", "launch/stop", ROOM)
 _GROWING = ("logs/std/", "metrics/", "launch/")
 _OF_ONE_NODE = ("logs/std/", "logs/stacks/", "metrics/", "ranks/", "launch/")
 """Files that only one node has under their name."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...agent.facts import ROOM
 from ...agent.package import PACKAGE, install
 from ...environment import cache
 from ..base import RunSpec
@@ -26,6 +27,8 @@ from {package}.__main__ import main
 
 sys.exit(main(["exec", *sys.argv[1:]]))
 """
+_ROOM_BYTES = 256 << 10
+"""For the facts of a node's ranks and of the launch, some KB each, when the script has filled the disk."""
 _FOLDERS = ("launch", "logs/std", "metrics", "outputs", "ranks")
 
 
@@ -46,6 +49,7 @@ def fill(
             into.copy(file, f"{AGENT.rpartition('/')[0]}/{file.relative_to(agent).as_posix()}")
         into.file(SHELL_FILE, _SHELL.format(python=request["agent"][0], package=PACKAGE).encode(), 0o755)
         into.file(f"{FOLDER}/launch/launch.json", json.dumps(launch, indent=1).encode())
+        into.file(f"{FOLDER}/{ROOM}", bytes(_ROOM_BYTES))
         into.copy(run.code, CODE)
         for path, target in request["links"].items():
             into.link(path, target)
