@@ -38,10 +38,12 @@ class Ahead:
     def of(cls, record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> Ahead | None:
         """None where the supervisor is to do it: the plan is not made yet, or enough are at it already.
 
-        A store without the kernel's locks is left to the supervisor too: there a hold of the lock costs requests of
-        its own.
+        So it is where nobody waits for the run, because then this process may be ended in the middle; and where the
+        store has not the kernel's locks, because there a hold of the lock costs requests of its own.
         """
         if record.attempt(number).document().plan is None or not record.store.is_local:
+            return None
+        if not record.run_document().spec.get("wait", True):
             return None
         if not _turns.acquire(blocking=False):
             return None

@@ -137,6 +137,12 @@ def test_no_submission_ahead_of_a_plan_nor_of_a_tracker(backend: Backend, job: J
     assert backend.submitted == [] and DriverLock(record).holder() is None
 
 
+def test_no_submission_ahead_where_nobody_waits(backend: Backend, job: Job) -> None:
+    record = planned(job, wait=False)
+    assert Ahead.of(record, 1, job.base, {}) is None
+    assert DriverLock(record).holder() is None
+
+
 def test_turns_are_given_back(backend: Backend, job: Job) -> None:
     record = planned(job)
     ahead = ahead_of(job, record)
