@@ -10,23 +10,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..spec.errors import PermanentError, Problem, SpecError, TrainingError, TransientError, mask
+from ..spec.object_services import EXTRAS, NO_BUCKET, REFUSALS
 from ..spec.outcome import Reason
 from ..spec.urls import display, scheme_of, secrets_of
 from .references import Place
 
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-_EXTRAS |= {"abfs": "azure-storage", "abfss": "azure-storage", "az": "azure-storage"}
-_REFUSALS = (
-    "credential",
-    "forbidden",
-    "accessdenied",
-    "access denied",
-    "authenticat",
-    "unauthorized",
-    "invalidaccesskey",
-    "signature",
-)
-_NO_BUCKET = ("containernotfound", "nosuchbucket", "bucket does not exist")
 _MD5 = re.compile(r"^[0-9a-f]{32}$")
 
 
@@ -124,10 +112,10 @@ class Objects:
             Exception
         ) as error:  # each driver has its own family of errors: OSError, ClientError, HttpError, ...
             words = mask(f"{type(error).__name__}: {error}", secrets_of(self.place.url))
-            if any(sign in words.lower() for sign in _NO_BUCKET):
+            if any(sign in words.lower() for sign in NO_BUCKET):
                 told = f"{self.place} is not there: {words}. Make the bucket or container."
                 raise PermanentError(Reason.DATA_UNAVAILABLE, told) from error
-            if isinstance(error, PermissionError) or any(sign in words.lower() for sign in _REFUSALS):
+            if isinstance(error, PermissionError) or any(sign in words.lower() for sign in REFUSALS):
                 raise PermanentError(Reason.DATA_UNAVAILABLE, f"{self.place} refused: {words}") from error
             raise TransientError(f"{self.place} did not answer: {words}") from error
 
@@ -139,7 +127,7 @@ def _connect(place: Place) -> tuple[Any, str]:
     try:
         fs, root = fsspec.core.url_to_fs(place.url)
     except ImportError as error:
-        extra = _EXTRAS.get(scheme)
+        extra = EXTRAS.get(scheme)
         way = f"`pip install 'pulumi-training[{extra}]'`" if extra else "the fsspec driver for it"
         raise SpecError(Problem("inputs", f"{scheme}:// needs {way} ({error})")) from error
     except (ValueError, TypeError) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..spec.errors import Problem, SpecError, TransientError, mask
+from ..spec.object_services import EXTRAS, NO_BUCKET, REFUSALS
 from ..spec.urls import scheme_of, secrets_of
 from .files import OURS, temporary_beside
 from .store import NotFound, Store, Stored, StoreError
@@ -19,8 +20,6 @@ _EXCLUSIVE = frozenset(("gs", "gcs", "abfs", "abfss", "az", "memory"))
 """Services whose create-if-absent is one request, for every account of theirs."""
 _PROBED = frozenset(("s3", "s3a"))
 """S3 itself has it; servers that only speak its protocol may ignore it, so it is tried once."""
-_PACKAGES = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-_PACKAGES |= {"abfs": "azure-storage", "abfss": "azure-storage", "az": "azure-storage"}
 
 _memory_lock = threading.Lock()
 
@@ -196,26 +195,15 @@ class ObjectStore(Store):
                 "precondition" in lower.replace("-", "") and "hold" in lower
             ):
                 raise _Taken(f"{self.display} has something in the way of {key}: {words}") from error
-            if any(sign in lower for sign in _NO_BUCKET):
+            if any(sign in lower for sign in NO_BUCKET):
                 raise StoreError(f"{self.display} cannot take {key}: {words}. {_MAKE_IT}") from error
-            if isinstance(error, PermissionError) or any(sign in lower for sign in _REFUSALS):
+            if isinstance(error, PermissionError) or any(sign in lower for sign in REFUSALS):
                 raise StoreError(
                     f"{self.display} refused {key}: {words}. Check the credentials and rights."
                 ) from error
             raise TransientError(f"{self.display} did not answer for {key}: {words}") from error
 
 
-_REFUSALS = (
-    "credential",
-    "forbidden",
-    "accessdenied",
-    "access denied",
-    "authenticat",
-    "unauthorized",
-    "invalidaccesskey",
-    "signature",
-)
-_NO_BUCKET = ("containernotfound", "nosuchbucket", "bucket does not exist")
 _MAKE_IT = "Make the bucket or container, or choose another store."
 
 
@@ -246,7 +234,7 @@ def _connect(url: str, scheme: str) -> tuple[Any, str]:
     try:
         fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
-        extra = _PACKAGES.get(scheme)
+        extra = EXTRAS.get(scheme)
         way = f"`pip install 'pulumi-training[{extra}]'`" if extra else "the fsspec driver for it"
         raise SpecError(Problem("store", f"{scheme}:// needs {way} ({error})")) from error
     except (ValueError, TypeError) as error:
