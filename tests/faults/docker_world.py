@@ -23,7 +23,7 @@ from pulumi_training.targets.slots import Slots as ClusterSlots
 
 LINES = {
     "rank": "-u train.py",
-    "agent": "__main__.py launch",
+    "agent": "agent launch",
     "launcher": "prterun",
     "wrapper": "__main__.py rank",
 }
@@ -66,7 +66,7 @@ class DockerWorld(World):
             return super().pids(who)
         if who == "everything":
             return [*super().pids("plugin"), *super().pids("supervisor"), *(p.pid for p in self.left())]
-        return [p.pid for p in self.left() if LINES[who] in " ".join(p.cmdline())][-1:]
+        return [p.pid for p in self.left() if LINES[who] in " ".join([*p.cmdline(), p.name()])][-1:]
 
     def kill(self, who: str, number: int = signal.SIGKILL) -> None:
         if who.startswith("node "):

@@ -7,6 +7,7 @@ import sys
 USAGE = """usage: agent run   --request launch.json
        agent rank  --request launch.json
        agent node  [--bind ADDRESS] [--port PORT] [--request launch.json] [--secret-file FILE]
+                  [--orders 1]
        agent launch --request launch.json [--secret-file FILE]
        agent ship  --folder FOLDER --parts PART,... [--events PART]
        agent files --folder FOLDER --parts PART,... [--digests 1]
@@ -45,6 +46,7 @@ def main(argv: list[str]) -> int:
                 int(options.get("port", "0")),
                 options.get("request"),
                 options.get("secret-file"),
+                takes_orders="orders" in options,
             )
         if verb == "launch":
             from .alone import launch

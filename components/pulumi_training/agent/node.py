@@ -16,6 +16,7 @@ import time
 from . import channel
 from .daemon_line import read_daemon_line
 from .launcher import home
+from .plainjson import loads
 from .script import SIGKILL, SIGTERM, Script, start
 
 TYPE_CHECKING = False
@@ -26,14 +27,25 @@ PORT_VARIABLE = "TRAINING_AGENT_PORT"
 DEFAULT_PORT = 6118
 TERM_SECONDS = 2.0
 SIGNED_IN_SECONDS = 10.0
+NO_ORDER = 75
+LAUNCHED = b"launched\n"
+"""Said to whoever gave the order."""
 
 
-def serve(bind: str, port: int, request: str | None = None, secret_file: str | None = None) -> int:
+def serve(
+    bind: str,
+    port: int,
+    request: str | None = None,
+    secret_file: str | None = None,
+    *,
+    takes_orders: bool = False,
+) -> int:
     """Serves until SIGTERM, then ends the daemons it started. Port 0 takes the variable's or the default.
 
     Exit code 2 where there is no secret or the address cannot be had. `request` is accepted for symmetry with
     the other verbs: a node needs nothing from it. `secret_file` has the secret where the environment has not:
-    what a container is given there, everybody who may look at the container can read.
+    what a container is given there, everybody who may look at the container can read. With `takes_orders` a line
+    on standard input says what to launch first, in a process of its own; exit code 75 where that line does not come.
     """
     if secret_file is not None:
         from .alone import read_secret
@@ -54,6 +66,13 @@ def serve(bind: str, port: int, request: str | None = None, secret_file: str | N
     except OSError as problem:
         sys.stderr.write(f"agent node: {bind or '*'}:{port or node_port()}: {problem}\n")
         return 2
+    launched = 0
+    if takes_orders:
+        try:
+            launched = _launch_as_ordered(server, secret_file)
+        except (ValueError, KeyError):
+            sys.stderr.write("agent node: nobody ordered a launch\n")
+            return NO_ORDER
     children: set[int] = set()
     ended: list[int] = []
     _signal.signal(_signal.SIGTERM, lambda *_: ended.append(1))
@@ -71,11 +90,44 @@ def serve(bind: str, port: int, request: str | None = None, secret_file: str | N
             children.add(pid)
             sock.close()
         children -= {pid for pid in children if os.waitpid(pid, os.WNOHANG)[0]}
+        if launched and os.waitpid(launched, os.WNOHANG)[0]:
+            launched = 0
     for pid in children:
         os.kill(pid, SIGTERM)
     for pid in children:
         os.waitpid(pid, 0)
     return 0
+
+
+def _launch_as_ordered(server: _socket.socket, secret_file: str | None) -> int:
+    """The pid of the `agent launch` that was ordered. Raises ValueError or KeyError where nothing was."""
+    order = loads(sys.stdin.readline())
+    request, variables = str(order["launch"]), dict(order["environment"])
+    pid = os.fork()
+    if pid == 0:
+        code = 2
+        try:
+            server.close()
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            _call_oneself("agent launch")
+            os.environ.update(variables)
+            from .alone import launch
+
+            code = launch(request, secret_file)
+        finally:
+            os._exit(code)
+    os.write(1, LAUNCHED)
+    return pid
+
+
+def _call_oneself(name: str) -> None:
+    """What `top` and `ps -o comm` show; the command line stays the one of the process that forked."""
+    try:
+        with open("/proc/self/comm", "w") as stream:  # noqa: PTH123
+            stream.write(name)
+    except OSError:
+        return
 
 
 def node_port() -> int:

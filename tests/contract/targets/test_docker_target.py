@@ -31,12 +31,13 @@ def container(started: Started, node: int = 0) -> str:
 
 
 def kill_in(place: DockerPlace, started: Started, node: int, words: str) -> None:
-    """SIGKILL to the processes of a node whose command line has these words."""
+    """SIGKILL to the processes of a node whose command line or name has these words."""
     script = (
         "import os, signal, sys\n"
         "for pid in (p for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid())):\n"
         "    line = open(f'/proc/{pid}/cmdline', 'rb').read().replace(b'\\0', b' ').decode()\n"
-        f"    if {words!r} in line and ' -c ' not in line:\n"
+        "    line += open(f'/proc/{pid}/comm').read()\n"
+        f"    if {words!r} in line:\n"
         "        os.kill(int(pid), signal.SIGKILL)\n"
         "        break\n"
         "else:\n    sys.exit('nobody to kill')\n"
@@ -81,7 +82,7 @@ def test_removed_containers_are_lost_nodes(place: DockerPlace) -> None:
 
 def test_a_killed_agent_takes_the_run_with_it(place: DockerPlace) -> None:
     started = place.start(SLEEP).until_printed("ready", 4)
-    kill_in(place, started, 0, "__main__.py launch")
+    kill_in(place, started, 0, "agent launch")
     assert started.outcome().reason is Reason.SUPERVISOR_LOST
     assert place.left(started) == []
     assert b"ready" in (started.collect() / "logs" / "std" / "rank-3.log").read_bytes()

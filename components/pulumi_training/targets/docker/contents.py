@@ -1,4 +1,4 @@
-"""What a node is given before it starts: the agent, the source, the data, the launch request, the secret."""
+"""What a node is given: the agent, the source, the data, the launch request, the secret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ...agent.package import PACKAGE, install
 from ...environment import cache
 from ..base import RunSpec
 from .data import CODE, FOLDER
-from .parcels import Parcel, parcel
+from .engine import config_of
+from .parcels import Fill, Parcel
 from .request import AGENT, SECRET_FILE, SHELL_FILE
 
 if TYPE_CHECKING:
@@ -32,19 +33,16 @@ _ROOM_BYTES = 256 << 10
 _FOLDERS = ("launch", "logs/std", "metrics", "outputs", "ranks")
 
 
-def fill(
-    client: docker.DockerClient, container: str, request: Mapping[str, Any], run: RunSpec, secret: str
-) -> None:
-    """Puts everything into a container that was not started yet."""
-    owner = _owner(client, request)
+def contents(request: Mapping[str, Any], run: RunSpec, secret: str, *, is_for_all: bool) -> Fill:
+    """Writes down everything; `is_for_all` where it is not known which user must read the secret."""
     agent = install(cache.root() / "agent").parent
     launch = request["launch"]
     launch = {**launch, "environment": {**launch["environment"], **run.tracking}}
 
-    def write(into: Parcel) -> None:
+    def fill(into: Parcel) -> None:
         for folder in _FOLDERS:
             into.folder(f"{FOLDER}/{folder}")
-        into.file(SECRET_FILE, secret.encode(), 0o600 if owner else 0o644)
+        into.file(SECRET_FILE, secret.encode(), 0o644 if is_for_all else 0o600)
         for file in sorted(agent.rglob("*.py")):
             into.copy(file, f"{AGENT.rpartition('/')[0]}/{file.relative_to(agent).as_posix()}")
         into.file(SHELL_FILE, _SHELL.format(python=request["agent"][0], package=PACKAGE).encode(), 0o755)
@@ -58,15 +56,15 @@ def fill(
         for item in request["copies"]:
             into.copy(Path(item["from"]).resolve(), item["to"])
 
-    client.api.put_archive(container, "/", parcel(write, owner))
+    return fill
 
 
-def _owner(client: docker.DockerClient, request: Mapping[str, Any]) -> tuple[int, int] | None:
+def owner(client: docker.DockerClient, request: Mapping[str, Any]) -> tuple[int, int] | None:
     """Uid and gid of the container's user; None where the image names a user whose number only it knows."""
     user = request["container"]["user"]
     if user is None:
-        user = client.api.inspect_image(request["image"])["Config"].get("User") or "0:0"
+        user = config_of(client, request["image"]).get("User") or "0:0"
     uid, _, gid = str(user).partition(":")
     if not uid.isdigit() or (gid and not gid.isdigit()):
-        return None
+        return (0, 0) if user in ("root", "root:root") else None
     return int(uid), int(gid or 0)

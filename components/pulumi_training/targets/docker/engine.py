@@ -98,9 +98,19 @@ def asking(address: Mapping[str, str]) -> Iterator[None]:
         raise TransientError(f"the Docker daemon at {host} does not answer: {_cause(error)}") from error
 
 
-def cores(client: docker.DockerClient) -> int:
-    """How many cores the daemon's machine has."""
-    return int(client.info().get("NCPU") or 1)
+def cores(client: docker.DockerClient, address: Mapping[str, str]) -> int:
+    """How many cores the daemon's machine has; asked once, for it is the slowest question there is."""
+    host = address["docker_host"]
+    if host not in _cores:
+        _cores[host] = int(client.info().get("NCPU") or 1)
+    return _cores[host]
+
+
+def config_of(client: docker.DockerClient, image: str) -> dict[str, Any]:
+    """What an image gives its containers. `image` has its digest or id, so that its answer never changes."""
+    if image not in _configs:
+        _configs[image] = client.api.inspect_image(image)["Config"] or {}
+    return _configs[image]
 
 
 def require_gpus(client: docker.DockerClient, address: Mapping[str, str], count: int) -> None:
@@ -131,16 +141,37 @@ def require_gpus(client: docker.DockerClient, address: Mapping[str, str], count:
         )
 
 
+_cores: dict[str, int] = {}
+"""By daemon."""
+_configs: dict[str, dict[str, Any]] = {}
+"""By image."""
+
+
 def _client(options: Mapping[str, Any]) -> docker.DockerClient:
-    """The SDK's client, but the daemon's own certificate authority wins over the one of REQUESTS_CA_BUNDLE."""
-    import docker
+    """The SDK's client, but for two things.
+
+    The daemon's own certificate authority wins over the one of REQUESTS_CA_BUNDLE. And the version of the API comes
+    with the answer to a ping: to tell all its versions, the daemon first asks containerd and runc for theirs.
+    """
+    import docker.errors
+    import requests.exceptions
 
     class Api(docker.APIClient):  # type: ignore[misc]
         def merge_environment_settings(
             self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any
         ) -> Any:
             mine = self.verify if verify is None else verify
+            if url.startswith("http+docker:"):  # a socket of this machine: neither proxies nor certificates
+                return {"proxies": proxies or {}, "stream": stream, "verify": mine, "cert": cert}
             return super().merge_environment_settings(url, proxies, stream, mine, cert)
+
+        def _retrieve_server_version(self) -> Any:
+            try:
+                answer = self.get(f"{self.base_url}/_ping", timeout=self.timeout)
+            except (requests.exceptions.RequestException, OSError) as error:
+                raise docker.errors.DockerException(f"no answer to a ping: {error}") from error
+            told = answer.headers.get("Api-Version") if answer.ok else None
+            return told or super()._retrieve_server_version()
 
     client = docker.DockerClient.__new__(docker.DockerClient)
     client.api = Api(**options)

@@ -14,6 +14,7 @@ from ...spec.outcome import Reason
 from ..base import Plan, RunSpec
 from . import names
 from .data import ROOT
+from .handover import PROGRAM
 
 if TYPE_CHECKING:
     import docker
@@ -53,19 +54,20 @@ class NodeState:
         )
 
 
+class NameTaken(PermanentError):
+    """Something at the daemon has a name that an object of the attempt is to get."""
+
+
 def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence[int]) -> list[str]:
     """Makes network, volumes and containers of an attempt; nothing is started. Answers the containers' ids.
 
     Raises:
-        PermanentError: the image is not there, or a name is taken by something that is not this attempt's.
+        PermanentError: the image is not there, or a volume is somebody else's.
+        NameTaken: something has a name already, of this attempt or not.
     """
     import docker.errors
 
     request = plan.request
-    if request["network"]:
-        client.api.create_network(
-            request["network"], driver="bridge", labels=names.labels_of(run), check_duplicate=True
-        )
 
     def one(node: Mapping[str, Any]) -> str:
         number = int(node["node"])
@@ -80,6 +82,10 @@ def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence
         return _create_one(client, request, node, labels, gpus[number * share : (number + 1) * share])
 
     try:
+        if request["network"]:
+            client.api.create_network(
+                request["network"], driver="bridge", labels=names.labels_of(run), check_duplicate=True
+            )
         return together(one, request["nodes"])
     except docker.errors.ImageNotFound as error:
         raise PermanentError(
@@ -87,7 +93,7 @@ def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence
         ) from error
     except docker.errors.APIError as error:
         if error.status_code == 409:
-            raise PermanentError(
+            raise NameTaken(
                 Reason.LAUNCH_FAILED, f"a name is taken at the daemon: {error.explanation or error}"
             ) from error
         raise
@@ -121,8 +127,10 @@ def _create_one(
     config: dict[str, Any] = {
         "Image": request["image"],
         "Hostname": node["hostname"],
-        "Entrypoint": list(request["agent"]),
-        "Cmd": ["node", "--secret-file", request["secret_file"]],
+        "Entrypoint": [request["agent"][0], "-I", "-S", "-c", PROGRAM],
+        "Cmd": [request["agent"][-1], "node", "--secret-file", request["secret_file"], *_orders(node)],
+        "OpenStdin": True,
+        "StdinOnce": True,
         "Env": [f"{name}={value}" for name, value in request["environment"].items()],
         "Labels": dict(labels),
         "WorkingDir": "/",
@@ -138,6 +146,11 @@ def _create_one(
         }
     made = client.api.create_container_from_config(config, name=node["name"])
     return str(made["Id"])
+
+
+def _orders(node: Mapping[str, Any]) -> list[str]:
+    """What launches the run stays for whoever gives the order; nobody orders the other nodes."""
+    return ["--orders", "1"] if int(node["node"]) == 0 else []
 
 
 def states(client: docker.DockerClient, run_id: str, attempt: int) -> dict[int, NodeState]:

@@ -1,4 +1,4 @@
-"""Tar streams into containers: the one way in that needs neither a shared disk nor a running container."""
+"""Files into containers: as a tar through the engine's archive call, or to the first program of a new container."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ import stat
 import tarfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
+
+from ...agent.boot import HEAD
 
 Fill = Callable[["Parcel"], None]
 _BLOCK = 1 << 16
+_FOLDER, _FILE, _LINK, _NEW, _END = b"d", b"f", b"l", b"n", b"x"
+_EMPTY = io.BytesIO()
 
 
-class Parcel:
-    """A tar being written. All paths in it are absolute ones of the container; `owner` is uid and gid of all."""
+class Parcel(ABC):
+    """Files being written down. All paths in it are absolute ones of the container."""
 
-    def __init__(self, archive: tarfile.TarFile, owner: tuple[int, int], *, is_private: bool = True) -> None:
-        self._archive = archive
-        self._owner = owner
-        self._opens = 0 if is_private else 0o022
+    def __init__(self) -> None:
         self._folders: set[str] = set()
 
     def folder(self, path: str) -> None:
@@ -29,24 +32,17 @@ class Parcel:
         if path.count("/") > 1 and path not in self._folders:
             self.folder(os.path.dirname(path))
             self._folders.add(path)
-            entry = self._entry(path, 0o755)
-            entry.type = tarfile.DIRTYPE
-            self._archive.addfile(entry)
+            self._put(_FOLDER, path, 0o755)
 
     def file(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """A file of these bytes."""
         self.folder(os.path.dirname(path))
-        entry = self._entry(path, mode)
-        entry.size = len(content)
-        self._archive.addfile(entry, io.BytesIO(content))
+        self._put(_FILE, path, mode, size=len(content), content=io.BytesIO(content))
 
     def link(self, path: str, target: str) -> None:
         """A symbolic link."""
         self.folder(os.path.dirname(path))
-        entry = self._entry(path, 0o777)
-        entry.type = tarfile.SYMTYPE
-        entry.linkname = target
-        self._archive.addfile(entry)
+        self._put(_LINK, path, 0o777, target=target)
 
     def copy(self, source: Path, path: str) -> None:
         """A file or a whole folder of this machine; links stay links, as they are."""
@@ -55,22 +51,115 @@ class Parcel:
             self.link(path, os.readlink(source))
         elif stat.S_ISREG(found.st_mode):
             self.folder(os.path.dirname(path))
-            entry = self._entry(path, 0o755 if found.st_mode & 0o111 else 0o644)
-            entry.mtime = found.st_mtime
+            mode = 0o755 if found.st_mode & 0o111 else 0o644
             with source.open("rb") as stream:
-                entry.size = os.fstat(stream.fileno()).st_size
-                self._archive.addfile(entry, stream)
+                size = os.fstat(stream.fileno()).st_size
+                self._put(_FILE, path, mode, changed=found.st_mtime, size=size, content=stream)
         elif stat.S_ISDIR(found.st_mode):
             self.folder(path)
             for child in sorted(source.iterdir()):
                 self.copy(child, f"{path}/{child.name}")
 
-    def _entry(self, path: str, mode: int) -> tarfile.TarInfo:
+    @abstractmethod
+    def _put(
+        self,
+        kind: bytes,
+        path: str,
+        mode: int,
+        *,
+        changed: float | None = None,
+        size: int = 0,
+        content: IO[bytes] = _EMPTY,
+        target: str = "",
+    ) -> None: ...
+
+
+class _Tar(Parcel):
+    """`owner` is uid and gid of everything; without one, everybody may write."""
+
+    def __init__(self, archive: tarfile.TarFile, owner: tuple[int, int] | None) -> None:
+        super().__init__()
+        self._archive = archive
+        self._owner = owner or (0, 0)
+        self._opens = 0 if owner else 0o022
+
+    def _put(
+        self,
+        kind: bytes,
+        path: str,
+        mode: int,
+        *,
+        changed: float | None = None,
+        size: int = 0,
+        content: IO[bytes] = _EMPTY,
+        target: str = "",
+    ) -> None:
         entry = tarfile.TarInfo(path.lstrip("/"))
         entry.uid, entry.gid = self._owner
         entry.mode = mode | self._opens
-        entry.mtime = time.time()
-        return entry
+        entry.mtime = time.time() if changed is None else changed
+        entry.type = {_FOLDER: tarfile.DIRTYPE, _LINK: tarfile.SYMTYPE}.get(kind, tarfile.REGTYPE)
+        entry.linkname = target
+        entry.size = size
+        self._archive.addfile(entry, content)
+
+
+class _Sent(Parcel):
+    """As `agent.boot` reads it; everything is its process's own."""
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._send = send
+        self._waiting = bytearray()
+
+    def require_new(self, path: str) -> None:
+        """Refuses a place that somebody has used before."""
+        self._put(_NEW, path, 0)
+
+    def end(self) -> None:
+        """Nothing follows."""
+        self._put(_END, "", 0)
+        self._flush()
+
+    def _put(
+        self,
+        kind: bytes,
+        path: str,
+        mode: int,
+        *,
+        changed: float | None = None,
+        size: int = 0,
+        content: IO[bytes] = _EMPTY,
+        target: str = "",
+    ) -> None:
+        name, link = os.fsencode(path), os.fsencode(target)
+        when = time.time() if changed is None else changed
+        self._waiting += HEAD.pack(kind, mode, when, size or len(link), len(name)) + name + link
+        left = size
+        while left:
+            if len(self._waiting) > _BLOCK:
+                self._flush()
+            piece = content.read(min(left, _BLOCK))
+            if not piece:
+                raise OSError(f"{path}: it became shorter while it was sent")
+            self._waiting += piece
+            left -= len(piece)
+
+    def _flush(self) -> None:
+        self._send(bytes(self._waiting))
+        self._waiting.clear()
+
+
+def send_parcel(send: Callable[[bytes], None], fill: Fill | None, new: str) -> None:
+    """Sends what `fill` writes to an `agent.boot`, which refuses if there is something at `new`; None sends nothing.
+
+    Raises what `fill` and `send` raise.
+    """
+    parcel_ = _Sent(send)
+    if fill is not None:
+        parcel_.require_new(new)
+        fill(parcel_)
+    parcel_.end()
 
 
 def parcel(fill: Fill, owner: tuple[int, int] | None) -> Iterator[bytes]:
@@ -85,7 +174,7 @@ def parcel(fill: Fill, owner: tuple[int, int] | None) -> Iterator[bytes]:
         try:
             with os.fdopen(write_end, "wb") as stream:
                 with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-                    fill(Parcel(archive, owner or (0, 0), is_private=owner is not None))
+                    fill(_Tar(archive, owner))
         except BrokenPipeError:
             return  # the reader gave up, and knows why
         except BaseException as error:  # noqa: BLE001 - raised again in the reader

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...spec.container_settings import container_settings
 from ..base import Prepared, RunSpec, Tell
-from .engine import cores
+from .engine import config_of, cores
 
 if TYPE_CHECKING:
     import docker
@@ -23,7 +24,7 @@ _HYDRA = ("mpich", "intel")
 """Their launchers do not lead ranks to their libraries, as Open MPI's does."""
 
 
-def prepare(client: docker.DockerClient, run: RunSpec, tell: Tell) -> Prepared:
+def prepare(client: docker.DockerClient, address: Mapping[str, str], run: RunSpec, tell: Tell) -> Prepared:
     """Builds or pulls the image, or finds it.
 
     Raises:
@@ -42,10 +43,10 @@ def prepare(client: docker.DockerClient, run: RunSpec, tell: Tell) -> Prepared:
         client=client,
         progress=tell,
     )
-    return _prepared(client, environment)
+    return _prepared(client, address, environment)
 
 
-def find_prepared(client: docker.DockerClient, run: RunSpec) -> Prepared | None:
+def find_prepared(client: docker.DockerClient, address: Mapping[str, str], run: RunSpec) -> Prepared | None:
     """What `prepare` would answer, where the daemon has the image."""
     from ...environment.image import find_image
 
@@ -53,7 +54,7 @@ def find_prepared(client: docker.DockerClient, run: RunSpec) -> Prepared | None:
     environment = find_image(
         spec, source, needs_mpi=run.job.is_distributed, needs_mpi4py=needs_mpi4py(run), client=client
     )
-    return _prepared(client, environment) if environment else None
+    return _prepared(client, address, environment) if environment else None
 
 
 def needs_mpi4py(run: RunSpec) -> bool:
@@ -71,15 +72,17 @@ def _environment_of(run: RunSpec) -> tuple[Any, Path]:
     return run.job.environment or EnvironmentSpec(), run.code
 
 
-def _prepared(client: docker.DockerClient, environment: ImageEnvironment) -> Prepared:
-    lines = client.api.inspect_image(environment.image)["Config"].get("Env") or []
+def _prepared(
+    client: docker.DockerClient, address: Mapping[str, str], environment: ImageEnvironment
+) -> Prepared:
+    lines = config_of(client, environment.image).get("Env") or []
     variables = dict(line.partition("=")[::2] for line in lines)
     path = variables.get("PATH") or _PATH
     settings = {
         "image": environment.image,
         "python": environment.python,
         "path": path,
-        "cores": str(cores(client)),
+        "cores": str(cores(client, address)),
     }
     if environment.mpirun is not None and environment.mpi is not None:
         settings |= {"mpirun": environment.mpirun, "mpi": environment.mpi}

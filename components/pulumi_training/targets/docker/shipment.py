@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import select
-import socket
-import ssl
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +13,7 @@ from ...record.files import write_whole
 from .data import FOLDER
 from .names import host_name
 from .ranks import is_better
+from .streams import STDOUT, Stream
 
 if TYPE_CHECKING:
     import docker
@@ -26,10 +23,6 @@ OTHER_NODES = ("ranks", "metrics", "logs/std", "logs/stacks")
 """Nodes have no common disk: what scripts write themselves under equal names is sorted out at the end."""
 EVENTS = "logs"
 """Where other nodes' event files are, which are told apart by their names and so come as they grow."""
-_STDOUT = 1
-_HEAD = struct.Struct(">BxxxL")
-"""Before each piece of the engine's stream: which of the two outputs, and how many bytes."""
-_PIECE = 1 << 20
 _CLOSE_SECONDS = 10.0
 
 
@@ -50,16 +43,11 @@ class Shipment:
         self._flushed = self._asked = 0
         self._news = threading.Condition()
         self._events = f".{host_name(node)}" if node else ""
-        self._talk = threading.Lock()  # a TLS connection serves one thread at a time
         command = [*agent, "ship", "--folder", FOLDER, "--parts", ",".join(self._parts)]
         if self._events:
             command += ["--events", EVENTS]
         made = client.api.exec_create(container, command, stdin=True)
-        self._stream = client.api.exec_start(made["Id"], socket=True)
-        self._socket = getattr(self._stream, "_sock", self._stream)
-        self._socket.settimeout(None)
-        self._waiting = select.poll()
-        self._waiting.register(self._socket, select.POLLIN)
+        self._stream = Stream(client.api.exec_start(made["Id"], socket=True))
         self._send({"have": self._have()})
         self._reader = threading.Thread(target=self._receive, name=f"ship-{node}", daemon=True)
         self._reader.start()
@@ -81,20 +69,13 @@ class Shipment:
             return self._flushed >= self._asked
 
     def close(self) -> None:
-        """Ends the stream, and with it the node's side; returns when its reader has ended.
-
-        Only the reader closes the descriptor: one that is closed while it is being read is given to the next
-        file or connection that is opened, and the reader would take that one's bytes.
-        """
-        with suppress(OSError), self._talk:  # the other side was faster; the reader sees that too
-            self._socket.shutdown(socket.SHUT_RDWR)
+        """Ends the stream, and with it the node's side; returns when its reader has ended."""
+        self._stream.shut()
         if self._reader is not threading.current_thread():
             self._reader.join(_CLOSE_SECONDS)
 
     def _send(self, line: Mapping[str, Any]) -> None:
-        data = json.dumps(line).encode() + b"\n"
-        with self._talk:
-            self._socket.sendall(data)
+        self._stream.send(json.dumps(line).encode() + b"\n")
 
     def _have(self) -> dict[str, int]:
         paths = [path for part in self._parts for path in (self._folder / part).rglob("*")]
@@ -113,10 +94,7 @@ class Shipment:
         except (OSError, ValueError, struct.error) as error:
             self.trouble = str(error)
         finally:
-            with suppress(OSError):
-                self._stream.close()
-            with suppress(OSError):
-                self._socket.close()
+            self._stream.close()
             with self._news:
                 self.is_over = True
                 self._news.notify_all()
@@ -145,40 +123,13 @@ class Shipment:
             stream.truncate()
 
     def _stdout(self) -> Iterator[bytes]:
-        """The bytes of standard output; the engine mixes it with standard error in frames of its own."""
         errors = b""
-        while head := self._read(_HEAD.size):
-            kind, length = _HEAD.unpack(head)
-            piece = self._read(length)
-            if kind == _STDOUT:
+        for kind, piece in self._stream.pieces():
+            if kind == STDOUT:
                 yield piece
             else:
                 errors = (errors + piece)[-2000:]
                 self.trouble = errors.decode("utf-8", "replace")
-
-    def _read(self, count: int) -> bytes:
-        """So many bytes, or none where the stream ends before.
-
-        Not the SDK's own reading: that waits for the descriptor, while TLS has the bytes decrypted already.
-        """
-        parts: list[bytes] = []
-        while count:
-            with self._talk:
-                self._socket.settimeout(0)
-                try:
-                    part = self._socket.recv(min(count, _PIECE))
-                except (BlockingIOError, ssl.SSLWantReadError):
-                    part = None
-                finally:
-                    self._socket.settimeout(None)
-            if part is None:
-                self._waiting.poll()
-            elif part:
-                parts.append(part)
-                count -= len(part)
-            else:
-                return b""
-        return b"".join(parts)
 
 
 def is_event_file_of(node: int, name: str) -> bool:

@@ -13,23 +13,23 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...launch.request import Limits
 from ...record.staging import state_folder
-from ...spec.errors import PermanentError, TransientError
-from ...spec.outcome import Reason
+from ...spec.errors import TransientError
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
 from ..slots import Ticket, me
 from . import names, nodes
-from .contents import fill
+from .contents import contents, owner
 from .data import FOLDER, bring
 from .engine import address_of, asking, connect, require_gpus
 from .follow import let_go
+from .handover import Line, UsedBefore
 from .ranks import Conclusion, note_killed
-from .request import SECRET_FILE, read_mark, write_mark
+from .request import read_mark, write_mark
 from .slots import Slots
 from .watch import DockerWatch
 
@@ -54,7 +54,7 @@ class DockerTarget(Target, Queues):
 
         address = address_of(_settings(run.compute))
         with _talking(address) as client:
-            prepared = prepare(client, run, tell)
+            prepared = prepare(client, address, run, tell)
         data = bring(run, tell)
         settings = {**prepared.settings, **{f"data.{name}": path for name, path in data.items()}}
         return Prepared(settings, data, prepared.digest, prepared.packages, prepared.warnings)
@@ -69,8 +69,9 @@ class DockerTarget(Target, Queues):
         from .prepare import find_prepared
 
         try:
-            with _talking(address_of(_settings(run.compute))) as client:
-                return find_prepared(client, run)
+            address = address_of(_settings(run.compute))
+            with _talking(address) as client:
+                return find_prepared(client, address, run)
         except TransientError:
             return None
 
@@ -97,14 +98,17 @@ class DockerTarget(Target, Queues):
         address = mark or address_of(_settings(run.compute))
         ticket = _slots(run.compute).held(run.run_id, run.attempt)
         with _talking(address) as client:
-            left = nodes.states(client, run.run_id, run.attempt)
-            if mark and left and _was_launched(client, left):
-                write_mark(run.folder, {**mark, "begun": True})
-                return handle
+            was_begun = bool(mark)
             mark = _mark_of(plan, address)
             write_mark(run.folder, mark)
-            nodes.remove(client, run.run_id, run.attempt)
-            self._make(client, plan, run, ticket, address)
+            if not was_begun:
+                try:
+                    self._make(client, plan, run, ticket, address)
+                except (nodes.NameTaken, UsedBefore):  # by a driver elsewhere, whose mark is there
+                    was_begun = True
+            if was_begun and not _was_launched(client, nodes.states(client, run.run_id, run.attempt)):
+                nodes.remove(client, run.run_id, run.attempt)
+                self._make(client, plan, run, ticket, address)
             write_mark(run.folder, {**mark, "begun": True})
         return handle
 
@@ -118,27 +122,19 @@ class DockerTarget(Target, Queues):
     ) -> None:
         require_gpus(client, address, plan.gpus)
         made = nodes.create(client, plan, run, ticket.gpus if ticket else ())
-        secret = secrets.token_hex(32)
+        whose = owner(client, plan.request)
+        fill = contents(plan.request, run, secrets.token_hex(32), is_for_all=whose is None)
+        variables = {**run.secrets, "TRAINING_RUN_ID": run.run_id, "TRAINING_ATTEMPT": str(run.attempt)}
+        with ExitStack() as lines:
 
-        def start(container: str) -> None:
-            fill(client, container, plan.request, run, secret)
-            client.api.start(container)
+            def start(item: tuple[str, Mapping[str, Any]]) -> Line:
+                line = Line(client, item[0], item[1]["name"])
+                lines.callback(line.close)
+                line.start(fill, whose)
+                return line
 
-        nodes.together(start, made)
-        request = f"{FOLDER}/launch/launch.json"
-        command = [*plan.request["agent"], "launch", "--request", request, "--secret-file", SECRET_FILE]
-        variables = {
-            **run.secrets,
-            "TRAINING_RUN_ID": run.run_id,
-            "TRAINING_ATTEMPT": str(run.attempt),
-        }
-        with nodes.ended_meanwhile():
-            begun = client.api.exec_create(made[0], command, environment=variables)
-            client.api.exec_start(begun["Id"], detach=True)
-            return
-        raise PermanentError(
-            Reason.NODE_LOST, f"container {plan.request['nodes'][0]['name']} ended before it was used"
-        )
+            started = nodes.together(start, list(zip(made, plan.request["nodes"], strict=True)))
+            started[0].order(f"{FOLDER}/launch/launch.json", variables)
 
     def watch(self, compute: Mapping[str, Any]) -> Watch:
         """See `Target.watch`."""
