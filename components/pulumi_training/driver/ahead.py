@@ -1,15 +1,16 @@
-"""The submission of a run by the process that was asked for it, while the supervisor that takes over still loads.
+"""The submission of a run by the process that was asked for it, before the supervisor that takes over has loaded.
 
-A supervisor's start costs as much as making its containers. Where submission is a matter of requests to a backend,
-the plugin, which has all loaded, makes them meanwhile; it holds the driver's lock, and the supervisor waits behind it.
-A plugin that dies in between leaves what a supervisor would have left.
+A supervisor's loading takes a core for as long as a container's start does, which wants it too. Where submission is a
+matter of requests to a backend, the plugin, which has all loaded, makes them first; it holds the driver's lock. The
+supervisor stands by behind it and loads when the submission is over, or the plugin is: one that dies in between leaves
+what a supervisor would have left.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..record.lock import DriverLock
@@ -36,14 +37,8 @@ class Ahead:
 
     @classmethod
     def of(cls, record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> Ahead | None:
-        """None where the supervisor is to do it: the plan is not made yet, or enough are at it already.
-
-        So it is where nobody waits for the run, because then this process may be ended in the middle; and where the
-        store has not the kernel's locks, because there a hold of the lock costs requests of its own.
-        """
-        if record.attempt(number).document().plan is None or not record.store.is_local:
-            return None
-        if not record.run_document().spec.get("wait", True):
+        """None where the supervisor is to do it: the plan is not made yet, or enough are at it already."""
+        if record.attempt(number).document().plan is None or not is_wanted(record):
             return None
         if not _turns.acquire(blocking=False):
             return None
@@ -67,11 +62,19 @@ class Ahead:
         self._lock.release()
         _turns.release()
 
-    def start(self) -> None:
-        """Begins; nobody waits for the end, which the supervisor sees."""
-        threading.Thread(target=self._submit, name=f"submit-{self._record.run_id}", daemon=True).start()
+    def start(self, release: Callable[[], None]) -> None:
+        """Begins; nobody waits for the end. `release` is called then, for the supervisor to take over."""
 
-    def _submit(self) -> None:
+        def submit() -> None:
+            try:
+                self.submit()
+            finally:
+                release()
+
+        threading.Thread(target=submit, name=f"submit-{self._record.run_id}", daemon=True).start()
+
+    def submit(self) -> None:
+        """Submits, and leaves what goes wrong to the supervisor, which finds the same."""
         try:
             with self._lock:
                 run = self._record.run_document()
@@ -87,6 +90,15 @@ class Ahead:
             )
         finally:
             _turns.release()
+
+
+def is_wanted(record: Record) -> bool:
+    """Whether a run may be submitted ahead at all.
+
+    Not where nobody waits for it, because then this process may be ended in the middle; nor where the store has not the
+    kernel's locks, because there a hold of the lock costs requests of its own.
+    """
+    return record.store.is_local and bool(record.run_document().spec.get("wait", True))
 
 
 _turns = threading.Semaphore(2)

@@ -22,6 +22,7 @@ from ..record.store import NotFound, Store
 from ..spec.errors import PermanentError
 from ..spec.outcome import OnNextUp, Outcome, Reason
 from ..targets import catalog
+from .ahead import is_wanted
 from .code import alone, copy, is_copied
 from .last import last
 from .request import Request
@@ -117,11 +118,15 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
 
 
 def _load_supervisor(record: Record, attempt: Attempt) -> None:
-    """A supervisor loads while the source is copied; where it cannot be started, `start` says so."""
-    target = attempt.document().target
-    if catalog.get(target).needs_supervisor:
+    """A supervisor loads while the source is copied; where it cannot be started, `start` says so.
+
+    None does where this process submits ahead of it, for then it would only be in the way.
+    """
+    name = attempt.document().target
+    target = catalog.get(name)
+    if target.needs_supervisor and not (target.submits_by_requests and is_wanted(record)):
         with suppress(OSError):
-            load_ahead(record, attempt.number, target)
+            load_ahead(record, attempt.number, name)
 
 
 def runs_of_owner(store: Store, urn: str) -> list[str]:

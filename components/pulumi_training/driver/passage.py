@@ -93,7 +93,7 @@ class Passage:
             return
         if isinstance(self._target, Queues) and self._target.enter(plan, self._run) is not None:
             return
-        self._start(document)
+        self._start(document, is_queued=True)
 
     def _is_tracked(self) -> bool:
         return bool(self._run.compute.get("trackingUri"))
@@ -145,7 +145,7 @@ class Passage:
         self._note_submission(handle, (document.plan or {}).get("summary", ""))
         return handle
 
-    def _start(self, document: AttemptDocument) -> Handle:
+    def _start(self, document: AttemptDocument, *, is_queued: bool = False) -> Handle:
         self._raise_if_canceled()
         bring(self._attempt)
         self._keep_source()
@@ -153,7 +153,8 @@ class Passage:
             plan = Plan.from_json(document.plan)
         else:
             plan = self._prepare()
-        self._queue(plan)
+        if not is_queued:
+            self._queue(plan)
         self._see_amendments()
         if self._tracker is not None:
             tracking = self._tracker.variables(_TRACKING_SECONDS)

@@ -15,7 +15,7 @@ from ..targets.base import RunSpec
 from .ahead import Ahead
 from .attempt_run import record_plan
 from .drive import drive
-from .supervisor import dismiss, is_driven, spawn
+from .supervisor import dismiss, is_driven, spawn, stand_by
 
 
 def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:
@@ -40,14 +40,16 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
             _plan_at_once(record, number, base, secrets)
     if target.needs_supervisor:
         ahead = Ahead.of(record, number, base, secrets) if target.submits_by_requests else None
+        if ahead is None:
+            spawn(record, number, base, secrets)
+            return
+        dismiss(record.run_id, number)
         try:
-            spawn(record, number, base, secrets, behind=ahead.token if ahead else "")
+            release = stand_by(record, number, base, secrets, ahead.token)
         except BaseException:
-            if ahead is not None:
-                ahead.give_up()
+            ahead.give_up()
             raise
-        if ahead is not None:
-            ahead.start()
+        ahead.start(release)
     else:
         threading.Thread(
             target=drive, args=(record, number, base, secrets), name=f"drive-{record.run_id}", daemon=True

@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,15 @@ if TYPE_CHECKING:
     from ..tracking.tracker import Tracker
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-_BOOTSTRAP = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from pulumi_training.driver.supervisor import main; main()"
-)
+_BOOTSTRAP = """import sys
+sys.path.insert(0, sys.argv[1])
+order = sys.stdin.buffer.read() if sys.argv[3:] == ["waits"] else None
+import site
+site.main()
+from pulumi_training.driver.supervisor import main
+main(order)
+"""
+_WAITS = "waits"
 
 
 def load_ahead(record: Record, attempt: int, target: str) -> None:
@@ -51,34 +58,41 @@ def dismiss(run_id: str, attempt: int) -> None:
         _keep(f"{run_id} dismissed", process)
 
 
-def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str], *, behind: str = "") -> None:
+def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) -> None:
     """Starts a supervisor for an attempt. Starting one too many is harmless: the lock lets one of them drive.
-
-    `behind` is the token of a hold of the lock that the supervisor waits for.
 
     Raises:
         OSError: the process could not be started.
     """
-    order = {
-        "store": record.store.url,
-        "run_id": record.run_id,
-        "attempt": attempt,
-        "base": str(base),
-        "secrets": dict(secrets),
-        "behind": behind,
-    }
     process = _loading.pop((record.run_id, attempt), None)
     if process is None or process.poll() is not None:
         has_turn = _may_load.acquire(timeout=_LOAD_SECONDS)
         process = _start(record, attempt, has_turn=has_turn)
-    assert process.stdin is not None
-    try:
-        process.stdin.write(json.dumps(order).encode())
-        process.stdin.close()
-    except BrokenPipeError:
-        # It died at once; whoever follows the run sees that nobody holds its lock, and says so with its log.
-        pass
+    _order(process, record, attempt, base, secrets)
+    _go(process)
     _keep(record.run_id, process)
+
+
+def stand_by(
+    record: Record, attempt: int, base: Path, secrets: Mapping[str, str], behind: str
+) -> Callable[[], None]:
+    """Starts a supervisor that has its order and takes no core yet; it loads when the answer is called.
+
+    It does so too when this process dies. `behind` is the token of the hold of the lock that it waits for.
+
+    Raises:
+        OSError: the process could not be started.
+    """
+    process = _started(record, attempt, _WAITS)
+    _order(process, record, attempt, base, secrets, behind)
+    _keep(record.run_id, process)
+
+    def release() -> None:
+        has_turn = _may_load.acquire(timeout=_LOAD_SECONDS)
+        _see_it_load(process, has_turn=has_turn)
+        _go(process)
+
+    return release
 
 
 def is_starting(run_id: str) -> bool:
@@ -104,16 +118,17 @@ def log_tail(record: Record, attempt: int, limit: int = 2000) -> str:
     return text[-limit:]
 
 
-def main() -> None:
-    """Drives one run to its end; the order is read from standard input."""
+def main(text: bytes | None = None) -> None:
+    """Drives one run to its end; where the order was not read yet, it comes by standard input."""
     from ..targets import catalog
     from .drive import drive
     from .track import finish, make_up, use_credentials
 
-    if len(sys.argv) > 3:
+    if text is None and len(sys.argv) > 3:
         catalog.get(sys.argv[3])
     os.dup2(2, 1)  # loaded: whoever started this process sees its end of the pipe closed
-    text = sys.stdin.buffer.read()
+    if text is None:
+        text = sys.stdin.buffer.read()
     if not text:
         return  # nothing is to be done after all
     order = json.loads(text)
@@ -137,10 +152,44 @@ def _start(
         if has_turn:
             _may_load.release()
         raise
+    _see_it_load(process, has_turn=has_turn)
+    return process
+
+
+def _order(
+    process: subprocess.Popen[bytes],
+    record: Record,
+    attempt: int,
+    base: Path,
+    secrets: Mapping[str, str],
+    behind: str = "",
+) -> None:
+    order = {
+        "store": record.store.url,
+        "run_id": record.run_id,
+        "attempt": attempt,
+        "base": str(base),
+        "secrets": dict(secrets),
+        "behind": behind,
+    }
+    assert process.stdin is not None
+    # One that died at once has nobody hold the run's lock; whoever follows the run sees that, and says so.
+    with suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(order).encode())
+        process.stdin.flush()
+
+
+def _go(process: subprocess.Popen[bytes]) -> None:
+    """The end of the order."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+
+
+def _see_it_load(process: subprocess.Popen[bytes], *, has_turn: bool) -> None:
     threading.Thread(
         target=_await_loaded, args=(process, has_turn), name="supervisor-loading", daemon=True
     ).start()
-    return process
 
 
 def _await_loaded(process: subprocess.Popen[bytes], has_turn: bool) -> None:
@@ -152,12 +201,12 @@ def _await_loaded(process: subprocess.Popen[bytes], has_turn: bool) -> None:
         _may_load.release()
 
 
-def _started(record: Record, attempt: int, target: str | None) -> subprocess.Popen[bytes]:
+def _started(record: Record, attempt: int, word: str | None) -> subprocess.Popen[bytes]:
     log = record.attempt(attempt).prepare_folder() / "launch" / "supervisor.log"
-    words = [str(_PACKAGE_ROOT), f"{record.run_id}-a{attempt}", *([target] if target else [])]
+    words = [str(_PACKAGE_ROOT), f"{record.run_id}-a{attempt}", *([word] if word else [])]
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOTSTRAP, *words],
+            [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,

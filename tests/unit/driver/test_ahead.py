@@ -55,10 +55,10 @@ def test_the_driver_behind_goes_on_from_the_submission(backend: Backend, job: Jo
     record = planned(job)
     ahead = ahead_of(job, record)
     assert drive(record, 1, job.base, {}) is None, "nobody else drives meanwhile"
-    ahead.start()
+    ahead.start(lambda: None)
     (outcome,) = follow(job, record, ahead.token)
     assert outcome.is_success
-    assert backend.steps == ["enter", "enter", "submit", "observe", "leave", "collect"]
+    assert backend.steps == ["enter", "submit", "observe", "leave", "collect"]
     assert len(backend.submitted) == 1
 
 
@@ -66,7 +66,7 @@ def test_what_waits_is_left_to_the_driver_behind(backend: Backend, job: Job) -> 
     backend.place = [2]
     record = planned(job)
     ahead = ahead_of(job, record)
-    ahead.start()
+    ahead.start(lambda: None)
     (outcome,) = follow(job, record, ahead.token)
     assert outcome.is_success
     assert backend.steps[:3] == ["enter", "enter", "submit"]
@@ -81,7 +81,7 @@ def test_what_goes_wrong_is_told_by_the_driver_behind(
     monkeypatch.setattr(FakeTarget, "submit", refuse)
     record = planned(job)
     ahead = ahead_of(job, record)
-    ahead.start()
+    ahead.start(lambda: None)
     (outcome,) = follow(job, record, ahead.token)
     assert outcome.reason is Reason.LAUNCH_FAILED
     assert "the disk is gone" in outcome.message
@@ -97,7 +97,7 @@ def test_a_submitter_that_dies_is_continued(
     ahead = ahead_of(job, record)
     token = ahead.token
     with pytest.raises(Died):
-        ahead._submit()
+        ahead.submit()
     (outcome,) = follow(job, record, token)
     assert outcome.is_success
     assert len(backend.submitted) == 1, "one copy ran, whatever died"
@@ -133,7 +133,7 @@ def test_no_submission_ahead_of_a_plan_nor_of_a_tracker(backend: Backend, job: J
 
     job.fields["compute"] = {**job.fields["compute"], "trackingUri": "http://localhost:1"}
     record = planned(job)
-    ahead_of(job, record)._submit()
+    ahead_of(job, record).submit()
     assert backend.submitted == [] and DriverLock(record).holder() is None
 
 
@@ -147,7 +147,7 @@ def test_turns_are_given_back(backend: Backend, job: Job) -> None:
     record = planned(job)
     ahead = ahead_of(job, record)
     assert ahead_module._turns._value == 1
-    ahead._submit()
+    ahead.submit()
     assert ahead_module._turns._value == 2
     assert record.attempt(1).document().status is Status.RUNNING
     with DriverLock(record) as other:
@@ -160,30 +160,31 @@ def test_start_hands_the_supervisor_what_to_wait_for(
     backend: Backend, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders: list[str] = []
+    released = threading.Event()
 
-    def spawn(
-        record: Record, number: int, base: Any, secrets: Mapping[str, str], *, behind: str = ""
-    ) -> None:
+    def stand_by(record: Record, number: int, base: Any, secrets: Mapping[str, str], behind: str) -> Any:
         holder = DriverLock(record).holder()
         assert holder is not None and holder.token == behind
         orders.append(behind)
+        return released.set
 
-    monkeypatch.setattr(start_module, "spawn", spawn)
+    monkeypatch.setattr(start_module, "stand_by", stand_by)
     monkeypatch.setattr(FakeTarget, "needs_supervisor", True)
     monkeypatch.setattr(FakeTarget, "submits_by_requests", True)
     record = planned(job)
     start(record, 1, job.base, {})
     (outcome,) = follow(job, record, orders[0])
     assert outcome.is_success and len(backend.submitted) == 1
+    assert released.wait(10), "it may load now"
 
 
 def test_without_a_supervisor_nothing_is_submitted(
     backend: Backend, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spawn(*_: Any, behind: str) -> None:
+    def stand_by(*_: Any) -> None:
         raise OSError("no process can be started")
 
-    monkeypatch.setattr(start_module, "spawn", spawn)
+    monkeypatch.setattr(start_module, "stand_by", stand_by)
     monkeypatch.setattr(FakeTarget, "needs_supervisor", True)
     monkeypatch.setattr(FakeTarget, "submits_by_requests", True)
     record = planned(job)

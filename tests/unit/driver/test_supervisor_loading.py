@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +16,11 @@ import pytest
 
 from pulumi_training.driver import supervisor
 
+WAITS = """import os, pathlib, sys
+order = sys.stdin.buffer.read()
+os.dup2(2, 1)
+pathlib.Path(os.environ["ORDER_TO"]).write_bytes(order)
+"""
 SLOW = "import os, sys, time; time.sleep(0.2); os.dup2(2, 1); sys.stdin.buffer.read()"
 
 
@@ -66,6 +74,48 @@ def test_many_starts_at_once_take_turns(record: Any, tmp_path: Path) -> None:
         list(pool.map(start, range(4 * turns)))
     assert min(least) >= 0
     _until(lambda: supervisor._may_load._value == turns)
+
+
+def test_one_that_stands_by_takes_no_turn_before_it_is_released(
+    record: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_BOOTSTRAP", WAITS)
+    monkeypatch.setenv("ORDER_TO", str(tmp_path / "order"))
+    turns = supervisor._may_load._value
+    release = supervisor.stand_by(record, 1, tmp_path, {"TOKEN": "x"}, "a hold")
+    assert supervisor.is_starting("fit-1") and supervisor._may_load._value == turns
+    time.sleep(0.2)
+    assert not (tmp_path / "order").exists()
+    release()
+    assert supervisor._children["fit-1"].wait(10) == 0
+    order = json.loads((tmp_path / "order").read_text())
+    assert (order["behind"], order["secrets"]) == ("a hold", {"TOKEN": "x"})
+    _until(lambda: supervisor._may_load._value == turns)
+
+
+def test_one_that_stands_by_goes_on_when_its_plugin_dies(tmp_path: Path) -> None:
+    """The real bootstrap: with the end of its input, whoever ended it, the whole order is there and is carried out."""
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        supervisor._BOOTSTRAP,
+        str(supervisor._PACKAGE_ROOT),
+        "fit-1-a1",
+        "waits",
+    ]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert process.stdin is not None
+    process.stdin.write(
+        json.dumps({"store": str(tmp_path / "store"), "run_id": "fit-1", "attempt": 1}).encode()
+    )
+    process.stdin.flush()
+    time.sleep(0.3)
+    assert process.poll() is None
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and b"KeyError: 'secrets'" in said, "it read the order"
 
 
 def _until(is_so: Any) -> None:
