@@ -1,8 +1,8 @@
 """The first program of a machine that has no file of ours yet: takes files from its standard input, then runs one.
 
 It is passed whole to `python -I -S -c`, with the words of the program that takes over. Each entry is a head, its
-path, and what belongs to it: `n` refuses a place that exists, `d` is a folder, `f` a file, `l` a link; `x` is the
-last. A stream that ends before it ends this process, so that nothing half given is ever run.
+path, and what belongs to it: `n` refuses a place that exists, `d` is a folder, `f` a file, `z` a file of zeros,
+`l` a link; `x` is the last. A stream that ends before it ends this process, so that nothing half given is ever run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 HEAD = struct.Struct(">cIdQI")
-"""Kind, mode, time of change (seconds since 1970), bytes that follow the path, bytes of the path."""
+"""Kind, mode, time of change (seconds since 1970; 0 is now), bytes that follow the path, bytes of the path."""
+DEFAULTS = {b"d": 0o755, b"f": 0o644, b"z": 0o644}
+"""Modes that the umask gives: they are not set again."""
 READY = b"ready\n"
 """Said when everything is unpacked."""
 USED_BEFORE, CUT_SHORT = 73, 74
@@ -26,6 +28,7 @@ PIECE = 1 << 20
 
 def unpack(stream: BinaryIO) -> None:
     """Takes every entry. Raises SystemExit where the stream is cut short or a place is not new."""
+    os.umask(0o022)
     while True:
         kind, mode, changed, size, length = HEAD.unpack(take(stream, HEAD.size))
         path = os.fsdecode(take(stream, length))
@@ -43,8 +46,12 @@ def unpack(stream: BinaryIO) -> None:
                     piece = take(stream, min(size, PIECE))
                     file.write(piece)
                     size -= len(piece)
-            os.utime(path, (changed, changed))
-        if kind in (b"d", b"f"):
+            if changed:
+                os.utime(path, (changed, changed))
+        elif kind == b"z":
+            with open(path, "wb") as file:  # noqa: PTH123
+                file.write(bytes(size))
+        if mode != DEFAULTS.get(kind, mode):
             os.chmod(path, mode)
 
 

@@ -14,7 +14,6 @@ import sys
 import time
 
 from . import channel
-from .daemon_line import read_daemon_line
 from .launcher import home
 from .plainjson import loads
 from .script import SIGKILL, SIGTERM, Script, start
@@ -73,6 +72,8 @@ def serve(
         except (ValueError, KeyError):
             sys.stderr.write("agent node: nobody ordered a launch\n")
             return NO_ORDER
+    from . import daemon_line  # noqa: F401 - loaded for all children, and only now: the launch is under way
+
     children: set[int] = set()
     ended: list[int] = []
     _signal.signal(_signal.SIGTERM, lambda *_: ended.append(1))
@@ -155,6 +156,8 @@ def _serve_one_and_exit(sock: _socket.socket, secret: str) -> None:
 
 
 def _run_daemon(line: channel.Channel, order: dict[str, Any]) -> None:
+    from .daemon_line import read_daemon_line
+
     try:
         argv, variables = read_daemon_line(str(order["line"]), os.environ)
     except (ValueError, KeyError) as problem:

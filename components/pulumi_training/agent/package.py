@@ -6,9 +6,12 @@ compiled at every start), so local runs use `install` and other targets `build_z
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import py_compile
 import shutil
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -26,6 +29,7 @@ sys.exit(main(sys.argv[1:]))
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 
 
+@functools.cache
 def source_digest() -> str:
     """sha256 over the agent's own source, 16 hex digits: the version of what is shipped."""
     digest = hashlib.sha256(_MAIN.encode())
@@ -51,6 +55,8 @@ def install(folder: Path) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
         (temporary / "__main__.py").write_text(_MAIN, encoding="utf-8")
+        for path in sorted((temporary / PACKAGE).rglob("*.py")):
+            py_compile.compile(str(path), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
         temporary.chmod(0o755)
         try:
             os.rename(temporary, destination)
@@ -60,6 +66,14 @@ def install(folder: Path) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return destination / "__main__.py"
+
+
+def shipped(home: Path, python_version: str) -> list[Path]:
+    """The files of an unpacked copy for a machine with this Python; compiled ones too where it is as this one is."""
+    found = sorted(home.rglob("*.py"))
+    if python_version.split(".")[:2] == [str(number) for number in sys.version_info[:2]]:
+        found += sorted(home.rglob(f"*.{sys.implementation.cache_tag}.pyc"))
+    return found
 
 
 def build_zipapp(destination: Path) -> Path:

@@ -38,6 +38,7 @@ class ImageEnvironment:
     image: str
     digest: str
     python: str
+    python_version: str
     mpirun: str | None
     mpi: str | None
     packages: tuple[str, ...]
@@ -183,6 +184,7 @@ def _result(
         image=reference,
         digest=digest,
         python=facts.python,
+        python_version=facts.python_version,
         mpirun=facts.mpirun,
         mpi=facts.mpi,
         packages=facts.packages,
@@ -234,6 +236,7 @@ def _as_is(image: Any, facts: ImageFacts, *, was_cached: bool) -> ImageEnvironme
         image=str(digests[0]) if digests else str(image.id),
         digest=str(image.id).rpartition(":")[2],
         python=facts.python,
+        python_version=facts.python_version,
         mpirun=facts.mpirun,
         mpi=facts.mpi,
         packages=facts.packages,

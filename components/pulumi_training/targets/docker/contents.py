@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...agent.facts import ROOM
-from ...agent.package import PACKAGE, install
+from ...agent.package import PACKAGE, install, shipped
 from ...environment import cache
 from ..base import RunSpec
 from .data import CODE, FOLDER
-from .engine import config_of
 from .parcels import Fill, Parcel
-from .request import AGENT, SECRET_FILE, SHELL_FILE
-
-if TYPE_CHECKING:
-    import docker
+from .request import AGENT_FOLDER, SECRET_FILE, SHELL_FILE
 
 _SHELL = """#!{python} -IS
 import os
@@ -33,21 +29,22 @@ _ROOM_BYTES = 256 << 10
 _FOLDERS = ("launch", "logs/std", "metrics", "outputs", "ranks")
 
 
-def contents(request: Mapping[str, Any], run: RunSpec, secret: str, *, is_for_all: bool) -> Fill:
-    """Writes down everything; `is_for_all` where it is not known which user must read the secret."""
-    agent = install(cache.root() / "agent").parent
+def contents(request: Mapping[str, Any], run: RunSpec, secret: str) -> Fill:
+    """Writes down everything that a node is given."""
+    home = install(cache.root() / "agent").parent
+    agent = shipped(home, request.get("python_version", ""))
     launch = request["launch"]
     launch = {**launch, "environment": {**launch["environment"], **run.tracking}}
 
     def fill(into: Parcel) -> None:
         for folder in _FOLDERS:
             into.folder(f"{FOLDER}/{folder}")
-        into.file(SECRET_FILE, secret.encode(), 0o644 if is_for_all else 0o600)
-        for file in sorted(agent.rglob("*.py")):
-            into.copy(file, f"{AGENT.rpartition('/')[0]}/{file.relative_to(agent).as_posix()}")
+        into.file(SECRET_FILE, secret.encode(), 0o600 if request.get("owner") else 0o644)
+        for file in agent:
+            into.file(f"{AGENT_FOLDER}/{file.relative_to(home).as_posix()}", file.read_bytes())
         into.file(SHELL_FILE, _SHELL.format(python=request["agent"][0], package=PACKAGE).encode(), 0o755)
         into.file(f"{FOLDER}/launch/launch.json", json.dumps(launch, indent=1).encode())
-        into.file(f"{FOLDER}/{ROOM}", bytes(_ROOM_BYTES))
+        into.zeros(f"{FOLDER}/{ROOM}", _ROOM_BYTES)
         into.copy(run.code, CODE)
         for path, target in request["links"].items():
             into.link(path, target)
@@ -57,14 +54,3 @@ def contents(request: Mapping[str, Any], run: RunSpec, secret: str, *, is_for_al
             into.copy(Path(item["from"]).resolve(), item["to"])
 
     return fill
-
-
-def owner(client: docker.DockerClient, request: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Uid and gid of the container's user; None where the image names a user whose number only it knows."""
-    user = request["container"]["user"]
-    if user is None:
-        user = config_of(client, request["image"]).get("User") or "0:0"
-    uid, _, gid = str(user).partition(":")
-    if not uid.isdigit() or (gid and not gid.isdigit()):
-        return (0, 0) if user in ("root", "root:root") else None
-    return int(uid), int(gid or 0)

@@ -7,7 +7,7 @@ container's start. Who is somebody else may not write where the volume is mounte
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,18 +19,23 @@ from ...spec.errors import PermanentError, TransientError
 from ...spec.outcome import Reason
 from .data import FOLDER
 from .parcels import Fill, parcel, send_parcel
+from .plan import ROOT_USER
 from .streams import STDOUT, Stream, StreamEnded
 
 if TYPE_CHECKING:
     import docker
 
 PROGRAM = Path(boot.__file__).read_text(encoding="utf-8")
-_ROOT = (0, 0)
 _SECONDS = 60.0
 """The longest wait for a node to take the next piece, or to say that it has everything."""
 _WAIT_SECONDS = 10
 _WORDS = 20
 """Lines of an ended container's own words."""
+
+
+def launch_order(request: str, variables: Mapping[str, str]) -> bytes:
+    """To launch what the request at a path of the node says, with more variables in its environment."""
+    return json.dumps({"launch": request, "environment": dict(variables)}).encode() + b"\n"
 
 
 class UsedBefore(Exception):
@@ -49,8 +54,10 @@ class Line:
         self._pieces = self._stream.pieces()
         self._said = b""
 
-    def start(self, fill: Fill, owner: tuple[int, int] | None) -> None:
-        """Starts the container and gives it all its files; `owner` is whose its processes are.
+    def start(self, fill: Fill, owner: Sequence[int] | None, order: bytes = b"") -> None:
+        """Starts the container and gives it all its files, and an order right behind them if there is one.
+
+        `owner` is whose its processes are.
 
         Raises:
             UsedBefore: its volume is not new.
@@ -58,12 +65,13 @@ class Line:
             TransientError: it takes nothing.
             OSError: a file of this machine cannot be read.
         """
-        if owner != _ROOT:
+        sent: Fill | None = fill
+        if owner != ROOT_USER:
             self._client.api.put_archive(self._container, "/", parcel(fill, owner))
-        sent = fill if owner == _ROOT else None
+            sent = None
         with ThreadPoolExecutor(1, thread_name_prefix="handover") as pool:
             # Files wait for the container, not it for them.
-            sending = pool.submit(send_parcel, self._stream.send, sent, FOLDER)
+            sending = pool.submit(self._send, sent, order)
             try:
                 self._client.api.start(self._container)
             except BaseException:
@@ -72,18 +80,24 @@ class Line:
             with suppress(StreamEnded), self._patience():  # how it ended, is asked next
                 sending.result()
         self._await(boot.READY)
+        if order:
+            self._await(LAUNCHED)
 
-    def order(self, request: str, variables: Mapping[str, str]) -> None:
-        """Has it launch what the request at a path of the node says, with more variables in its environment.
+    def order(self, order: bytes) -> None:
+        """Gives a node that has its files an order.
 
         Raises:
             PermanentError: it ended before it could.
             TransientError: it does not answer.
         """
-        order = {"launch": request, "environment": dict(variables)}
         with suppress(StreamEnded), self._patience():
-            self._stream.send(json.dumps(order).encode() + b"\n")
+            self._stream.send(order)
         self._await(LAUNCHED)
+
+    def _send(self, fill: Fill | None, order: bytes) -> None:
+        send_parcel(self._stream.send, fill, FOLDER)
+        if order:
+            self._stream.send(order)
 
     def close(self) -> None:
         """Lets go of it; a process that waits for files or orders ends."""

@@ -109,7 +109,7 @@ def _create_one(
     wanted = request["container"]
     host: dict[str, Any] = {
         "Mounts": [{"Type": "volume", "Source": node["name"], "Target": ROOT}, *request["mounts"]],
-        "Tmpfs": {"/tmp": "exec,mode=1777"},
+        "Tmpfs": dict(request.get("tmpfs") or {"/tmp": "exec,mode=1777"}),
         "ShmSize": wanted["shm_bytes"],
         "NetworkMode": request["network"] or "bridge",
         "RestartPolicy": {"Name": "no"},

@@ -9,7 +9,7 @@ import tarfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +17,7 @@ from ...agent.boot import HEAD
 
 Fill = Callable[["Parcel"], None]
 _BLOCK = 1 << 16
-_FOLDER, _FILE, _LINK, _NEW, _END = b"d", b"f", b"l", b"n", b"x"
+_FOLDER, _FILE, _ZEROS, _LINK, _NEW, _END = b"d", b"f", b"z", b"l", b"n", b"x"
 _EMPTY = io.BytesIO()
 
 
@@ -38,6 +38,11 @@ class Parcel(ABC):
         """A file of these bytes."""
         self.folder(os.path.dirname(path))
         self._put(_FILE, path, mode, size=len(content), content=io.BytesIO(content))
+
+    def zeros(self, path: str, size: int) -> None:
+        """A small file of zeros, `size` bytes on the disk."""
+        self.folder(os.path.dirname(path))
+        self._put(_ZEROS, path, 0o644, size=size, content=io.BytesIO(bytes(size)))
 
     def link(self, path: str, target: str) -> None:
         """A symbolic link."""
@@ -77,10 +82,10 @@ class Parcel(ABC):
 class _Tar(Parcel):
     """`owner` is uid and gid of everything; without one, everybody may write."""
 
-    def __init__(self, archive: tarfile.TarFile, owner: tuple[int, int] | None) -> None:
+    def __init__(self, archive: tarfile.TarFile, owner: Sequence[int] | None) -> None:
         super().__init__()
         self._archive = archive
-        self._owner = owner or (0, 0)
+        self._uid, self._gid = owner or (0, 0)
         self._opens = 0 if owner else 0o022
 
     def _put(
@@ -95,7 +100,7 @@ class _Tar(Parcel):
         target: str = "",
     ) -> None:
         entry = tarfile.TarInfo(path.lstrip("/"))
-        entry.uid, entry.gid = self._owner
+        entry.uid, entry.gid = self._uid, self._gid
         entry.mode = mode | self._opens
         entry.mtime = time.time() if changed is None else changed
         entry.type = {_FOLDER: tarfile.DIRTYPE, _LINK: tarfile.SYMTYPE}.get(kind, tarfile.REGTYPE)
@@ -133,9 +138,8 @@ class _Sent(Parcel):
         target: str = "",
     ) -> None:
         name, link = os.fsencode(path), os.fsencode(target)
-        when = time.time() if changed is None else changed
-        self._waiting += HEAD.pack(kind, mode, when, size or len(link), len(name)) + name + link
-        left = size
+        self._waiting += HEAD.pack(kind, mode, changed or 0.0, size or len(link), len(name)) + name + link
+        left = 0 if kind == _ZEROS else size
         while left:
             if len(self._waiting) > _BLOCK:
                 self._flush()
@@ -162,7 +166,7 @@ def send_parcel(send: Callable[[bytes], None], fill: Fill | None, new: str) -> N
     parcel_.end()
 
 
-def parcel(fill: Fill, owner: tuple[int, int] | None) -> Iterator[bytes]:
+def parcel(fill: Fill, owner: Sequence[int] | None) -> Iterator[bytes]:
     """The tar that `fill` writes, piece by piece as the reader takes it; `owner` None opens it to everybody.
 
     Raises whatever `fill` raised, in the reader.

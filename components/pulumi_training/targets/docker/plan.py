@@ -10,7 +10,9 @@ from ..base import UNKNOWN_PART, Plan, Prepared, RunSpec
 from ..launching import Ground, gpus_of_node, launch_request
 from .data import CODE, FOLDER, RESUME, layout
 from .names import host_name, object_name
-from .request import AGENT, SECRET_FILE, SHELL_FILE
+from .request import AGENT, AGENT_FOLDER, SECRET_FILE, SHELL_FILE
+
+ROOT_USER = [0, 0]
 
 
 def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
@@ -44,9 +46,16 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
     if run.resume_from:
         copies.append({"from": run.resume_from, "to": RESUME})
     path = settings.get("path", UNKNOWN_PART)
+    owner = owner_of(container.user if container.user is not None else settings.get("user", ""))
     document = {
         "image": settings.get("image", UNKNOWN_PART),
         "agent": agent,
+        "python_version": settings.get("python_version", ""),
+        "owner": owner,
+        "tmpfs": {
+            "/tmp": "exec,mode=1777",
+            **({AGENT_FOLDER: "exec,mode=755"} if owner == ROOT_USER else {}),
+        },
         "secret_file": SECRET_FILE,
         "network": None if is_single else object_name(run.run_id, run.attempt),
         "nodes": [
@@ -77,6 +86,16 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
         gpus=job.node_count * gpus_of_node(run),
         summary=_summary(job.node_count, job.process_count_per_node),
     )
+
+
+def owner_of(user: str) -> list[int] | None:
+    """Uid and gid of a container's user; None where the image names a user whose number only it knows."""
+    if user in ("", "root", "root:root"):
+        return ROOT_USER
+    uid, _, gid = user.partition(":")
+    if not uid.isdigit() or (gid and not gid.isdigit()):
+        return None
+    return [int(uid), int(gid or 0)]
 
 
 def _gpus_of_ranks(run: RunSpec) -> list[list[int]]:

@@ -75,13 +75,15 @@ def _environment_of(run: RunSpec) -> tuple[Any, Path]:
 def _prepared(
     client: docker.DockerClient, address: Mapping[str, str], environment: ImageEnvironment
 ) -> Prepared:
-    lines = config_of(client, environment.image).get("Env") or []
-    variables = dict(line.partition("=")[::2] for line in lines)
+    config = config_of(client, environment.image)
+    variables = dict(line.partition("=")[::2] for line in config.get("Env") or [])
     path = variables.get("PATH") or _PATH
     settings = {
         "image": environment.image,
         "python": environment.python,
+        "python_version": environment.python_version,
         "path": path,
+        "user": str(config.get("User") or ""),
         "cores": str(cores(client, address)),
     }
     if environment.mpirun is not None and environment.mpi is not None:

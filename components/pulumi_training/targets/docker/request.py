@@ -9,8 +9,10 @@ from typing import Any
 
 from ...record.files import write_whole
 
-AGENT = "/training/agent/__main__.py"
-SHELL_FILE = "/training/agent/remote-shell"
+AGENT_FOLDER = "/training/agent"
+"""In memory where the node's processes are root's: of many small files the volume's disk makes a lasting affair."""
+AGENT = f"{AGENT_FOLDER}/__main__.py"
+SHELL_FILE = f"{AGENT_FOLDER}/remote-shell"
 """What launchers call in place of ssh: `agent exec` as one file, because hydra takes no words after it."""
 SECRET_FILE = "/training/secret"
 _MARK = "launch/docker.json"

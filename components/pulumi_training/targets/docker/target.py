@@ -23,11 +23,11 @@ from ...spec.errors import TransientError
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
 from ..slots import Ticket, me
 from . import names, nodes
-from .contents import contents, owner
+from .contents import contents
 from .data import FOLDER, bring
 from .engine import address_of, asking, connect, require_gpus
 from .follow import let_go
-from .handover import Line, UsedBefore
+from .handover import Line, UsedBefore, launch_order
 from .ranks import Conclusion, note_killed
 from .request import read_mark, write_mark
 from .slots import Slots
@@ -122,19 +122,21 @@ class DockerTarget(Target, Queues):
     ) -> None:
         require_gpus(client, address, plan.gpus)
         made = nodes.create(client, plan, run, ticket.gpus if ticket else ())
-        whose = owner(client, plan.request)
-        fill = contents(plan.request, run, secrets.token_hex(32), is_for_all=whose is None)
+        fill = contents(plan.request, run, secrets.token_hex(32))
         variables = {**run.secrets, "TRAINING_RUN_ID": run.run_id, "TRAINING_ATTEMPT": str(run.attempt)}
+        order = launch_order(f"{FOLDER}/launch/launch.json", variables)
+        is_alone = len(made) == 1
         with ExitStack() as lines:
 
             def start(item: tuple[str, Mapping[str, Any]]) -> Line:
                 line = Line(client, item[0], item[1]["name"])
                 lines.callback(line.close)
-                line.start(fill, whose)
+                line.start(fill, plan.request.get("owner"), order if is_alone else b"")
                 return line
 
             started = nodes.together(start, list(zip(made, plan.request["nodes"], strict=True)))
-            started[0].order(f"{FOLDER}/launch/launch.json", variables)
+            if not is_alone:
+                started[0].order(order)
 
     def watch(self, compute: Mapping[str, Any]) -> Watch:
         """See `Target.watch`."""
