@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 from own_daemon import BASE, Daemon
 from world import World
 
@@ -67,6 +68,13 @@ class DockerWorld(World):
         if who == "everything":
             return [*super().pids("plugin"), *super().pids("supervisor"), *(p.pid for p in self.left())]
         return [p.pid for p in self.left() if LINES[who] in " ".join([*p.cmdline(), p.name()])][-1:]
+
+    def left(self) -> list[psutil.Process]:
+        """With the agent, which was forked: what marks the others is not in the environment that it began with."""
+        found = super().left()
+        parents = [process.parent() for process in found]
+        agents = {p.pid: p for p in parents if p is not None and p.name() == LINES["agent"]}
+        return [*found, *agents.values()]
 
     def kill(self, who: str, number: int = signal.SIGKILL) -> None:
         if who.startswith("node "):

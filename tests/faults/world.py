@@ -339,11 +339,9 @@ class World:
         for process in psutil.process_iter():
             try:
                 words = process.cmdline()
-                if (
-                    len(words) > 5
-                    and "driver.supervisor" in words[3]
-                    and any(words[5].startswith(f"{name}-a") for name in self.store.children("runs"))
-                ):
+                program = next((n for n, word in enumerate(words) if "driver.supervisor" in word), len(words))
+                attempts = tuple(f"{name}-a" for name in self.store.children("runs"))
+                if any(word.startswith(attempts) for word in words[program + 2 : program + 3]):
                     found.append(process)
             except psutil.Error:
                 continue
