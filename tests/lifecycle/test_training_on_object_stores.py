@@ -10,8 +10,9 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from benchmarks.object_servers import VARIABLES
 from lab import Lab, reasons
-from object_stores import VARIABLES, azure_endpoint, bucket, gcs_endpoint, s3_endpoint
+from object_stores import azure_endpoint, bucket, gcs_endpoint, s3_endpoint
 
 from pulumi_training import local as target
 

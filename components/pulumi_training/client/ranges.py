@@ -9,11 +9,13 @@ from concurrent.futures import Executor, Future
 
 FIRST = 8 << 20
 """Bytes of the first range. They double from there, for every request costs the same however much it brings."""
-MOST = 64 << 20
+MOST = 16 << 20
+"""Larger ones save nothing any more: a request is small beside them, and memory that is new for each costs as much as
+the bytes do."""
 _SLOW = 4.0
 """Ranges that take so many seconds do not grow: whoever interrupts a download waits for those on the way."""
 AT_ONCE = 4
-"""Ranges on the way or waiting to be written, of all files of a download together: 256 MB of memory at most."""
+"""Ranges on the way or waiting to be written, of all files of a download together: 64 MB of memory at most."""
 
 Read = Callable[[int, int], bytes]
 """The bytes from a place on, at most so many; none where the file ends."""

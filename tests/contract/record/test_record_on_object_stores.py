@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from object_stores import connection_string
+from benchmarks.object_servers import connection_string
 
 from pulumi_training.data.fingerprint import fingerprint
 from pulumi_training.data.mount import cached_copy
@@ -116,15 +116,19 @@ def test_a_bucket_that_is_not_there_is_said(bucket: str, tmp_path: Path) -> None
     assert caught.value.reason is Reason.COLLECT_FAILED and "data stays" in str(caught.value)
 
 
-@pytest.mark.parametrize("bucket", ["azure"], indirect=True)
+@pytest.mark.parametrize("bucket", ["azure", "s3"], indirect=True)
 def test_refused_credentials_are_said(
-    bucket: str, azure_endpoint: str, monkeypatch: pytest.MonkeyPatch
+    bucket: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the three servers only Azurite looks at keys."""
+    """The one server of the three that is left out looks at no keys."""
     Store.open(bucket).write("runs/a/run.json", b"{}")
-    wrong = connection_string(azure_endpoint, b64encode(b"wrong" * 8).decode())
-    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
-    fsspec.get_filesystem_class("abfs").clear_instance_cache()
+    if bucket.startswith("s3:"):
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a guess")
+    else:
+        endpoint = request.getfixturevalue("azure_endpoint")
+        wrong = connection_string(endpoint, b64encode(b"wrong" * 8).decode())
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
+    fsspec.get_filesystem_class(bucket.partition(":")[0]).clear_instance_cache()
     store = Store.open(bucket)
     for ask in (
         lambda: store.read("runs/a/run.json"),

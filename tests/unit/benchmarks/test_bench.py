@@ -80,7 +80,7 @@ def test_an_object_store_that_is_not_there_is_left_out_with_the_way_to_bring_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TRAINING_SERVERS_DIR", str(tmp_path / "none"))
-    monkeypatch.setitem(object_servers._MODULES, "s3", ("a_module_that_nobody_has",))
+    monkeypatch.setitem(object_servers._DRIVERS, "s3", "a_module_that_nobody_has")
     assert downloads.measure(Bench(tmp_path)) == []
     said = capsys.readouterr().err
     assert "S3 is left out: it needs a_module_that_nobody_has, which `make setup` brings" in said
