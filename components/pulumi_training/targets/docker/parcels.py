@@ -10,6 +10,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,19 @@ Fill = Callable[["Parcel"], None]
 _BLOCK = 1 << 16
 _FOLDER, _FILE, _ZEROS, _LINK, _NEW, _END = b"d", b"f", b"z", b"l", b"n", b"x"
 _EMPTY = io.BytesIO()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file, folder or link; without a time of change it is of now."""
+
+    kind: bytes
+    path: str
+    mode: int
+    changed: float | None = None
+    size: int = 0
+    content: IO[bytes] = _EMPTY
+    target: str = ""
 
 
 class Parcel(ABC):
@@ -32,22 +46,22 @@ class Parcel(ABC):
         if path.count("/") > 1 and path not in self._folders:
             self.folder(os.path.dirname(path))
             self._folders.add(path)
-            self._put(_FOLDER, path, 0o755)
+            self._put(Entry(_FOLDER, path, 0o755))
 
     def file(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """A file of these bytes."""
         self.folder(os.path.dirname(path))
-        self._put(_FILE, path, mode, size=len(content), content=io.BytesIO(content))
+        self._put(Entry(_FILE, path, mode, size=len(content), content=io.BytesIO(content)))
 
     def zeros(self, path: str, size: int) -> None:
         """A small file of zeros, `size` bytes on the disk."""
         self.folder(os.path.dirname(path))
-        self._put(_ZEROS, path, 0o644, size=size, content=io.BytesIO(bytes(size)))
+        self._put(Entry(_ZEROS, path, 0o644, size=size, content=io.BytesIO(bytes(size))))
 
     def link(self, path: str, target: str) -> None:
         """A symbolic link."""
         self.folder(os.path.dirname(path))
-        self._put(_LINK, path, 0o777, target=target)
+        self._put(Entry(_LINK, path, 0o777, target=target))
 
     def copy(self, source: Path, path: str) -> None:
         """A file or a whole folder of this machine; links stay links, as they are."""
@@ -59,24 +73,14 @@ class Parcel(ABC):
             mode = 0o755 if found.st_mode & 0o111 else 0o644
             with source.open("rb") as stream:
                 size = os.fstat(stream.fileno()).st_size
-                self._put(_FILE, path, mode, changed=found.st_mtime, size=size, content=stream)
+                self._put(Entry(_FILE, path, mode, changed=found.st_mtime, size=size, content=stream))
         elif stat.S_ISDIR(found.st_mode):
             self.folder(path)
             for child in sorted(source.iterdir()):
                 self.copy(child, f"{path}/{child.name}")
 
     @abstractmethod
-    def _put(
-        self,
-        kind: bytes,
-        path: str,
-        mode: int,
-        *,
-        changed: float | None = None,
-        size: int = 0,
-        content: IO[bytes] = _EMPTY,
-        target: str = "",
-    ) -> None: ...
+    def _put(self, entry: Entry) -> None: ...
 
 
 class _Tar(Parcel):
@@ -88,25 +92,15 @@ class _Tar(Parcel):
         self._uid, self._gid = owner or (0, 0)
         self._opens = 0 if owner else 0o022
 
-    def _put(
-        self,
-        kind: bytes,
-        path: str,
-        mode: int,
-        *,
-        changed: float | None = None,
-        size: int = 0,
-        content: IO[bytes] = _EMPTY,
-        target: str = "",
-    ) -> None:
-        entry = tarfile.TarInfo(path.lstrip("/"))
-        entry.uid, entry.gid = self._uid, self._gid
-        entry.mode = mode | self._opens
-        entry.mtime = time.time() if changed is None else changed
-        entry.type = {_FOLDER: tarfile.DIRTYPE, _LINK: tarfile.SYMTYPE}.get(kind, tarfile.REGTYPE)
-        entry.linkname = target
-        entry.size = size
-        self._archive.addfile(entry, content)
+    def _put(self, entry: Entry) -> None:
+        member = tarfile.TarInfo(entry.path.lstrip("/"))
+        member.uid, member.gid = self._uid, self._gid
+        member.mode = entry.mode | self._opens
+        member.mtime = time.time() if entry.changed is None else entry.changed
+        member.type = {_FOLDER: tarfile.DIRTYPE, _LINK: tarfile.SYMTYPE}.get(entry.kind, tarfile.REGTYPE)
+        member.linkname = entry.target
+        member.size = entry.size
+        self._archive.addfile(member, entry.content)
 
 
 class _Sent(Parcel):
@@ -119,33 +113,26 @@ class _Sent(Parcel):
 
     def require_new(self, path: str) -> None:
         """Refuses a place that somebody has used before."""
-        self._put(_NEW, path, 0)
+        self._put(Entry(_NEW, path, 0))
 
     def end(self) -> None:
         """Nothing follows."""
-        self._put(_END, "", 0)
+        self._put(Entry(_END, "", 0))
         self._flush()
 
-    def _put(
-        self,
-        kind: bytes,
-        path: str,
-        mode: int,
-        *,
-        changed: float | None = None,
-        size: int = 0,
-        content: IO[bytes] = _EMPTY,
-        target: str = "",
-    ) -> None:
-        name, link = os.fsencode(path), os.fsencode(target)
-        self._waiting += HEAD.pack(kind, mode, changed or 0.0, size or len(link), len(name)) + name + link
-        left = 0 if kind == _ZEROS else size
+    def _put(self, entry: Entry) -> None:
+        name, link = os.fsencode(entry.path), os.fsencode(entry.target)
+        size = entry.size or len(link)
+        self._waiting += (
+            HEAD.pack(entry.kind, entry.mode, entry.changed or 0.0, size, len(name)) + name + link
+        )
+        left = 0 if entry.kind == _ZEROS else entry.size
         while left:
             if len(self._waiting) > _BLOCK:
                 self._flush()
-            piece = content.read(min(left, _BLOCK))
+            piece = entry.content.read(min(left, _BLOCK))
             if not piece:
-                raise OSError(f"{path}: it became shorter while it was sent")
+                raise OSError(f"{entry.path}: it became shorter while it was sent")
             self._waiting += piece
             left -= len(piece)
 
