@@ -12,6 +12,7 @@ REFUSALS = (
     "authenticat",
     "unauthorized",
     "invalidaccesskey",
+    "access key",
     "signature",
 )
 """Signs of rights or credentials that are missing."""

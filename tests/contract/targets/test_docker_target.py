@@ -253,6 +253,25 @@ def test_a_name_that_somebody_else_has_is_not_taken(place: DockerPlace) -> None:
         place.target.leave(run)
 
 
+def test_a_volume_that_somebody_else_has_is_not_written_to(place: DockerPlace) -> None:
+    run = place.run("pass", **ONE)
+    plan = place.plan(run)
+    until(lambda: place.target.enter(plan, run) is None, "slots")
+    other = place.client.volumes.create(names.object_name(run.run_id, 1, 0))
+    try:
+        with pytest.raises(PermanentError, match="belongs to somebody else"):
+            place.submit(plan, run)
+        nodes.remove(place.client, run.run_id, 1)
+        mount = docker.types.Mount("/theirs", other.name)
+        listed = place.client.containers.run(
+            plan.request["image"], ["ls", "/theirs"], mounts=[mount], remove=True, entrypoint=[]
+        )
+        assert listed == b"agent\n", "the place where the agent's own memory was, and nothing in it"
+    finally:
+        other.remove(force=True)
+        place.target.leave(run)
+
+
 def test_every_node_asks_the_daemon_for_gpus_of_its_own(place: DockerPlace) -> None:
     """As far as a machine without GPUs can tell: what the daemon has understood of the requests."""
     job = {"compute": place.compute(nodes=2, slots=2, gpus=2), "useGpu": True}

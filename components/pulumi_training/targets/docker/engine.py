@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ def connect(address: Mapping[str, str], *, seconds: int = SECONDS) -> docker.Doc
     Raises:
         PermanentError: the docker extra is not installed.
         SpecError: the address or its certificates cannot be read.
-        TransientError: nobody answers there.
+        TransientError: nobody answers there, and nobody did in the last seconds.
     """
     try:
         import docker  # noqa: F401
@@ -143,6 +144,9 @@ def require_gpus(client: docker.DockerClient, address: Mapping[str, str], count:
 
 _cores: dict[str, int] = {}
 """By daemon."""
+_versions: dict[str, tuple[str, float]] = {}
+"""By daemon: the version of its API, and until when it is believed."""
+_VERSION_SECONDS = 5.0
 _configs: dict[str, dict[str, Any]] = {}
 """By image."""
 
@@ -156,6 +160,8 @@ def _client(options: Mapping[str, Any]) -> docker.DockerClient:
     import docker.errors
     import requests.exceptions
 
+    host = options["base_url"]
+
     class Api(docker.APIClient):  # type: ignore[misc]
         def merge_environment_settings(
             self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -166,12 +172,17 @@ def _client(options: Mapping[str, Any]) -> docker.DockerClient:
             return super().merge_environment_settings(url, proxies, stream, mine, cert)
 
         def _retrieve_server_version(self) -> Any:
+            known, until = _versions.get(host, ("", 0.0))
+            if known and time.monotonic() < until:
+                return known
             try:
                 answer = self.get(f"{self.base_url}/_ping", timeout=self.timeout)
             except (requests.exceptions.RequestException, OSError) as error:
                 raise docker.errors.DockerException(f"no answer to a ping: {error}") from error
             told = answer.headers.get("Api-Version") if answer.ok else None
-            return told or super()._retrieve_server_version()
+            version = told or super()._retrieve_server_version()
+            _versions[host] = (version, time.monotonic() + _VERSION_SECONDS)
+            return version
 
     client = docker.DockerClient.__new__(docker.DockerClient)
     client.api = Api(**options)

@@ -59,10 +59,12 @@ class NameTaken(PermanentError):
 
 
 def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence[int]) -> list[str]:
-    """Makes network, volumes and containers of an attempt; nothing is started. Answers the containers' ids.
+    """Makes network, containers and with them the volumes of an attempt; nothing is started. Answers the containers' ids.
+
+    A volume that has the name already is mounted, whoever's it is: see `require_own_volume`.
 
     Raises:
-        PermanentError: the image is not there, or a volume is somebody else's.
+        PermanentError: the image is not there.
         NameTaken: something has a name already, of this attempt or not.
     """
     import docker.errors
@@ -72,12 +74,6 @@ def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence
     def one(node: Mapping[str, Any]) -> str:
         number = int(node["node"])
         labels = names.labels_of(run, number)
-        made = client.api.create_volume(node["name"], labels=labels)
-        if not names.is_same(made.get("Labels"), run.run_id, run.attempt, run.owner):
-            raise PermanentError(
-                Reason.LAUNCH_FAILED,
-                f"volume {node['name']} is there and belongs to somebody else; remove it",
-            )
         share = len(gpus) // len(request["nodes"])
         return _create_one(client, request, node, labels, gpus[number * share : (number + 1) * share])
 
@@ -99,6 +95,15 @@ def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence
         raise
 
 
+def require_own_volume(client: docker.DockerClient, node: Mapping[str, Any], run: RunSpec) -> None:
+    """Raises PermanentError where the volume of a node is not this attempt's."""
+    found = client.api.inspect_volume(node["name"])
+    if not names.is_same(found.get("Labels"), run.run_id, run.attempt, run.owner):
+        raise PermanentError(
+            Reason.LAUNCH_FAILED, f"volume {node['name']} is there and belongs to somebody else; remove it"
+        )
+
+
 def _create_one(
     client: docker.DockerClient,
     request: Mapping[str, Any],
@@ -108,7 +113,15 @@ def _create_one(
 ) -> str:
     wanted = request["container"]
     host: dict[str, Any] = {
-        "Mounts": [{"Type": "volume", "Source": node["name"], "Target": ROOT}, *request["mounts"]],
+        "Mounts": [
+            {
+                "Type": "volume",
+                "Source": node["name"],
+                "Target": ROOT,
+                "VolumeOptions": {"Labels": dict(labels)},
+            },
+            *request["mounts"],
+        ],
         "Tmpfs": dict(request.get("tmpfs") or {"/tmp": "exec,mode=1777"}),
         "ShmSize": wanted["shm_bytes"],
         "NetworkMode": request["network"] or "bridge",

@@ -28,6 +28,7 @@ from .data import FOLDER, bring
 from .engine import address_of, asking, connect, require_gpus
 from .follow import let_go
 from .handover import Line, UsedBefore, launch_order
+from .parcels import Parcel
 from .ranks import Conclusion, note_killed
 from .request import read_mark, write_mark
 from .slots import Slots
@@ -129,9 +130,15 @@ class DockerTarget(Target, Queues):
         with ExitStack() as lines:
 
             def start(item: tuple[str, Mapping[str, Any]]) -> Line:
-                line = Line(client, item[0], item[1]["name"])
+                container, node = item
+                line = Line(client, container, node["name"])
                 lines.callback(line.close)
-                line.start(fill, plan.request.get("owner"), order if is_alone else b"")
+
+                def fill_own(into: Parcel) -> None:
+                    nodes.require_own_volume(client, node, run)  # while it starts: nothing is written yet
+                    fill(into)
+
+                line.start(fill_own, plan.request.get("owner"), order if is_alone else b"")
                 return line
 
             started = nodes.together(start, list(zip(made, plan.request["nodes"], strict=True)))
