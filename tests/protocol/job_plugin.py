@@ -14,6 +14,7 @@ import psutil
 from pulumi.runtime.proto import provider_pb2
 from wiring import Client, FakeEngine, details, running
 
+from pulumi_training.driver.look import FRESH_SECONDS
 from pulumi_training.driver.stop import cancel
 from pulumi_training.provider import wire
 from pulumi_training.provider.handlers import handlers
@@ -59,7 +60,10 @@ class Jobs:
         """Writes a script into the source directory."""
         path = self.folder / "src" / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        is_changed = path.exists()
         path.write_text(code, encoding="utf-8")
+        if is_changed:
+            time.sleep(FRESH_SECONDS)  # what a plugin has just read is no answer to the next check
 
     @staticmethod
     def inputs(**changes: Any) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from ..targets import catalog
 from ..tracking.place import missing
 
 T = TypeVar("T")
+FRESH_SECONDS = 0.25
+"""How long a tree that was read serves other jobs of the program; what starts one reads it anew."""
 
 
 def look(job: JobSpec, base: Path, refused: Collection[str], problems: list[Problem]) -> Tree | None:
@@ -32,8 +34,7 @@ def look(job: JobSpec, base: Path, refused: Collection[str], problems: list[Prob
     """
     tree: Tree | None = None
     if not {"sourceDirectory", "sourceMaxBytes", "sourceMaxFiles"}.intersection(refused):
-        # A quarter second of age: many jobs of a program share one tree.
-        tree = _attempted(problems, lambda: source_tree(job, base, max_age=0.25))
+        tree = _attempted(problems, lambda: source_tree(job, base, max_age=FRESH_SECONDS))
     if tree is not None:
         manifests.remember(tree)
         root = tree.root

@@ -1,7 +1,7 @@
 """The Docker target: images by the daemon, a container per node, MPI across them through the agent.
 
-1. Nothing assumes that the daemon shares this machine's files: volumes and the archive API carry everything,
-   so a daemon on another machine works as one beside us does.
+1. Nothing assumes that the daemon shares this machine's files: what a node needs comes by its standard input or
+   the archive API, so a daemon on another machine works as one beside us does.
 2. Objects are named by run id and attempt and labelled; what a crash left half made is removed and made anew,
    what was launched is adopted.
 3. No secret is in a container's settings, which everybody at the daemon can read: the run's own is in its
