@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -63,11 +64,16 @@ class Ahead:
         _turns.release()
 
     def start(self, release: Callable[[], None]) -> None:
-        """Begins; nobody waits for the end. `release` is called then, for the supervisor to take over."""
+        """Begins; nobody waits for the end. `release` is called then, for the supervisor to take over.
+
+        The ranks of what was submitted start first: they want the cores now, and it has time.
+        """
 
         def submit() -> None:
             try:
                 self.submit()
+                if self._record.attempt(self._number).document().handle is not None:
+                    time.sleep(_HEAD_START_SECONDS)
             finally:
                 release()
 
@@ -101,5 +107,6 @@ def is_wanted(record: Record) -> bool:
     return record.store.is_local and bool(record.run_document().spec.get("wait", True))
 
 
+_HEAD_START_SECONDS = 0.1
 _turns = threading.Semaphore(2)
 """More at once would only take the plugin's one interpreter from each other."""
