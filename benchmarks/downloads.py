@@ -86,7 +86,7 @@ def _figures(bench: Bench, service: str, url: str, place: Path) -> Iterator[Figu
 
         yield _figure(
             bench, f"outputs from {NAMES[service]}: {words[kind]}", of_run,
-            _alone(bare, f"{top}/{attempt.prefix}/outputs", kind), place, sizes[kind],
+            _alone(bare, f"{top}/{attempt.prefix}/outputs", kind), place, sizes[kind], rounds[kind],
         )  # fmt: skip
 
 
