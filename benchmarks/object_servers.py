@@ -6,7 +6,6 @@ import importlib.util
 import os
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .bench import CHECKOUT
+from .processes import wait_until
 
 TOOL = CHECKOUT / "tools" / "object-server"
 SCHEMES = {"s3": "s3", "azure": "abfs", "gcs": "gs"}
 """The services, and the schemes of their URLs: S3 by Versity's gateway, Azure Blob by Azurite, GCS by fake-gcs-server."""
-SECONDS = 60
-"""How long a server may take to start on a busy machine."""
 _DRIVERS = {"s3": "s3fs", "azure": "adlfs", "gcs": "gcsfs"}
 VARIABLES = ("AWS_", "FSSPEC_", "AZURE_STORAGE_", "STORAGE_EMULATOR_", "GCSFS_")
 """How the names of the drivers' variables begin."""
@@ -45,7 +43,7 @@ def lacking(service: str) -> str:
 def serving(service: str, folder: Path) -> Iterator[str]:
     """The endpoint of a new server on loopback that keeps its data in `folder`, while it runs.
 
-    Raises RuntimeError where it does not start, with its last words.
+    Raises RuntimeError where it ends at once, with its last words; TimeoutError where it does not answer.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
@@ -68,12 +66,11 @@ def serving(service: str, folder: Path) -> Iterator[str]:
         )
     try:
         endpoint = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + SECONDS
-        while not _answers(endpoint):
-            if process.poll() is not None or time.monotonic() > deadline:
-                said = (folder / "log").read_text()[-2000:]
-                raise RuntimeError(f"the server of {service} does not start: {said}")
-            time.sleep(0.05)
+        wait_until(
+            lambda: process.poll() is not None or _answers(endpoint), f"the server of {service}", every=0.05
+        )
+        if process.poll() is not None:
+            raise RuntimeError(f"the server of {service} ended: {(folder / 'log').read_text()[-2000:]}")
         yield endpoint
     finally:
         process.terminate()
@@ -108,7 +105,7 @@ def connection_string(endpoint: str, key: str = _KEY) -> str:
 def bucket(service: str, folder: Path) -> Iterator[str]:
     """A new bucket or container of a new server, as a URL, with the driver's variables set while it lasts.
 
-    Raises RuntimeError as `serving`.
+    Raises as `serving`.
     """
     import fsspec
 

@@ -10,8 +10,8 @@ from concurrent.futures import Executor, Future
 FIRST = 8 << 20
 """Bytes of the first range. They double from there, for every request costs the same however much it brings."""
 MOST = 16 << 20
-"""Larger ones save nothing any more: a request is small beside them, and memory that is new for each costs as much as
-the bytes do."""
+"""Larger ones save nothing any more: a request is small beside them, and pieces of over 32 MB are memory that glibc takes
+from the kernel anew each time, which costs as much as the bytes do."""
 _SLOW = 4.0
 """Ranges that take so many seconds do not grow: whoever interrupts a download waits for those on the way."""
 AT_ONCE = 4

@@ -53,8 +53,8 @@ def load_ahead(record: Record, attempt: int, target: str) -> None:
 def dismiss(run_id: str, attempt: int) -> None:
     """Sends away the supervisor that was loaded ahead, where there is one."""
     process = _loading.pop((run_id, attempt), None)
-    if process is not None and process.stdin is not None:
-        process.stdin.close()
+    if process is not None:
+        _go(process)
         _keep(f"{run_id} dismissed", process)
 
 
@@ -180,7 +180,7 @@ def _order(
 
 
 def _go(process: subprocess.Popen[bytes]) -> None:
-    """The end of the order."""
+    """The end of the order, or of the wait for one."""
     assert process.stdin is not None
     with suppress(BrokenPipeError):
         process.stdin.close()

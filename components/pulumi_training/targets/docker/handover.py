@@ -38,7 +38,7 @@ def launch_order(request: str, variables: Mapping[str, str]) -> bytes:
     return json.dumps({"launch": request, "environment": dict(variables)}).encode() + b"\n"
 
 
-class UsedBefore(Exception):
+class UsedBefore(PermanentError):
     """The node's volume has files of an earlier try."""
 
 
@@ -129,7 +129,7 @@ class Line:
             code = self._client.api.wait(self._container, timeout=_WAIT_SECONDS)["StatusCode"]
             words = self._client.api.logs(self._container, tail=_WORDS).decode("utf-8", "replace").strip()
         if code == boot.USED_BEFORE:
-            return UsedBefore(self._name)
+            return UsedBefore(Reason.LAUNCH_FAILED, f"the volume of {self._name} has files of an earlier try")
         told = "" if code is None else f" with exit code {code}"
         return PermanentError(
             Reason.NODE_LOST, f"container {self._name} ended{told} before it was used", log_tail=words

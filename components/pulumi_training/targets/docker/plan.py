@@ -46,7 +46,7 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
     if run.resume_from:
         copies.append({"from": run.resume_from, "to": RESUME})
     path = settings.get("path", UNKNOWN_PART)
-    owner = owner_of(container.user if container.user is not None else settings.get("user", ""))
+    owner = _owner_of(container.user if container.user is not None else settings.get("user", ""))
     document = {
         "image": settings.get("image", UNKNOWN_PART),
         "agent": agent,
@@ -88,7 +88,7 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
     )
 
 
-def owner_of(user: str) -> list[int] | None:
+def _owner_of(user: str) -> list[int] | None:
     """Uid and gid of a container's user; None where the image names a user whose number only it knows."""
     if user in ("", "root", "root:root"):
         return ROOT_USER
