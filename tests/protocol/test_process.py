@@ -103,6 +103,19 @@ def test_sigterm_ends_it_within_the_grace(start_plugin: Start, engine: FakeEngin
     assert isinstance(create.exception(timeout=5), grpc.RpcError)
 
 
+def test_a_call_that_arrives_while_it_ends_is_told_so(start_plugin: Start, engine: FakeEngine) -> None:
+    plugin = start_plugin(engine.address)
+    running = plugin.client.create_later({"do": "block", "seconds": 3})
+    plugin.client.check({})
+    plugin.process.terminate()
+    time.sleep(0.5)
+    late = plugin.client.create_later({"do": "wait for cancel"})
+    failed = details(late.exception(timeout=10), provider_pb2.ErrorResourceInitFailed())
+    assert wire.decode(failed.properties) == {"detached": True}
+    assert running.result(timeout=10).id == "toy-1"
+    assert plugin.process.wait(3) == 0
+
+
 def test_an_interrupt_waits_for_the_calls_that_cancel_ends(start_plugin: Start, engine: FakeEngine) -> None:
     plugin = start_plugin(engine.address)
     create = plugin.client.create_later({"do": "wait for cancel"})

@@ -14,6 +14,7 @@ class Flight:
 
     def __init__(self) -> None:
         self._running: set[Cancellation] = set()
+        self._is_detached = False
         self._landed = asyncio.Event()
         self._landed.set()
 
@@ -24,8 +25,10 @@ class Flight:
 
     @contextmanager
     def call(self) -> Iterator[Cancellation]:
-        """Counts one call while the block runs."""
+        """Counts one call while the block runs; one that begins after `detach` is detached from the start."""
         cancellation = Cancellation()
+        if self._is_detached:
+            cancellation.detach()
         self._running.add(cancellation)
         self._landed.clear()
         try:
@@ -42,7 +45,8 @@ class Flight:
         return not self.is_idle
 
     def detach(self) -> None:
-        """Tells every call that nobody waits for its answer any more."""
+        """Tells every call, also those still on their way here, that nobody waits for its answer any more."""
+        self._is_detached = True
         for cancellation in self._running:
             cancellation.detach()
 
