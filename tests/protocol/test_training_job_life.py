@@ -363,6 +363,22 @@ def test_cancel_while_a_run_is_waited_for(lab: Jobs, on_cancel: str) -> None:
         assert not lab.processes()
 
 
+def test_a_run_that_is_asked_for_after_the_cancel_is_not_started(lab: Jobs) -> None:
+    lab.source(f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{SLEEPS}")
+    inputs = lab.checked(lab.inputs(onCancel="stop", gracePeriodSeconds=3))
+    late = lab.checked(lab.inputs(), name="late")
+    answers: list[Made] = []
+    waiter = threading.Thread(target=lambda: answers.append(lab.create(inputs)))
+    waiter.start()
+    lab.until(lambda: any(path.read_bytes() for path in lab.store.rglob("rank-0.log")))
+    lab.client.cancel()
+    with pytest.raises(grpc.RpcError, match="canceled before this run was asked for; nothing was started"):
+        lab.create(late, name="late")
+    waiter.join(60)
+    assert "was stopped" in answers[0].reasons[0]
+    assert lab.runs() == [answers[0].id]
+
+
 def test_a_wait_may_have_a_deadline(lab: Jobs) -> None:
     lab.source(SLEEPS)
     request = provider_pb2.CreateRequest(

@@ -14,7 +14,7 @@ class Flight:
 
     def __init__(self) -> None:
         self._running: set[Cancellation] = set()
-        self._is_detached = False
+        self._is_cancelled = self._is_detached = False
         self._landed = asyncio.Event()
         self._landed.set()
 
@@ -25,10 +25,16 @@ class Flight:
 
     @contextmanager
     def call(self) -> Iterator[Cancellation]:
-        """Counts one call while the block runs; one that begins after `detach` is detached from the start."""
+        """Counts one call while the block runs.
+
+        A request may overtake another: a call that begins after `detach`, or while calls that were canceled
+        still run, is told from the start.
+        """
         cancellation = Cancellation()
         if self._is_detached:
             cancellation.detach()
+        elif self._is_cancelled:
+            cancellation.set()
         self._running.add(cancellation)
         self._landed.clear()
         try:
@@ -36,16 +42,18 @@ class Flight:
         finally:
             self._running.discard(cancellation)
             if not self._running:
+                self._is_cancelled = False
                 self._landed.set()
 
     def cancel(self) -> bool:
         """Tells every call that the user asked to stop; False when none runs."""
+        self._is_cancelled = not self.is_idle
         for cancellation in self._running:
             cancellation.set()
-        return not self.is_idle
+        return self._is_cancelled
 
     def detach(self) -> None:
-        """Tells every call, also those still on their way here, that nobody waits for its answer any more."""
+        """Tells every call that nobody waits for its answer any more."""
         self._is_detached = True
         for cancellation in self._running:
             cancellation.detach()

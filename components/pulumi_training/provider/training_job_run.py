@@ -23,7 +23,9 @@ from ..record import workspaces
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.record import Record
+from ..spec.errors import PermanentError
 from ..spec.job import JobSpec
+from ..spec.outcome import Reason
 from ..spec.policy import LogOutput, OnCancel
 from ..targets import catalog
 from ..targets.base import Handle
@@ -65,6 +67,9 @@ async def create(call: CreateCall, base: Path, seen: str | None) -> Answer:
         InitFailed: the run exists and did not reach its goal, or the wait for it was given up.
         TrainingError: nothing was started.
     """
+    if call.cancelled.is_set():
+        words = "the update was canceled before this run was asked for; nothing was started"
+        raise PermanentError(Reason.CANCELED, f"{words}. `pulumi up` starts it.")
     request = request_of(call, base, seen)
     intent = await blocking(_intend, request, call, False)
     if intent.is_adopted:
