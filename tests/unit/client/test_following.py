@@ -144,7 +144,7 @@ def test_a_driven_run_is_left_to_its_driver(shelf: Shelf) -> None:
         assert lock.acquire()
         following = Following(sleep=sleep, clock=lambda: float(looks))
         assert list(chunks(record_of(attempt), 1, 0, following=following)) == []
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert follow._UNATTENDED_SECONDS < 40
 
 

