@@ -339,7 +339,9 @@ class World:
         for process in psutil.process_iter():
             try:
                 words = process.cmdline()
-                program = next((n for n, word in enumerate(words) if "driver.supervisor" in word), len(words))
+                program = next(
+                    (n for n, word in enumerate(words) if "pulumi_training.driver" in word), len(words)
+                )
                 attempts = tuple(f"{name}-a" for name in self.store.children("runs"))
                 if any(word.startswith(attempts) for word in words[program + 2 : program + 3]):
                     found.append(process)

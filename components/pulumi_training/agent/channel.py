@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ADDRESS_VARIABLE = "TRAINING_AGENT_ADDRESS"
 SECRET_VARIABLE = "TRAINING_AGENT_SECRET"
+PORT_VARIABLE = "TRAINING_AGENT_PORT"
+DEFAULT_PORT = 6118
 LINE_LIMIT = 1 << 20
 SEND_SECONDS = 2.0
 
@@ -137,6 +139,11 @@ def check_proof(secret: str, nonce: bytes, line: bytes) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
         raise ChannelClosed("not a proof") from problem
     raise ChannelClosed("wrong proof")
+
+
+def node_port() -> int:
+    """The port that `agent node` listens on, on every node of a run."""
+    return int(os.environ.get(PORT_VARIABLE, "") or DEFAULT_PORT)
 
 
 def _mac(secret: str, nonce: bytes, body: str) -> str:

@@ -7,7 +7,6 @@ import sys
 import time
 
 from . import channel
-from .node import node_port
 from .plainjson import loads
 
 TYPE_CHECKING = False
@@ -62,7 +61,7 @@ def await_nodes(hosts: list[str], secret: str, seconds: float) -> None:
 
 
 def _ask(host: str, order: dict[str, Any], seconds: float, secret: str | None = None) -> channel.Channel:
-    line = channel.connect(f"{host}:{node_port()}", seconds)
+    line = channel.connect(f"{host}:{channel.node_port()}", seconds)
     nonce = line.read_line()
     own = secret if secret is not None else os.environ.get(channel.SECRET_VARIABLE, "")
     line.send_line(channel.prove(own, nonce, order))

@@ -22,8 +22,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-PORT_VARIABLE = "TRAINING_AGENT_PORT"
-DEFAULT_PORT = 6118
 TERM_SECONDS = 2.0
 SIGNED_IN_SECONDS = 10.0
 NO_ORDER = 75
@@ -61,9 +59,9 @@ def serve(
         )
         return 2
     try:
-        server = channel.listen(bind, port or node_port())
+        server = channel.listen(bind, port or channel.node_port())
     except OSError as problem:
-        sys.stderr.write(f"agent node: {bind or '*'}:{port or node_port()}: {problem}\n")
+        sys.stderr.write(f"agent node: {bind or '*'}:{port or channel.node_port()}: {problem}\n")
         return 2
     launched = 0
     if takes_orders:
@@ -129,11 +127,6 @@ def _call_oneself(name: str) -> None:
             stream.write(name)
     except OSError:
         return
-
-
-def node_port() -> int:
-    """The port of the nodes of this run."""
-    return int(os.environ.get(PORT_VARIABLE, "") or DEFAULT_PORT)
 
 
 def _serve_one_and_exit(sock: _socket.socket, secret: str) -> None:

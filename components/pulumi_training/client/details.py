@@ -11,7 +11,8 @@ from ..spec.errors import PermanentError
 from ..spec.outcome import Outcome
 from .files import listing
 from .runs import Found
-from .view import RunView, iso, view
+from .times import iso
+from .view import RunView, view
 
 
 class Details(dict[str, Any]):

@@ -12,6 +12,7 @@ from ..resources.program import is_in_program
 from ..spec.advice import idle_gpus
 from ..spec.errors import Problem, SpecError
 from ..spec.names import suggest
+from .times import iso
 
 if TYPE_CHECKING:
     from .experiment_declared import DeclaredRun
@@ -191,8 +192,6 @@ def _changed(found: Checked) -> list[str]:
 
 
 def _words(run_id: str, document: Any, is_live: bool, changed: list[str]) -> str:
-    from .view import iso
-
     where = f"it is {document.status.value}" if is_live else f"it completed at {iso(document.ended_at)}"
     if changed:
         return f"{run_id} is this run already, {where}; brought up to date: {', '.join(changed)}"

@@ -14,6 +14,7 @@ from ..record.store import NotFound, Store
 from ..spec.errors import SpecError, TrainingError
 from ..spec.outcome import Status
 from .places import Place, Places, Unreadable, places
+from .times import iso
 
 _CANDIDATES_SHOWN = 8
 
@@ -170,8 +171,6 @@ def is_attended(record: Record, attempt: AttemptDocument | None) -> bool | None:
 
 def run_json(line: RunLine) -> dict[str, Any]:
     """A line as a JSON object with ISO times."""
-    from .view import iso
-
     document = dict(line.__dict__)
     for name in ("created_at", "started_at", "ended_at"):
         document[name] = iso(document[name])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from ..record.attempt import Attempt
@@ -16,6 +16,7 @@ from ..spec.outcome import Outcome, Status
 from ..tracking.tracked import read_tracked
 from .files import listing, names, read_json
 from .runs import Found, is_attended
+from .times import iso
 
 _EVENTS_KEPT = 1000
 
@@ -190,14 +191,7 @@ def seconds_between(start: float | None, end: float | None) -> float | None:
     """Seconds from `start` to `end`, or to now where there is no end yet; None without a start."""
     if start is None:
         return None
-    return max(0.0, (end if end is not None else datetime.now(timezone.utc).timestamp()) - start)
-
-
-def iso(seconds: float | None) -> str | None:
-    """A time as `2026-01-31T12:00:00Z`."""
-    if not seconds:
-        return None
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return max(0.0, (end if end is not None else time.time()) - start)
 
 
 def _without_attempt(record: Record, run: RunDocument, document: AttemptDocument | None) -> RunView:

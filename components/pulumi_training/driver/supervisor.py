@@ -1,4 +1,4 @@
-"""The process that owns a live run and outlives the plugin that started it.
+"""The process that owns a live run and outlives the plugin that started it, as whoever starts it sees it.
 
 It is exec'ed in a session of its own with every descriptor closed and its output in a file: the engine waits
 for the plugin's pipes to close and kills its process group. What it needs, secrets included, comes through
@@ -15,14 +15,9 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..record.lock import DriverLock
 from ..record.record import Record
-from ..record.store import Store
-
-if TYPE_CHECKING:
-    from ..tracking.tracker import Tracker
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _BOOTSTRAP = """import sys
@@ -30,7 +25,7 @@ sys.path.insert(0, sys.argv[1])
 order = sys.stdin.buffer.read() if sys.argv[3:] == ["waits"] else None
 import site
 site.main()
-from pulumi_training.driver.supervisor import main
+from pulumi_training.driver.supervise import main
 main(order)
 """
 _WAITS = "waits"
@@ -116,30 +111,6 @@ def log_tail(record: Record, attempt: int, limit: int = 2000) -> str:
     except OSError:
         return ""
     return text[-limit:]
-
-
-def main(text: bytes | None = None) -> None:
-    """Drives one run to its end; where the order was not read yet, it comes by standard input."""
-    from ..targets import catalog
-    from .drive import drive
-    from .track import finish, make_up, use_credentials
-
-    if text is None and len(sys.argv) > 3:
-        catalog.get(sys.argv[3])
-    os.dup2(2, 1)  # loaded: whoever started this process sees its end of the pipe closed
-    if text is None:
-        text = sys.stdin.buffer.read()
-    if not text:
-        return  # nothing is to be done after all
-    order = json.loads(text)
-    secrets: dict[str, str] = order["secrets"]
-    record = Record(Store.open(order["store"]), order["run_id"], secrets=tuple(secrets.values()))
-    use_credentials(secrets)
-    trackers: list[Tracker] = []
-    drive(record, order["attempt"], Path(order["base"]), secrets, trackers, order["behind"])
-    for tracker in trackers:
-        finish(tracker)
-    make_up(record)
 
 
 def _start(

@@ -7,7 +7,6 @@ declaration, changes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,28 +14,12 @@ from ..spec.errors import PermanentError, SpecError
 from ..spec.outcome import Reason
 from . import cache as caches
 from .digest import Request
+from .local_environment import LocalEnvironment
 
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
 
 WAITING = "waiting for another build of this environment"
-
-
-@dataclass(frozen=True)
-class LocalEnvironment:
-    """An environment ready to run in. Paths are absolute; `mpi` is one of openmpi5, openmpi4, mpich, intel.
-
-    `packages` are the resolved versions as `name==version`, or as pip freezes what came from a URL.
-    """
-
-    prefix: Path
-    python: Path
-    mpirun: Path | None
-    mpi: str | None
-    digest: str
-    packages: tuple[str, ...]
-    warnings: tuple[str, ...]
-    was_cached: bool
 
 
 def ensure(

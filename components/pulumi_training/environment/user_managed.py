@@ -15,11 +15,10 @@ from ..spec.errors import PermanentError, Problem, SpecError
 from ..spec.outcome import Reason
 from . import cache as caches
 from . import interpreters, mpi
+from .local_environment import LocalEnvironment
 
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
-    from .local import LocalEnvironment
-
 _PATH = "environment.interpreter"
 _PROBE = """
 import importlib.metadata as m, importlib.util as u, json, platform, sys, sysconfig
@@ -93,8 +92,6 @@ def ensure(
         SpecError: the interpreter does not exist.
         PermanentError: `Reason.ENVIRONMENT_FAILED`: it does not run, or lacks `mpirun` or mpi4py.
     """
-    from .local import LocalEnvironment
-
     python = interpreter(spec, source)
     path = os.environ.get("PATH", os.defpath)
     place = hashlib.sha256(json.dumps([str(python), path]).encode()).hexdigest()

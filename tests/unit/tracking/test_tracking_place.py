@@ -49,7 +49,7 @@ def test_without_mlflow_the_error_says_what_to_install() -> None:
 def test_neither_the_plugin_nor_a_program_loads_mlflow() -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import pulumi_training.provider.handlers as h; h.handlers(); "
-        "import pulumi_training.driver.supervisor, pulumi_training.driver.drive, pulumi_training.local; "
+        "import pulumi_training.driver.supervise, pulumi_training.local; "
         "sys.exit('mlflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, str(COMPONENTS)], check=True)

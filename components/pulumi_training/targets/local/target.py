@@ -30,7 +30,7 @@ from .surroundings import inherited, with_interpreter
 from .watch import LocalWatch
 
 if TYPE_CHECKING:
-    from ...environment.local import LocalEnvironment
+    from ...environment.local_environment import LocalEnvironment
 
 # The supervisor submits and watches with what is imported here; what needs the job's model (a quarter second
 # of imports) is imported by the methods that build it.

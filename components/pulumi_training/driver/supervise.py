@@ -1,0 +1,38 @@
+"""What a supervisor does in its own process: takes its order, drives the run, tells MLflow the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..record.record import Record
+from ..record.store import Store
+from ..targets import catalog
+from .drive import drive
+from .track import finish, make_up, use_credentials
+
+if TYPE_CHECKING:
+    from ..tracking.tracker import Tracker
+
+
+def main(text: bytes | None = None) -> None:
+    """Drives one run to its end; where the order was not read yet, it comes by standard input."""
+    if text is None and len(sys.argv) > 3:
+        catalog.get(sys.argv[3])
+    os.dup2(2, 1)  # loaded: whoever started this process sees its end of the pipe closed
+    if text is None:
+        text = sys.stdin.buffer.read()
+    if not text:
+        return  # nothing is to be done after all
+    order = json.loads(text)
+    secrets: dict[str, str] = order["secrets"]
+    record = Record(Store.open(order["store"]), order["run_id"], secrets=tuple(secrets.values()))
+    use_credentials(secrets)
+    trackers: list[Tracker] = []
+    drive(record, order["attempt"], Path(order["base"]), secrets, trackers, order["behind"])
+    for tracker in trackers:
+        finish(tracker)
+    make_up(record)
