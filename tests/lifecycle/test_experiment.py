@@ -57,10 +57,14 @@ def test_an_unchanged_run_is_returned_and_said_and_force_runs_it_again(
 def test_a_change_in_place_runs_nothing_again(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     first = desk.submit()
     first.wait_for_completion()
+    first.tag("best", "yes")
+    assert desk.submit().get_tags() == {"best": "yes"}
+    assert "nothing changed" in capsys.readouterr().out
     again = desk.submit(tags={"new": "one"})
     assert "brought up to date: tags" in capsys.readouterr().out
+    assert again.get_status() == "Completed"
     assert again.wait_for_completion().properties["attempt"] == "1"
-    assert again.get_tags() == {"new": "one"}
+    assert again.get_tags() == {"best": "yes", "new": "one"}
 
 
 def test_a_failed_run_is_run_again_by_the_next_submit(desk: Desk) -> None:

@@ -80,7 +80,7 @@ def _head(seen: RunView) -> None:
             ),
             ("Workspace", run.workspace),
             ("Stack", "/".join(filter(None, (run.owner.get("project"), run.owner.get("stack"))))),
-            ("Tags", ", ".join(f"{k}={v}" for k, v in (spec.get("tags") or {}).items())),
+            ("Tags", ", ".join(f"{k}={v}" for k, v in seen.tags.items())),
         ]
     )
 

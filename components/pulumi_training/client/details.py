@@ -52,7 +52,7 @@ def details_of(record: Record, status: str) -> Details:
         "outputDatasets": _data(run.spec, "outputs"),
         "runDefinition": run.spec,
         "logFiles": _log_files(record, seen),
-        "tags": dict(run.spec.get("tags") or {}),
+        "tags": seen.tags,
         "warnings": list(seen.warnings),
     }
     if seen.outcome is not None and not seen.outcome.is_success:

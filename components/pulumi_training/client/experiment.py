@@ -140,7 +140,7 @@ class Experiment:
             print(_words(found.record.run_id, document, is_live, changed), flush=True)
             if not changed:
                 return Run(found.record)
-            return Run(found.record, submission.start(found, base), 0 if is_live else document.attempt)
+            return Run(found.record, submission.start(found, base), is_amended=True)
         started = submission.start(found, base, refresh=not force, replace=force)
         return Run(found.record, started, document.attempt)
 

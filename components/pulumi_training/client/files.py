@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..record.attempt import Attempt
 from ..record.files import OURS
-from ..record.store import NotFound
 
 
 @dataclass(frozen=True)
@@ -19,17 +16,6 @@ class Listed:
 
     path: str
     size: int
-
-
-def read_json(attempt: Attempt, path: str) -> dict[str, Any] | None:
-    """A JSON object of the attempt; None where there is none that can be read."""
-    local = attempt.folder / path
-    try:
-        data = local.read_bytes() if local.is_file() else attempt.store.read(f"{attempt.prefix}/{path}")
-        document = json.loads(data)
-    except (NotFound, OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def names(attempt: Attempt, folder: str) -> list[str]:

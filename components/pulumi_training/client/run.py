@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..record.store import Store
+from ..record.tags import tags_of
 from ..spec.errors import TrainingError
 from ..spec.outcome import Status
 from ..tracking.tracked import read_tracked
@@ -31,13 +32,22 @@ class Run:
     """One run, through its newest attempt; what it answers comes from its record.
 
     `after` is the attempt that was the newest when this run was submitted: what counts is a later one, as
-    long as `submission` is under way.
+    long as `submission` is under way. `is_amended` says that the submission starts nothing: it brings what may
+    change in place to a run that counts as it is.
     """
 
-    def __init__(self, record: Record, submission: Submission | None = None, after: int = 0) -> None:
+    def __init__(
+        self,
+        record: Record,
+        submission: Submission | None = None,
+        after: int = 0,
+        *,
+        is_amended: bool = False,
+    ) -> None:
         self.record = record
         self.submission = submission
         self.after = after
+        self.is_amended = is_amended
 
     @classmethod
     def get(cls, workspace: Any, run_id: str | None = None, *, store: str | None = None) -> Run:
@@ -129,14 +139,21 @@ class Run:
         `wait_post_processing` is the SDK's, and always so here.
 
         Raises:
-            TrainingError: the run failed, and `raise_on_error`. A canceled one is no error, as in the SDK.
+            TrainingError: the run failed, or what changed could not be brought to it, and `raise_on_error`. A
+                canceled one is no error, as in the SDK.
         """
         number = self._wait_for_record()
         if number is not None:
             self._follow(number, show_output)
+        while self.is_amended and self._is_submitting():
+            time.sleep(_LOOK_SECONDS)
         details = self.get_details()
         if raise_on_error and details["status"] == Status.FAILED.value:
             raise self._error()
+        if raise_on_error and self.is_amended and self._is_refused():
+            raise TrainingError(
+                f"run {self.id} is {details['status']}, and could not be brought up to date: {self._refusal()}"
+            )
         return details
 
     def get_file_names(self) -> list[str]:
@@ -193,28 +210,26 @@ class Run:
         return found if name is None else {name: found[name]} if name in found else {}
 
     def get_tags(self) -> dict[str, str]:
-        """The run's labels: those it was declared with, those given here, and those its script gave."""
-        from .files import read_json
-
-        attempt = self._attempt()
-        own = read_json(attempt, "metrics/tags.json") if attempt is not None else None
-        return {**(own or {}), **(self._spec().get("tags") or {})}
+        """The run's labels: those its script gave, those it was declared with, and those given here."""
+        if not self.record.exists():
+            return {}
+        return tags_of(self.record.run_document(), self._attempt())
 
     def get_properties(self) -> dict[str, str]:
         """What of the run does not change any more: run key, source digest, locations, git commit."""
         return dict(self.get_details()["properties"])
 
     def tag(self, key: str, value: object = "") -> None:
-        """Gives the run a label. One that a Pulumi program declares is the program's again at its next `up`."""
+        """Gives the run a label. A key that a Pulumi program declares is the program's again when its job changes."""
         self.set_tags({key: value})
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Gives the run labels."""
-        self._change_tags(lambda old: {**old, **{key: str(value) for key, value in tags.items()}})
+        self._give({key: str(value) for key, value in tags.items()})
 
     def remove_tags(self, tags: Sequence[str]) -> None:
         """Takes labels away."""
-        self._change_tags(lambda old: {key: value for key, value in old.items() if key not in tags})
+        self._give(dict.fromkeys(tags))
 
     def cancel(self, grace: float | None = None) -> None:
         """Stops the run and returns when nothing of it runs any more; one that ended is left as it is.
@@ -278,11 +293,10 @@ class Run:
     def _spec(self) -> dict[str, Any]:
         return self.record.run_document().spec if self.record.exists() else {}
 
-    def _change_tags(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    def _give(self, tags: Mapping[str, str | None]) -> None:
         if self._wait_for_record() is None and not self.record.exists():
             raise TrainingError(f"run {self.id} was never recorded; it cannot be labelled")
-        spec = self._spec()
-        self.record.update_run(spec={**spec, "tags": change(dict(spec.get("tags") or {}))})
+        self.record.update_run(tags={**self.record.run_document().tags, **tags})
 
     def _wait_for_record(self) -> int | None:
         """The number of the attempt that counts, once it is there; None where there will be none."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..record.attempt import Attempt
@@ -11,10 +12,11 @@ from ..record.documents import AttemptDocument, RunDocument
 from ..record.events import Event
 from ..record.record import Record
 from ..record.store import NotFound
+from ..record.tags import tags_of
 from ..spec.attribution import RankFacts
 from ..spec.outcome import Outcome, Status
 from ..tracking.tracked import read_tracked
-from .files import listing, names, read_json
+from .files import listing, names
 from .runs import Found, is_attended
 from .times import iso
 
@@ -65,6 +67,7 @@ class RunView:
     record_location: str
     outputs_location: str | None
     logs_location: str | None
+    tags: Mapping[str, str] = field(default_factory=dict)
     mlflow: str | None = None
     """The attempt's MLflow run: its page, or its id; None where it is not tracked."""
 
@@ -125,6 +128,7 @@ class RunView:
             "outputs": [asdict(file) for file in self.outputs],
             "manifest": self.manifest,
             "skipped": self.skipped,
+            "tags": dict(self.tags),
             "mlflow": self.mlflow,
             "locations": {
                 "record": self.record_location,
@@ -173,6 +177,7 @@ def view(found: Found, number: int | None = None) -> RunView:
         record_location=record.location,
         outputs_location=f"{attempt.location}/outputs",
         logs_location=f"{attempt.location}/logs",
+        tags=tags_of(run, attempt),
         mlflow=_mlflow(attempt),
     )
 
@@ -181,7 +186,7 @@ def rank_facts(attempt: Attempt) -> tuple[RankFacts, ...]:
     """What the agent wrote down of each rank, ascending; empty before the ranks came."""
     found = []
     for name in names(attempt, "ranks"):
-        document = read_json(attempt, f"ranks/{name}") if name.endswith(".json") else None
+        document = attempt.read_json(f"ranks/{name}") if name.endswith(".json") else None
         if document is not None and isinstance(document.get("rank"), int):
             found.append(RankFacts.from_json(document))
     return tuple(sorted(found, key=lambda facts: facts.rank))
@@ -210,6 +215,7 @@ def _without_attempt(record: Record, run: RunDocument, document: AttemptDocument
         record_location=record.location,
         outputs_location=None,
         logs_location=None,
+        tags=tags_of(run, None),
     )
 
 

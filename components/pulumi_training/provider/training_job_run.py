@@ -23,6 +23,7 @@ from ..record import workspaces
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.record import Record
+from ..record.tags import given_still
 from ..spec.errors import PermanentError
 from ..spec.job import JobSpec
 from ..spec.outcome import Reason
@@ -225,7 +226,7 @@ def _amend(record: Record, attempt: Attempt, request: Request) -> AttemptDocumen
         remember_owner(record.store, request.urn, record.run_id)
     if run.spec == request.document():
         return document
-    record.update_run(spec=request.document())
+    record.update_run(spec=request.document(), tags=given_still(run, request.job.tags))
     attempt.event("amended", "tags, limits or policies changed")
     if document.is_live and document.handle:
         catalog.get(document.target).amend(Handle(**document.handle), request.document())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -79,6 +80,16 @@ class Attempt:
     def document(self) -> AttemptDocument:
         """Where the attempt stands now. Raises `NotFound` before the intent."""
         return AttemptDocument.from_json(decode(self.store.read(self._key), f"{self.location}/attempt.json"))
+
+    def read_json(self, path: str) -> dict[str, Any] | None:
+        """A JSON object among its files, of this machine's copy first; None where there is none to be read."""
+        local = self.folder / path
+        try:
+            data = local.read_bytes() if local.is_file() else self.store.read(f"{self.prefix}/{path}")
+            found = json.loads(data)
+        except (NotFound, OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
 
     def update(self, **changes: Any) -> AttemptDocument:
         """Changes fields of the document, under a lock of this machine, and returns it.

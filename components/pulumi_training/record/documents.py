@@ -21,7 +21,8 @@ class AlreadyEnded(TrainingError):
 class RunDocument:
     """`run.json`: what the run is, and which attempt is its newest. Times are seconds since 1970 (UTC).
 
-    `owner` has the keys `urn`, `stack` and `project`. `tombstone` is None until retention prunes the run;
+    `owner` has the keys `urn`, `stack` and `project`. `tags` are the labels that it was given beside those it
+    is declared with; None takes one away. `tombstone` is None until retention prunes the run;
     then it holds what is left to answer with (`retention.prune`).
     """
 
@@ -35,6 +36,7 @@ class RunDocument:
     created_at: float = 0.0
     newest_attempt: int = 0
     tombstone: dict[str, Any] | None = None
+    tags: dict[str, str | None] = field(default_factory=dict)
     version: int = VERSION
 
     def to_json(self) -> dict[str, Any]:

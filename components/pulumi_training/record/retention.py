@@ -8,13 +8,17 @@ from typing import Any
 
 from ..spec.errors import TrainingError
 from .record import Record
+from .tags import tags_of_script
 
 
 def prune(record: Record) -> dict[str, Any]:
     """Removes every attempt of a finished run and leaves a tombstone in `run.json`; returns it.
 
-    The tombstone keeps `pruned_at` (seconds since 1970), the newest attempt's document without its plan,
-    and the manifest's digest and size. Raises `TrainingError` while an attempt is live. Twice is no error.
+    The tombstone keeps `pruned_at` (seconds since 1970), the newest attempt's document without its plan, the
+    labels that its script gave, and the manifest's digest and size. Twice is no error.
+
+    Raises:
+        TrainingError: an attempt is live.
     """
     run = record.run_document()
     attempts = [record.attempt(number) for number in record.attempts()]
@@ -26,10 +30,11 @@ def prune(record: Record) -> dict[str, Any]:
             )
     tombstone = run.tombstone
     if tombstone is None:
-        tombstone = {"pruned_at": time.time(), "attempt": None, "outputs": None}
+        tombstone = {"pruned_at": time.time(), "attempt": None, "tags": {}, "outputs": None}
         if attempts:
             manifest = attempts[-1].manifest()
             tombstone["attempt"] = {**attempts[-1].document().to_json(), "plan": None}
+            tombstone["tags"] = tags_of_script(attempts[-1])
             tombstone["outputs"] = manifest and {
                 "digest": manifest.digest,
                 "files": len(manifest.entries),

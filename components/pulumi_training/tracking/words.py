@@ -63,11 +63,13 @@ def parameters(run: RunDocument, document: AttemptDocument) -> dict[str, str]:
     return {name_of(name): text(value) for name, value in found.items() if value not in (None, "")}
 
 
-def tags(run: RunDocument, document: AttemptDocument, record: str) -> dict[str, str]:
-    """The user's tags and ours; ours win."""
+def tags(
+    run: RunDocument, document: AttemptDocument, record: str, given: Mapping[str, str]
+) -> dict[str, str]:
+    """The user's tags, which are `given`, and ours; ours win."""
     spec, git = run.spec, document.notes.get("git") or {}
     found: dict[str, Any] = {
-        **(spec.get("tags") or {}),
+        **given,
         ATTEMPT_KEY: attempt_key(run, document),
         "training.run_id": run.run_id,
         "training.attempt": document.attempt,

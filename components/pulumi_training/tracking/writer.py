@@ -13,6 +13,7 @@ from ..record.documents import AttemptDocument, RunDocument
 from ..record.files import locked
 from ..record.metrics import MetricsReader
 from ..record.record import Record
+from ..record.tags import tags_of
 from ..spec.tracking import PATIENCE
 from . import words
 from .files import send_folder
@@ -81,7 +82,7 @@ class Writer:
             run_id = found.info.run_id
             self._send_parameters(client, run_id, run, document)
             self._send_metrics(client, run_id, rank, ended=True)
-            self._send_tags(client, run_id, words.tags(run, document, self._attempt.location))
+            self._send_tags(client, run_id, self._tags(run, document))
             self._send_files(client, found, document)
             ended = round((document.ended_at or time.time()) * 1000)
             client.set_terminated(run_id, words.ended_as(document.status), ended)
@@ -128,7 +129,7 @@ class Writer:
             else client.create_run(
                 experiment_id,
                 start_time=round(document.created_at * 1000),
-                tags=words.tags(run, document, self._attempt.location),
+                tags=self._tags(run, document),
                 run_name=words.run_name(run, document),
             )
         )
@@ -164,6 +165,9 @@ class Writer:
             client.log_batch(run_id, params=new[start : start + _SMALL_BATCH])
         if new:
             self._note(parameters=sorted(known | {parameter.key for parameter in new}))
+
+    def _tags(self, run: RunDocument, document: AttemptDocument) -> dict[str, str]:
+        return words.tags(run, document, self._attempt.location, tags_of(run, self._attempt))
 
     def _send_tags(self, client: MlflowClient, run_id: str, tags: dict[str, str]) -> None:
         from mlflow.entities import RunTag

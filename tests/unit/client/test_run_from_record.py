@@ -15,6 +15,7 @@ from pulumi_training.client.runs import RunNotFound
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.record import Record
 from pulumi_training.record.retention import prune
+from pulumi_training.record.tags import given_still
 from pulumi_training.spec.errors import PermanentError, TrainingError
 from pulumi_training.spec.outcome import Outcome, Reason
 
@@ -179,6 +180,38 @@ def test_tags_are_given_taken_and_kept_in_the_record(ended: Attempt) -> None:
     assert Run.get("fit").get_tags() == {"quality": "5", "team": "vision"}
     run.remove_tags(["quality"])
     assert run.get_details().tags == {"team": "vision"}
+
+
+def test_tags_of_the_declaration_the_script_and_people(ended: Attempt, shelf: Shelf) -> None:
+    record = Record(shelf.store, "fit-1a2b3c4d5e")
+    record.update_run(spec={**record.run_document().spec, "tags": {"team": "vision", "kind": "big"}})
+    (ended.folder / "metrics").mkdir(exist_ok=True)
+    (ended.folder / "metrics" / "tags.json").write_text('{"best": "no", "seen": "yes"}')
+    run = Run.get("fit")
+    run.set_tags({"best": "yes", "kind": "small"})
+    run.remove_tags(["team"])
+    given = {"best": "yes", "seen": "yes", "kind": "small"}
+    assert run.get_tags() == run.get_details().tags == given
+    assert record.run_document().spec["tags"] == {"team": "vision", "kind": "big"}, "what was declared stays"
+    prune(record)
+    assert run.get_tags() == given
+    assert given_still(record.run_document(), {"kind": "big"}) == {"best": "yes", "team": None}
+
+
+def test_a_run_that_is_amended_counts_as_it_is(ended: Attempt, shelf: Shelf) -> None:
+    under_way = FakeSubmission()
+    run = Run(Record(shelf.store, "fit-1a2b3c4d5e"), under_way, is_amended=True)  # type: ignore[arg-type]
+    assert run.get_status() == "Completed"
+    assert "outputs/model.pkl" in run.get_file_names()
+    threading.Timer(0.3, lambda: setattr(under_way, "_is_over", True)).start()
+    assert run.wait_for_completion()["status"] == "Completed" and under_way.is_over()
+    under_way._failure = "the stack is locked"
+    assert run.get_status() == "Completed"
+    with pytest.raises(
+        TrainingError, match="is Completed, and could not be brought up to date: the stack is locked"
+    ):
+        run.wait_for_completion()
+    assert run.wait_for_completion(raise_on_error=False)["status"] == "Completed"
 
 
 def test_canceling_an_ended_run_changes_nothing(ended: Attempt) -> None:

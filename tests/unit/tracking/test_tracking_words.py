@@ -53,7 +53,7 @@ def test_topology_packages_and_source_are_parameters() -> None:
 
 
 def test_tags_of_the_user_stand_beside_ours_and_ours_win() -> None:
-    found = words.tags(RUN, ATTEMPT, "/records/fit")
+    found = words.tags(RUN, ATTEMPT, "/records/fit", RUN.spec["tags"])
     assert found["team"] == "vision"
     assert found["a_b"] == "c"
     assert found["training.run_id"] == RUN.run_id
