@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 1 << 18
 """What one file may send before the others have their turn."""
 LIMIT_ENTRIES = 5_000
+"""Of each part: a script that writes more below `logs` has the rest brought at the end; facts come in any case."""
 TICK_SECONDS = 0.1
 _UNSHIPPED = ("launch/launch.json", "launch/agent.lock", "launch/stop", ROOM, END)
 _WHOLE = ("launch/", "ranks/")
@@ -116,7 +117,11 @@ class Shipper:
                     yield path, found
 
     def _below(self, parts: list[str]) -> Iterator[tuple[str, os.stat_result]]:
-        left, waiting = LIMIT_ENTRIES, list(parts)
+        for part in parts:
+            yield from self._below_one(part)
+
+    def _below_one(self, part: str) -> Iterator[tuple[str, os.stat_result]]:
+        left, waiting = LIMIT_ENTRIES, [part]
         while waiting and left > 0:
             part = waiting.pop()
             try:

@@ -125,3 +125,13 @@ def test_a_launch_begins_once(folder: Path) -> None:
     assert codes == [0, 3] and (folder / "ran").read_text() == "x"
     with shipping(folder) as process:
         assert ({"run": "ended"}, b"") in flushed(process, 1)
+
+
+def test_facts_come_however_many_files_a_script_has_in_its_logs(folder: Path) -> None:
+    (folder / "logs" / "many").mkdir()
+    for number in range(5_200):
+        (folder / "logs" / "many" / f"{number}.txt").touch()
+    (folder / "ranks" / "0.json").write_text("{}")
+    with shipping(folder, None, "launch,ranks,logs") as process:
+        heads = [head for head, _ in flushed(process, 1)]
+    assert any(head.get("file") == "ranks/0.json" for head in heads)

@@ -103,40 +103,49 @@ class _Home:
 
     def fetch(self, client: docker.DockerClient, container: str, path: str, name: str) -> None:
         """Takes everything below `path` of the container; it is called `name` here."""
+        taken: dict[str, Path] = {}  # of a file with several names, only the first has its content
 
         def take(member: tarfile.TarInfo, content: IO[bytes] | None) -> None:
             _, _, rest = member.name.rstrip("/").partition("/")
             place = "/".join(part for part in (name, rest) if part)
-            self._take(place, member, content)
+            if member.islnk() and member.linkname in taken:
+                twin = taken[member.linkname]
+                with twin.open("rb") as stream:
+                    member.size = twin.stat().st_size
+                    self._take(place, member, stream)
+            elif (settled := self._take(place, member, content)) is not None:
+                taken[member.name] = settled
 
         members(client, container, path, take)
 
-    def _take(self, name: str, member: tarfile.TarInfo, content: IO[bytes] | None) -> None:
+    def _take(self, name: str, member: tarfile.TarInfo, content: IO[bytes] | None) -> Path | None:
+        """Takes one member; answers where the content of a file is."""
         if name.startswith(_UNBROUGHT) or ".." in name.split("/"):
-            return
+            return None
         path = self._folder / name
         if self._folder.resolve() not in (*path.parent.resolve().parents, path.parent.resolve()):
-            return  # a link leads out of the folder
+            return None  # a link leads out of the folder
         if member.isdir():
             path.mkdir(parents=True, exist_ok=True)
         elif member.issym():
             self._link(path, member.linkname)
         elif content is not None:
-            self._file(name, path, member, content)
+            return self._file(name, path, member, content)
+        return None
 
     def _link(self, path: Path, target: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_symlink() and not path.exists():
             path.symlink_to(target)
 
-    def _file(self, name: str, path: Path, member: tarfile.TarInfo, content: IO[bytes]) -> None:
+    def _file(self, name: str, path: Path, member: tarfile.TarInfo, content: IO[bytes]) -> Path:
         if name.startswith(("ranks/", "launch/")) and name.endswith(".json"):
             data = content.read()
             if not name.startswith("ranks/") or is_better(data, path):
                 write_whole(path, data, durable=False)
-            return
+            return path
         if self._is_growing_and_here(name, path, member.size):
-            return
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_beside(path)
         try:
@@ -144,11 +153,12 @@ class _Home:
                 shutil.copyfileobj(content, stream, _BLOCK)
             os.utime(temporary, (member.mtime, member.mtime))
             temporary.chmod(0o755 if member.mode & 0o111 else 0o644)
-            self._settle(name, path, temporary)
+            settled = self._settle(name, path, temporary)
         finally:
             temporary.unlink(missing_ok=True)
         self.brought.files += 1
         self.brought.bytes += member.size
+        return settled
 
     def _is_growing_and_here(self, name: str, path: Path, size: int) -> bool:
         if not name.startswith(_GROWING):
@@ -158,7 +168,7 @@ class _Home:
         except OSError:
             return False
 
-    def _settle(self, name: str, path: Path, temporary: Path) -> None:
+    def _settle(self, name: str, path: Path, temporary: Path) -> Path:
         """Equal content is one file; a later node's different content goes to a folder of that node."""
         is_own = name.startswith(_OF_ONE_NODE) or is_event_file_of(self._node, name)
         is_taken = self._node > 0 and not is_own and path.is_file()
@@ -167,8 +177,10 @@ class _Home:
             own.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(own)
             self.brought.different.append(name)
-        elif not is_taken:
+            return own
+        if not is_taken:
             temporary.replace(path)
+        return path
 
     def _own(self, name: str) -> str:
         top, _, rest = name.partition("/")

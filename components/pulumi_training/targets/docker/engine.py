@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import docker
 
 SECONDS = 60
-"""How long one answer of the daemon may take; streams have no limit."""
+"""How long one answer of the daemon may take, and each piece of one that comes in pieces."""
 
 
 def address_of(settings: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -152,9 +152,10 @@ _configs: dict[str, dict[str, Any]] = {}
 
 
 def _client(options: Mapping[str, Any]) -> docker.DockerClient:
-    """The SDK's client, but for two things.
+    """The SDK's client, but for three things.
 
-    The daemon's own certificate authority wins over the one of REQUESTS_CA_BUNDLE. And the version of the API comes
+    The daemon's own certificate authority wins over the one of REQUESTS_CA_BUNDLE. Archives have a time limit too. And
+    the version of the API comes
     with the answer to a ping: to tell all its versions, the daemon first asks containerd and runc for theirs.
     """
     import docker.errors
@@ -170,6 +171,9 @@ def _client(options: Mapping[str, Any]) -> docker.DockerClient:
             if url.startswith("http+docker:"):  # a socket of this machine: neither proxies nor certificates
                 return {"proxies": proxies or {}, "stream": stream, "verify": mine, "cert": cert}
             return super().merge_environment_settings(url, proxies, stream, mine, cert)
+
+        def _disable_socket_timeout(self, socket: Any) -> None:
+            """Nothing: files of a container come at once, or the daemon is gone. `streams` has limits of its own."""
 
         def _retrieve_server_version(self) -> Any:
             known, until = _versions.get(host, ("", 0.0))

@@ -153,3 +153,19 @@ def test_a_parcel_has_everything_and_its_owner(tmp_path: Path) -> None:
 def test_trouble_of_the_filler_reaches_the_reader(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(parcel(lambda into: into.copy(tmp_path / "nowhere", "/x/y"), (0, 0)))
+
+
+def test_a_file_with_two_names_arrives_under_both(engine: FakeEngine, tmp_path: Path) -> None:
+    first = engine.write(0, "outputs/epoch-5.pt", "weights")
+    (first.parent / "last").mkdir()
+    for name in ("best.pt", "last/model.pt"):
+        (first.parent / name).hardlink_to(first)
+    home = home_of(tmp_path)
+    fetch(engine, home, 0)
+    assert files(home) == dict.fromkeys(
+        ("outputs/epoch-5.pt", "outputs/best.pt", "outputs/last/model.pt"), "weights"
+    )
+    other = engine.write(1, "outputs/epoch-5.pt", "others")
+    (other.parent / "best.pt").hardlink_to(other)
+    assert sorted(fetch(engine, home, 1).different) == ["outputs/best.pt", "outputs/epoch-5.pt"]
+    assert (home / "outputs/.node-1/best.pt").read_text() == "others"
