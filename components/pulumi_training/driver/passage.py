@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
@@ -15,26 +16,26 @@ from ..record.sources import keep
 from ..spec.attribution import attribute
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
-from ..targets.base import Handle, Observation, Plan, Queues, Target
+from ..targets.base import Handle, Plan, Queues, Target
 from ..tracking.tracker import Tracker
 from .attempt_run import attempt_run, record_plan
 from .code import bring
 from .lineage import git_state
 from .policy import Policy
 from .resume import resume_folder
-from .row import Row
 from .settle import settle
+from .watching import UNANSWERED_SECONDS, Watching, quietly
 
 log = logging.getLogger(__name__)
-WATCH_SECONDS = 0.05
 _QUEUE_SECONDS = 0.1
-_SHOW_SECONDS = 0.5
-_SYNC_SECONDS = 10.0
-_UNANSWERED_SECONDS = 600.0
+_SUBMISSION_SECONDS = 30.0
+"""For how long a target may be away while an attempt is submitted, as a daemon that is started again."""
+_PAUSE_SECONDS = 1.0
 _TRACKING_SECONDS = 40.0
 """The longest wait for MLflow's first answer, which comes while the environment is made; loading MLflow takes most of it."""
-_CANCELER_SECONDS = 1.5
-"""How long whoever asked for a stop has to carry it out, before the driver does."""
+
+
+_T = TypeVar("_T")
 
 
 class CancelRequested(Exception):
@@ -61,7 +62,6 @@ class Passage:
         self._policy = policy
         self._run = attempt_run(record, attempt, base, secrets)
         self._submitted: Handle | None = None
-        self._asked_to_stop: float | None = None
 
     def take(self) -> Outcome:
         """The outcome, after it is in the record.
@@ -121,7 +121,19 @@ class Passage:
             )
         if self._submitted is not None:
             self._target.cancel(self._submitted, self._policy.grace)
+            document = self._attempt.document()
+            if document.handle is None:
+                self._clear(self._submitted)
+                if document.cancel_requested:
+                    outcome = Outcome(Reason.CANCELED, "canceled before it started")
         return outcome
+
+    def _clear(self, handle: Handle) -> None:
+        """Takes away what was not submitted whole, for nobody collects it; what stays is removed with the resource."""
+        try:
+            self._target.remove(handle)
+        except (TrainingError, OSError) as error:
+            log.warning("attempt %s of %s: %s", self._attempt.number, self._run.run_id, error)
 
     def _run_to_end(self) -> Outcome:
         document = self._attempt.document()
@@ -140,7 +152,9 @@ class Passage:
         if not isinstance(self._target, Queues):
             return None
         handle = Handle(self._target.name, self._run.run_id, self._attempt.number, str(self._run.folder))
-        if self._target.watch(self._run.compute).observe(handle).status is Status.NOT_STARTED:
+        self._submitted = handle  # it may be: it is not left alone because the target does not answer now
+        watch = self._target.watch(self._run.compute)
+        if self._patiently(lambda: watch.observe(handle), UNANSWERED_SECONDS).status is Status.NOT_STARTED:
             return None
         self._note_submission(handle, (document.plan or {}).get("summary", ""))
         return handle
@@ -163,10 +177,24 @@ class Passage:
         self._submitted = Handle(
             self._target.name, self._run.run_id, self._attempt.number, str(self._run.folder)
         )
-        self._submitted = handle = self._target.submit(plan, self._run)
+        self._submitted = handle = self._patiently(
+            lambda: self._target.submit(plan, self._run), _SUBMISSION_SECONDS
+        )
         self._note_submission(handle, plan.summary)
         self._note_lineage()
         return handle
+
+    def _patiently(self, step: Callable[[], _T], seconds: float) -> _T:
+        """Does a step that may be done again, until the target answers, or for so long that it is taken for gone."""
+        began = time.monotonic()
+        while True:
+            try:
+                return step()
+            except TransientError as error:
+                if time.monotonic() - began > seconds:
+                    raise
+                quietly(self._tell, f"the target does not answer: {error.message}")
+                time.sleep(_PAUSE_SECONDS)
 
     def _see_amendments(self) -> None:
         """Limits, bounds and policies may have changed in place since this driver began."""
@@ -235,81 +263,10 @@ class Passage:
             self._attempt.update(notes={**self._attempt.document().notes, "git": state})
 
     def _watch(self, handle: Handle) -> Outcome:
-        watch = self._target.watch(self._run.compute)
-        row = Row(self._attempt, self._policy.metrics_rank, prefers_lines=self._policy.shows_lines)
-        shown = synced = answered = time.monotonic()
-        is_running = False
-        try:
-            while True:
-                now = time.monotonic()
-                try:
-                    seen = watch.observe(handle)
-                    answered = now
-                except TransientError:
-                    seen = Observation(Status.NOT_RESPONDING)
-                    self._not_responding(now - answered)
-                if seen.status.is_terminal or seen.status is Status.NOT_STARTED:
-                    return self._ended(seen)
-                if not is_running and seen.status is Status.RUNNING:
-                    is_running = True
-                    self._quietly(self._attempt.event, "running", f"{len(seen.ranks)} ranks")
-                if now - shown >= _SHOW_SECONDS:
-                    shown = now
-                    self._quietly(self._show, row, seen)
-                    self._obey(handle, now)
-                if now - synced >= _SYNC_SECONDS and not self._attempt.store.is_local:
-                    synced = now
-                    self._sync()
-                time.sleep(WATCH_SECONDS)
-        finally:
-            watch.close()
-
-    def _ended(self, seen: Observation) -> Outcome:
+        seen = Watching(self._attempt, self._target, self._run, self._policy).to_the_end(handle)
         if seen.launch is None and self._attempt.document().cancel_requested:
             return Outcome(Reason.CANCELED, "canceled on request; it had to be killed")
         return attribute(seen.launch, seen.ranks)
-
-    def _quietly(self, step: Callable[..., object], *arguments: object) -> None:
-        """Does what is only for show: a full disk or a store that does not answer must not end a live run."""
-        try:
-            step(*arguments)
-        except TrainingError as error:
-            log.warning("attempt %s of %s: %s", self._attempt.number, self._run.run_id, error.message)
-
-    def _obey(self, handle: Handle, now: float) -> None:
-        """Stops an attempt whose canceler went away after asking and before it could see to it."""
-        if not self._attempt.document().cancel_requested:
-            return
-        if self._asked_to_stop is None:
-            self._asked_to_stop = now
-        elif now - self._asked_to_stop > _CANCELER_SECONDS:
-            self._target.cancel(handle, self._policy.grace)
-
-    def _show(self, row: Row, seen: Observation) -> None:
-        changes = row.changes()
-        if self._attempt.document().status is Status.NOT_RESPONDING and seen.status is Status.RUNNING:
-            changes["status"] = Status.RUNNING
-        if changes:
-            self._attempt.update(**changes)
-
-    def _sync(self) -> None:
-        try:
-            self._attempt.sync_logs()
-        except TransientError as error:
-            self._attempt.event(
-                "sync", f"the store did not take the logs, which are kept here: {error.message}"
-            )
-
-    def _not_responding(self, seconds: float) -> None:
-        if self._attempt.document().status is not Status.NOT_RESPONDING:
-            self._quietly(self._not_answering)
-        if seconds > _UNANSWERED_SECONDS:
-            raise PermanentError(
-                Reason.TARGET_UNAVAILABLE, f"the target has not answered for {seconds:.0f} s"
-            )
-
-    def _not_answering(self) -> None:
-        self._attempt.update(status=Status.NOT_RESPONDING)
 
     def _tell(self, line: str) -> None:
         self._attempt.update(progress=line)

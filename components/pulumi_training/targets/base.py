@@ -153,12 +153,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Handle:
-    """What is needed to speak of a submitted attempt again; it can be rebuilt from run id, attempt and workspace."""
+    """What is needed to speak of a submitted attempt again; it can be rebuilt from run id, attempt and workspace.
+
+    `settings` say where the backend is, for who has the record and nothing else, as another machine.
+    """
 
     target: str
     run_id: str
     attempt: int
     folder: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `Handle(**document)` reads it back."""

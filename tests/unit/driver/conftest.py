@@ -26,10 +26,11 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     fresh = Backend()
     monkeypatch.setattr(FakeTarget, "backend", fresh)
     monkeypatch.setattr(catalog, "get", lambda name: FakeTarget())
-    monkeypatch.setattr("pulumi_training.driver.passage.WATCH_SECONDS", 0.001)
-    monkeypatch.setattr("pulumi_training.driver.passage._SHOW_SECONDS", 0.0)
+    monkeypatch.setattr("pulumi_training.driver.watching.WATCH_SECONDS", 0.001)
+    monkeypatch.setattr("pulumi_training.driver.watching._SHOW_SECONDS", 0.0)
     monkeypatch.setattr("pulumi_training.driver.passage._QUEUE_SECONDS", 0.001)
-    monkeypatch.setattr("pulumi_training.driver.passage._CANCELER_SECONDS", 0.01)
+    monkeypatch.setattr("pulumi_training.driver.watching._CANCELER_SECONDS", 0.01)
+    monkeypatch.setattr("pulumi_training.driver.passage._PAUSE_SECONDS", 0.001)
     monkeypatch.setattr("pulumi_training.driver.settle._PAUSE_SECONDS", 0.0)
     yield fresh
 

@@ -53,7 +53,8 @@ class Backend:
     """What the fake target holds: shared by all its instances, as a real backend is.
 
     `script` plays an attempt: it gets the run and gives the observation of its end, or None to run on.
-    `dies_after` names a step; `Died` is raised when it is over.
+    `dies_after` names a step; `Died` is raised when it is over. `troubles` are what submissions raise, or make to be
+    raised, one after another.
     """
 
     script: Callable[[RunSpec], Observation | None] = lambda run: succeeded()
@@ -65,6 +66,8 @@ class Backend:
     prepare: Callable[[RunSpec, Tell], None] = lambda run, tell: None
     collect: Callable[[RunSpec], None] = lambda run: None
     cancels: list[float] = field(default_factory=list)
+    troubles: list[Exception | Callable[[], Exception]] = field(default_factory=list)
+    removed: list[tuple[str, int]] = field(default_factory=list)
     most_live: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -116,6 +119,9 @@ class FakeTarget(Target, Queues):
 
     def submit(self, plan: Plan, run: RunSpec) -> Handle:
         backend = self.backend
+        if backend.troubles:
+            trouble = backend.troubles.pop(0)
+            raise trouble if isinstance(trouble, Exception) else trouble()
         with backend.lock:
             if (run.run_id, run.attempt) not in backend.live:
                 (run.folder / "outputs" / "model.txt").write_text(str(run.attempt))
@@ -143,6 +149,7 @@ class FakeTarget(Target, Queues):
         self.backend.step("collect")
 
     def remove(self, handle: Handle) -> None:
+        self.backend.removed.append((handle.run_id, handle.attempt))
         self.backend.live.pop((handle.run_id, handle.attempt), None)
 
     def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:

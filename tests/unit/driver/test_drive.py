@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_fakes import Backend, Died, Job, failed, stopped, succeeded
+from driver_fakes import Backend, Died, FakeWatch, Job, failed, stopped, succeeded
 
-from pulumi_training.driver import passage as passage_module
 from pulumi_training.driver import settle as settle_module
+from pulumi_training.driver import watching
 from pulumi_training.driver.attempt_run import attempt_run
 from pulumi_training.driver.drive import drive
 from pulumi_training.driver.intend import intend
@@ -160,7 +160,7 @@ def test_a_mistake_after_submission_never_leaves_a_run_behind(
     def broken(self: object, handle: object, now: float) -> None:
         raise ZeroDivisionError("a mistake")
 
-    monkeypatch.setattr(passage_module.Passage, "_obey", broken)
+    monkeypatch.setattr(watching.Watching, "_obey", broken)
     outcome = go(job, record)
     assert outcome is not None and outcome.reason is Reason.LAUNCH_FAILED
     assert backend.live[record.run_id, 1] is not None, "it was stopped before its end was written"
@@ -178,7 +178,7 @@ def test_a_full_disk_while_watching_ends_nothing(
         raise StoreError("the disk is full")
 
     backend.script = lambda run: None
-    monkeypatch.setattr(passage_module.Passage, "_show", full)
+    monkeypatch.setattr(watching.Watching, "_show", full)
     record = begin(job)
     outcome = go(job, record)
     assert outcome is not None and outcome.is_success and len(looks) > 3
@@ -620,3 +620,53 @@ def test_limits_changed_in_the_queue_are_those_it_is_submitted_with(backend: Bac
     record.update_run(spec=job.request(maxRunDurationSeconds=20).document())
     thread.join(20)
     assert backend.submitted[0].document["maxRunDurationSeconds"] == 20
+
+
+def test_a_target_that_is_started_again_is_waited_for(backend: Backend, job: Job) -> None:
+    backend.troubles = [TransientError("the daemon is away"), TransientError("still")]
+    record = begin(job)
+    outcome = go(job, record)
+    assert outcome is not None and outcome.is_success
+    assert len(backend.submitted) == 1 and backend.removed == []
+
+
+def test_what_may_run_already_is_not_left_alone_because_the_target_is_silent(
+    backend: Backend, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.dies_after = "submit"
+    record = begin(job)
+    with pytest.raises(Died):
+        go(job, record)
+    silent = [TransientError("no answer")] * 2
+    observe = FakeWatch.observe
+
+    def observed(self: FakeWatch, handle: Any) -> Observation:
+        if silent:
+            raise silent.pop()
+        return observe(self, handle)
+
+    monkeypatch.setattr(FakeWatch, "observe", observed)
+    outcome = go(job, record)
+    assert outcome is not None and outcome.is_success and not silent
+    assert len(backend.submitted) == 1
+
+
+def test_what_was_not_submitted_whole_is_taken_away(backend: Backend, job: Job) -> None:
+    backend.troubles = [PermanentError(Reason.NODE_LOST, "it ended before it was used")]
+    record = begin(job)
+    outcome = go(job, record)
+    assert outcome is not None and outcome.reason is Reason.NODE_LOST
+    assert backend.removed == [(record.run_id, 1)]
+
+
+def test_a_stop_in_the_middle_of_a_submission_is_no_lost_node(backend: Backend, job: Job) -> None:
+    record = begin(job)
+
+    def stopped_meanwhile() -> Exception:
+        record.attempt(1).update(cancel_requested=True)
+        return PermanentError(Reason.NODE_LOST, "it ended before it was used")
+
+    backend.troubles = [stopped_meanwhile]
+    outcome = go(job, record)
+    assert outcome is not None and outcome.reason is Reason.CANCELED
+    assert backend.removed == [(record.run_id, 1)]

@@ -22,33 +22,48 @@ if TYPE_CHECKING:
 _PARTS = ("launch", "ranks", "metrics", "logs", "outputs")
 
 
-def collect(client: docker.DockerClient, handle: Handle, run: RunSpec, tell: Tell) -> None:
-    """Brings everything, then removes what is at the daemon; called again, it goes on where it stopped.
-
-    Raises:
-        PermanentError: the containers went away before, or an output cannot be delivered.
-    """
+def bring_home(client: docker.DockerClient, handle: Handle, run: RunSpec, tell: Tell) -> None:
+    """Brings everything, then removes what is at the daemon; called again, it goes on where it stopped."""
     folder = Path(handle.folder)
     mark = read_mark(folder)
     if not mark.get("brought"):
-        _bring_all(client, handle, run, mark, tell)
-        write_mark(folder, {**mark, "brought": True})
+        missing = _bring_all(client, handle, run, mark, tell)
+        mark = {**mark, "brought": True, "missing": missing}
+        write_mark(folder, mark)
+    nodes.remove(client, handle.run_id, handle.attempt)
+    write_mark(folder, {**mark, "removed": True})
+
+
+def deliver(run: RunSpec, tell: Tell) -> None:
+    """Delivers the named outputs that were brought.
+
+    Raises:
+        PermanentError: containers went away before what they wrote was brought, or an output cannot be delivered.
+    """
+    missing = read_mark(run.folder).get("missing")
+    if missing:
+        raise PermanentError(
+            Reason.COLLECT_FAILED,
+            f"{', '.join(missing)}: removed at the daemon before what they wrote was brought here",
+        )
     if run.document["outputs"]:
         _deliver(run, tell)
-    nodes.remove(client, handle.run_id, handle.attempt)
 
 
-def rescue(client: docker.DockerClient, handle: Handle, mark: Mapping[str, Any]) -> None:
-    """Brings what containers of an attempt wrote, whatever became of the attempt; for their removal."""
+def rescue(client: docker.DockerClient, handle: Handle, mark: Mapping[str, Any]) -> dict[str, Any]:
+    """Brings what containers of an attempt wrote, whatever became of it, for their removal; answers the new mark."""
     folder = Path(handle.folder)
     for number, state in sorted(nodes.states(client, handle.run_id, handle.attempt).items()):
         bring(client, state.id, folder, number, {part: f"{FOLDER}/{part}" for part in _PARTS}, None)
-    write_mark(folder, {**mark, "brought": True})
+    new = {**mark, "brought": True}
+    write_mark(folder, new)
+    return new
 
 
 def _bring_all(
     client: docker.DockerClient, handle: Handle, run: RunSpec, mark: Mapping[str, Any], tell: Tell
-) -> None:
+) -> list[str]:
+    """Answers the names of the containers that are not there any more."""
     found = nodes.states(client, handle.run_id, handle.attempt)
     missing = [name for number, name in enumerate(mark["nodes"]) if number not in found]
     own = _own_outputs(run)
@@ -67,11 +82,7 @@ def _bring_all(
         for path in own.values():
             inside = path.removeprefix(f"{CODE}/")
             tell_differences(bring(client, state.id, run.code, number, {inside: path}, None), number, tell)
-    if missing:
-        raise PermanentError(
-            Reason.COLLECT_FAILED,
-            f"{', '.join(missing)}: removed at the daemon before what they wrote was brought here",
-        )
+    return missing
 
 
 def _listing(

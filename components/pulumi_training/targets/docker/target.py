@@ -92,11 +92,11 @@ class DockerTarget(Target, Queues):
 
     def submit(self, plan: Plan, run: RunSpec) -> Handle:
         """Makes the containers and launches, unless that was done before."""
-        handle = Handle("docker", run.run_id, run.attempt, str(run.folder))
         mark = read_mark(run.folder)
+        address = _address(mark) or address_of(_settings(run.compute))
+        handle = Handle("docker", run.run_id, run.attempt, str(run.folder), address)
         if mark.get("begun"):
             return handle
-        address = mark or address_of(_settings(run.compute))
         ticket = _slots(run.compute).held(run.run_id, run.attempt)
         with _talking(address) as client:
             was_begun = bool(mark)
@@ -166,12 +166,13 @@ class DockerTarget(Target, Queues):
         """See `Target.cancel`."""
         folder = Path(handle.folder)
         mark = read_mark(folder)
-        if not mark or Conclusion.read(folder) is not None:
+        address = _address(mark) or handle.settings
+        if not address or mark.get("removed") or Conclusion.read(folder) is not None:
             return
         from .fetch import read_file
         from .orders import stop
 
-        with _talking(mark) as client:
+        with _talking(address) as client:
             found = nodes.states(client, handle.run_id, handle.attempt)
             has_ended = False
             if 0 in found and found[0].is_running and _was_launched(client, found):
@@ -183,7 +184,7 @@ class DockerTarget(Target, Queues):
                     if has_ended or not any(state.is_running for state in found.values()):
                         break
                     time.sleep(_LOOK_SECONDS)
-            if not has_ended:
+            if mark and not has_ended:
                 note_killed(folder)
             nodes.kill(client, found.values())
             left = [
@@ -193,30 +194,37 @@ class DockerTarget(Target, Queues):
             raise TransientError(f"{', '.join(left)} still run")
 
     def collect(self, handle: Handle, run: RunSpec, tell: Tell) -> None:
-        """Brings outputs, logs and facts, delivers named outputs, and removes what is at the daemon."""
+        """Brings outputs, logs and facts, removes what is at the daemon, and delivers named outputs."""
         mark = read_mark(run.folder)
         if not mark.get("begun"):
             return
-        from .collect import collect
+        from .collect import bring_home, deliver
 
-        with _talking(mark) as client:
-            collect(client, handle, run, tell)
+        if not mark.get("removed"):
+            with _talking(mark) as client:
+                bring_home(client, handle, run, tell)
+        deliver(run, tell)
 
     def remove(self, handle: Handle) -> None:
         """Removes containers, volumes and the network, and the copy of the source.
 
-        What they wrote and nobody brought yet comes into the attempt's folder first.
+        What they wrote and nobody brought yet comes into the attempt's folder first. Where nothing was submitted, or
+        all of it is removed, no daemon is asked.
         """
         from .collect import forget, rescue
 
         folder = Path(handle.folder)
         mark = read_mark(folder) if handle.folder else {}
-        if mark.get("begun") and not mark.get("brought"):
-            self.cancel(handle, 0.0)
-        with _talking(mark or address_of({})) as client:
-            if mark.get("begun") and not mark.get("brought"):
-                rescue(client, handle, mark)
-            nodes.remove(client, handle.run_id, handle.attempt)
+        address = _address(mark) or handle.settings
+        if address and not mark.get("removed"):
+            if not mark.get("brought"):
+                self.cancel(handle, 0.0)
+            with _talking(address) as client:
+                if mark and not mark.get("brought"):
+                    mark = rescue(client, handle, mark)
+                nodes.remove(client, handle.run_id, handle.attempt)
+            if mark:
+                write_mark(folder, {**mark, "removed": True})
         let_go(handle.folder)
         if handle.folder:
             forget(folder)
@@ -225,13 +233,14 @@ class DockerTarget(Target, Queues):
         """The attempts that have containers at the cluster's daemon or a place in its queue."""
         seen = {(t.run_id, t.attempt): t.folder for t in _slots(compute).tickets()}
         wanted = names.workspace_filters(compute)
-        with _talking(address_of(_settings(compute))) as client:
+        address = address_of(_settings(compute))
+        with _talking(address) as client:
             for line in client.api.containers(all=True, filters=wanted):
                 labels = line["Labels"]
                 key = (labels[names.RUN], int(labels[names.ATTEMPT]))
                 seen[key] = labels.get(names.FOLDER) or seen.get(key, "")
         for (run_id, attempt), folder in sorted(seen.items()):
-            yield Handle("docker", run_id, attempt, folder)
+            yield Handle("docker", run_id, attempt, folder, address)
 
 
 def _settings(compute: Mapping[str, Any]) -> Mapping[str, str]:
@@ -241,7 +250,7 @@ def _settings(compute: Mapping[str, Any]) -> Mapping[str, str]:
 def _mark_of(plan: Plan, address: Mapping[str, str]) -> dict[str, Any]:
     launch = plan.request["launch"]
     return {
-        **{name: address[name] for name in ("docker_host", "tls") if name in address},
+        **_address(address),
         "run_id": plan.run_id,
         "attempt": plan.attempt,
         "nodes": [node["name"] for node in plan.request["nodes"]],
@@ -249,6 +258,11 @@ def _mark_of(plan: Plan, address: Mapping[str, str]) -> dict[str, Any]:
         "agent": list(plan.request["agent"]),
         "begun": False,
     }
+
+
+def _address(known: Mapping[str, Any]) -> dict[str, str]:
+    """The daemon's address among what is known of an attempt; empty where there is none."""
+    return {name: known[name] for name in ("docker_host", "tls") if name in known}
 
 
 def _was_launched(client: docker.DockerClient, found: Mapping[int, nodes.NodeState]) -> bool:
