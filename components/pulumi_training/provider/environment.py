@@ -35,6 +35,8 @@ from .pool import blocking
 from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
 
+_DAEMON = ("dockerHost", "tls")
+
 
 class EnvironmentHandler(ResourceHandler):
     """Environments of this machine and images of a Docker daemon; the digest decides whether there is work."""
@@ -78,9 +80,7 @@ class EnvironmentHandler(ResourceHandler):
         return CreateAnswer(_id(call.inputs["digest"]), _outputs(call.inputs, spec, kept))
 
     async def _create_image(self, call: CreateCall, spec: EnvironmentSpec, source: Path) -> CreateAnswer:
-        made = await blocking(
-            environment_image.make, spec, source, _docker_host(call.inputs), call.progress.line
-        )
+        made = await blocking(environment_image.make, spec, source, _daemon(call.inputs), call.progress.line)
         for warning in made.warnings:
             call.progress.warning(warning)
         kept = {"location": made.image, "packages": made.packages, "warnings": made.warnings}
@@ -96,7 +96,7 @@ class EnvironmentHandler(ResourceHandler):
         digest = call.inputs.get("digest")
         if _is_image(call.inputs):
             spec, source = _spec(call.inputs), self._source(call.inputs)
-            if not await blocking(environment_image.is_there, spec, source, _docker_host(call.inputs)):
+            if not await blocking(environment_image.is_there, spec, source, _daemon(call.inputs)):
                 return None
             return ReadAnswer(call.id, call.outputs, call.inputs)
         if not isinstance(digest, str) or await blocking(cache.read, cache.prefix_of(digest)) is None:
@@ -148,7 +148,7 @@ class EnvironmentHandler(ResourceHandler):
 
 def _spec(inputs: Mapping[str, Any]) -> EnvironmentSpec:
     plain, _ = unwrap_secrets(inputs)
-    own = {"target", "dockerHost", "sourceDirectory", "digest"}
+    own = {"target", *_DAEMON, "sourceDirectory", "digest"}
     return EnvironmentSpec.model_validate({name: value for name, value in plain.items() if name not in own})
 
 
@@ -165,9 +165,10 @@ def _is_image(inputs: Mapping[str, Any]) -> bool:
     return inputs.get("target") == environment_image.TARGET
 
 
-def _docker_host(inputs: Mapping[str, Any]) -> str | None:
-    plain, _ = unwrap_secrets({"host": inputs.get("dockerHost")})
-    return str(plain["host"]) if plain["host"] else None
+def _daemon(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """The daemon as a cluster's settings name one."""
+    plain, _ = unwrap_secrets({name: inputs.get(name) for name in _DAEMON})
+    return {name: str(value) for name, value in plain.items() if value}
 
 
 def _outputs(inputs: Mapping[str, Any], spec: EnvironmentSpec, kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ def digest(spec: EnvironmentSpec, source: Path) -> str:
 
 
 def make(
-    spec: EnvironmentSpec, source: Path, docker_host: str | None, progress: Callable[[str], None]
+    spec: EnvironmentSpec, source: Path, daemon: Mapping[str, str], progress: Callable[[str], None]
 ) -> image.ImageEnvironment:
     """Builds the image, or finds it.
 
@@ -42,20 +42,20 @@ def make(
         TransientError: the daemon does not answer.
     """
     mpi = _has_mpi(spec)
-    with _client(docker_host) as client:
+    with _client(daemon) as client:
         return image.ensure_image(
             spec, source=source, needs_mpi=mpi, needs_mpi4py=mpi, client=client, progress=progress
         )
 
 
-def is_there(spec: EnvironmentSpec, source: Path, docker_host: str | None) -> bool:
+def is_there(spec: EnvironmentSpec, source: Path, daemon: Mapping[str, str]) -> bool:
     """Whether the daemon has the image.
 
     Raises:
         TransientError: the daemon does not answer, which says nothing of the image.
     """
     mpi = _has_mpi(spec)
-    with _client(docker_host) as client:
+    with _client(daemon) as client:
         found = image.find_image(spec, source, needs_mpi=mpi, needs_mpi4py=mpi, client=client)
     return found is not None
 
@@ -82,10 +82,11 @@ def _has_mpi(spec: EnvironmentSpec) -> bool:
 
 
 @contextmanager
-def _client(docker_host: str | None) -> Iterator[DockerClient]:
-    from ..targets.docker.engine import address_of, asking, connect
+def _client(daemon: Mapping[str, str]) -> Iterator[DockerClient]:
+    from ..targets.docker.address import address_of
+    from ..targets.docker.engine import asking, connect
 
-    address = address_of({"dockerHost": docker_host} if docker_host else {})
+    address = address_of(daemon)
     client = connect(address)
     try:
         with asking(address):

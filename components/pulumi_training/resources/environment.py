@@ -55,6 +55,7 @@ class Environment(pulumi.CustomResource):
         refresh: pulumi.Input[str] | None = None,
         target: pulumi.Input[str] | None = None,
         docker_host: pulumi.Input[str] | None = None,
+        tls: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declares an environment; `docs/reference.md` describes each parameter.

@@ -22,8 +22,13 @@ class EnvironmentArgs(EnvironmentSpec):
     )
     docker_host: str | None = ignored(
         None,
-        description="With target docker, the daemon that builds it; DOCKER_HOST or the local one by default.",
+        description="With target docker, the daemon that builds it; DOCKER_HOST or the current docker context by default.",
         example="tcp://builder.example.com:2376",
+    )
+    tls: str | None = ignored(
+        None,
+        description="The folder that has ca.pem, cert.pem and key.pem for a daemon reached by TCP.",
+        example="~/.docker/builder",
     )
     source_directory: str = ignored(
         ".", description="The folder that requirements and conda files are relative to.", example="./src"

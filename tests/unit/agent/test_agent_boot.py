@@ -14,6 +14,7 @@ import pytest
 
 from pulumi_training.agent.boot import CUT_SHORT, HEAD, READY, USED_BEFORE
 from pulumi_training.agent.node import LAUNCHED, NO_ORDER
+from pulumi_training.spec.errors import PermanentError
 from pulumi_training.targets.docker.handover import PROGRAM
 from pulumi_training.targets.docker.parcels import Parcel, send_parcel
 
@@ -92,7 +93,7 @@ def test_a_file_that_shrinks_while_it_is_sent_is_no_file(tmp_path: Path) -> None
     def send(_: bytes) -> None:
         os.truncate(source, 10)
 
-    with pytest.raises(OSError, match="shorter"):
+    with pytest.raises(PermanentError, match="source became shorter"):
         send_parcel(send, lambda into: into.copy(source, "/training/x"), "/training")
 
 

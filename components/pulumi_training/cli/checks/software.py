@@ -28,7 +28,8 @@ def software() -> list[Check]:
 def docker() -> list[Check]:
     """Whether the daemon answers that jobs on Docker would ask; jobs on this machine need none."""
     from ...spec.errors import PermanentError, TrainingError
-    from ...targets.docker.engine import address_of, connect
+    from ...targets.docker.address import address_of
+    from ...targets.docker.engine import connect
 
     host = ""
     try:

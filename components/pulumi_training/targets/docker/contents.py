@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...agent.facts import ROOM
 from ...agent.package import PACKAGE, install, shipped
 from ...environment import cache
+from ...spec.errors import Problem, SpecError
 from ..base import RunSpec
 from .data import CODE, FOLDER
 from .parcels import Fill, Parcel
@@ -30,7 +32,12 @@ _FOLDERS = ("launch", "logs/std", "metrics", "outputs", "ranks")
 
 
 def contents(request: Mapping[str, Any], run: RunSpec, secret: str) -> Fill:
-    """Writes down everything that a node is given."""
+    """Writes down everything that a node is given.
+
+    Raises:
+        SpecError: data is to be in a place that the source has.
+    """
+    replaced = _replaced(run.code, request["links"])
     home = install(cache.root() / "agent").parent
     agent = shipped(home, request.get("python_version", ""))
     launch = request["launch"]
@@ -45,7 +52,7 @@ def contents(request: Mapping[str, Any], run: RunSpec, secret: str) -> Fill:
         into.file(SHELL_FILE, _SHELL.format(python=request["agent"][0], package=PACKAGE).encode(), 0o755)
         into.file(f"{FOLDER}/launch/launch.json", json.dumps(launch, indent=1).encode())
         into.zeros(f"{FOLDER}/{ROOM}", _ROOM_BYTES)
-        into.copy(run.code, CODE)
+        into.copy(run.code, CODE, without=replaced)
         for path, target in request["links"].items():
             into.link(path, target)
         for folder in request["folders"]:
@@ -54,3 +61,23 @@ def contents(request: Mapping[str, Any], run: RunSpec, secret: str) -> Fill:
             into.copy(Path(item["from"]).resolve(), item["to"])
 
     return fill
+
+
+def _replaced(code: Path, links: Iterable[str]) -> set[str]:
+    """The empty folders of the source in whose places links to data come.
+
+    Raises:
+        SpecError: something else is in such a place.
+    """
+    found = set()
+    for path in links:
+        if not path.startswith(f"{CODE}/"):
+            continue
+        place = code / path.removeprefix(f"{CODE}/")
+        if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
+            found.add(path)
+        elif os.path.lexists(place):
+            raise SpecError(
+                Problem("inputs", f"{place.name} is in the source tree already; choose another pathOnCompute")
+            )
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,24 +18,8 @@ SECONDS = 60
 """How long one answer of the daemon may take, and each piece of one that comes in pieces."""
 
 
-def address_of(settings: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Where the daemon is, as what a later process needs to find the same one: `docker_host`, and `tls` if any.
-
-    The cluster's own setting wins, then DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), then the
-    current docker context.
-    """
-    host, tls = settings.get("dockerHost", ""), settings.get("tls", "")
-    if not host:
-        host = environ.get("DOCKER_HOST", "")
-        if not tls and environ.get("DOCKER_TLS_VERIFY"):
-            tls = environ.get("DOCKER_CERT_PATH") or str(Path("~/.docker").expanduser())
-    if not host:
-        host = _of_context() or "unix:///var/run/docker.sock"
-    return {"docker_host": host, **({"tls": str(Path(tls).expanduser().absolute())} if tls else {})}
-
-
 def connect(address: Mapping[str, str], *, seconds: int = SECONDS) -> docker.DockerClient:
-    """A client of the daemon at an address of `address_of`; `seconds` is the longest wait for one answer.
+    """A client of the daemon at an address of `address.address_of`; `seconds` is the longest wait for one answer.
 
     Raises:
         PermanentError: the docker extra is not installed.
@@ -216,20 +199,13 @@ def _by_ssh(host: str, options: Mapping[str, Any]) -> docker.DockerClient:
     return client
 
 
-def _of_context() -> str | None:
-    try:
-        from docker.context import ContextAPI
-    except ImportError:
-        return None
-    context = ContextAPI.get_current_context()
-    return str(context.Host) if context is not None and context.Host else None
-
-
 def _tls(folder: Path) -> Any:
     from docker.tls import TLSConfig
 
     files = {name: folder / f"{name}.pem" for name in ("ca", "cert", "key")}
     missing = [path.name for path in files.values() if not path.is_file()]
+    if missing == ["cert.pem", "key.pem"]:  # a daemon that asks for no certificate of its clients
+        return TLSConfig(ca_cert=str(files["ca"]), verify=True)
     if missing:
         raise SpecError(
             Problem(

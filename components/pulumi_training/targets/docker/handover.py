@@ -61,9 +61,8 @@ class Line:
 
         Raises:
             UsedBefore: its volume is not new.
-            PermanentError: it ended before it had its files.
+            PermanentError: it ended before it had its files, or a file of this machine cannot be read.
             TransientError: it takes nothing.
-            OSError: a file of this machine cannot be read.
         """
         sent: Fill | None = fill
         if owner != ROOT_USER:

@@ -9,12 +9,15 @@ import tarfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from ...agent.boot import HEAD
+from ...spec.errors import PermanentError
+from ...spec.outcome import Reason
 
 Fill = Callable[["Parcel"], None]
 _BLOCK = 1 << 16
@@ -33,6 +36,36 @@ class Entry:
     size: int = 0
     content: IO[bytes] = _EMPTY
     target: str = ""
+
+
+class _Whole:
+    """A file of this machine that must have so many bytes."""
+
+    def __init__(self, stream: IO[bytes], path: Path, size: int) -> None:
+        self._stream = stream
+        self._path = path
+        self._left = size
+
+    def read(self, count: int) -> bytes:
+        with _reading(self._path):
+            piece = self._stream.read(count)
+        if not piece and self._left:
+            raise PermanentError(
+                Reason.DATA_UNAVAILABLE, f"{self._path} became shorter while it was sent to the node"
+            )
+        self._left -= len(piece)
+        return piece
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tells a file of ours that cannot be read from a daemon that does not take it."""
+    try:
+        yield
+    except OSError as error:
+        raise PermanentError(
+            Reason.DATA_UNAVAILABLE, f"{error.filename or path} cannot be read: {error.strerror or error}"
+        ) from error
 
 
 class Parcel(ABC):
@@ -63,21 +96,33 @@ class Parcel(ABC):
         self.folder(os.path.dirname(path))
         self._put(Entry(_LINK, path, 0o777, target=target))
 
-    def copy(self, source: Path, path: str) -> None:
-        """A file or a whole folder of this machine; links stay links, as they are."""
-        found = source.stat() if not source.is_symlink() else source.lstat()
-        if stat.S_ISLNK(found.st_mode):
-            self.link(path, os.readlink(source))
-        elif stat.S_ISREG(found.st_mode):
+    def copy(self, source: Path, path: str, *, without: Collection[str] = ()) -> None:
+        """A file or a whole folder of this machine; links stay links, as they are. `without` leaves out some paths.
+
+        Raises:
+            PermanentError: something of it cannot be read, or became shorter meanwhile.
+        """
+        if path in without:
+            return
+        with _reading(source):
+            found = source.lstat()
+            is_link = stat.S_ISLNK(found.st_mode)
+            target = os.readlink(source) if is_link else ""
+            children = sorted(source.iterdir()) if stat.S_ISDIR(found.st_mode) else []
+            stream = source.open("rb") if stat.S_ISREG(found.st_mode) else None
+        if is_link:
+            self.link(path, target)
+        elif stream is not None:
             self.folder(os.path.dirname(path))
             mode = 0o755 if found.st_mode & 0o111 else 0o644
-            with source.open("rb") as stream:
+            with stream:
                 size = os.fstat(stream.fileno()).st_size
-                self._put(Entry(_FILE, path, mode, changed=found.st_mtime, size=size, content=stream))
+                content = cast("IO[bytes]", _Whole(stream, source, size))
+                self._put(Entry(_FILE, path, mode, changed=found.st_mtime, size=size, content=content))
         elif stat.S_ISDIR(found.st_mode):
             self.folder(path)
-            for child in sorted(source.iterdir()):
-                self.copy(child, f"{path}/{child.name}")
+            for child in children:
+                self.copy(child, f"{path}/{child.name}", without=without)
 
     @abstractmethod
     def _put(self, entry: Entry) -> None: ...
@@ -131,8 +176,6 @@ class _Sent(Parcel):
             if len(self._waiting) > _BLOCK:
                 self._flush()
             piece = entry.content.read(min(left, _BLOCK))
-            if not piece:
-                raise OSError(f"{entry.path}: it became shorter while it was sent")
             self._waiting += piece
             left -= len(piece)
 

@@ -23,9 +23,10 @@ from ...spec.errors import TransientError
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
 from ..slots import Ticket, me
 from . import names, nodes
+from .address import address_of
 from .contents import contents
 from .data import FOLDER, bring
-from .engine import address_of, asking, connect, require_gpus
+from .engine import asking, connect, require_gpus
 from .follow import let_go
 from .handover import Line, UsedBefore, launch_order
 from .parcels import Parcel

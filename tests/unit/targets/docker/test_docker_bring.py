@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pulumi_training.spec.errors import PermanentError
 from pulumi_training.targets.docker.bring import bring, read_listing
 from pulumi_training.targets.docker.parcels import Parcel, parcel
 
@@ -151,7 +152,7 @@ def test_a_parcel_has_everything_and_its_owner(tmp_path: Path) -> None:
 
 
 def test_trouble_of_the_filler_reaches_the_reader(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(PermanentError, match="nowhere cannot be read"):
         list(parcel(lambda into: into.copy(tmp_path / "nowhere", "/x/y"), (0, 0)))
 
 

@@ -134,8 +134,9 @@ def test_a_container_that_does_not_start_keeps_nobody(engine: Engine, place: Pat
 
 def test_a_file_that_cannot_be_read_starts_nothing(engine: Engine, place: Path) -> None:
     line = Line(engine, "c", "fit-a1-0")  # type: ignore[arg-type]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(PermanentError, match="gone cannot be read: No such file") as told:
         line.start(lambda into: into.copy(place / "gone", f"{place}/x"), ROOT_USER, b"an order\n")
+    assert told.value.reason is Reason.DATA_UNAVAILABLE
     line.close()
     assert engine.ended.wait(20) and engine.code == boot.CUT_SHORT
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from pulumi_training.spec.container_settings import container_settings
 from pulumi_training.spec.errors import SpecError
-from pulumi_training.targets.docker.engine import address_of, connect
+from pulumi_training.targets.docker.address import address_of
+from pulumi_training.targets.docker.engine import connect
 
 
 def test_nothing_is_limited_unless_asked_for() -> None:
@@ -67,7 +70,38 @@ def test_the_clusters_daemon_wins_over_the_environments(tmp_path: Path) -> None:
     assert address_of({}, environ) == {"docker_host": "tcp://b:2376", "tls": str(tmp_path)}
 
 
+def context(home: Path, name: str, host: str, *certificates: str) -> Path:
+    """A docker context as the docker command keeps it; answers the folder of its certificates."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    meta = home / ".docker" / "contexts" / "meta" / digest / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(json.dumps({"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host}}}))
+    folder = home / ".docker" / "contexts" / "tls" / digest / "docker"
+    folder.mkdir(parents=True)
+    for certificate in certificates:
+        (folder / certificate).touch()
+    return folder
+
+
+def test_a_docker_context_names_the_daemon_and_its_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = context(tmp_path, "far", "tcp://far:2376", "ca.pem", "cert.pem", "key.pem")
+    context(tmp_path, "near", "tcp://near:2375").rmdir()
+    far = {"docker_host": "tcp://far:2376", "tls": str(folder)}
+    assert address_of({}, {"DOCKER_CONTEXT": "far", "DOCKER_HOST": "tcp://b:1"}) == far
+    assert address_of({}, {"DOCKER_HOST": "tcp://b:1"}) == {"docker_host": "tcp://b:1"}
+    assert address_of({}, {}) == {"docker_host": "unix:///var/run/docker.sock"}
+    (tmp_path / ".docker" / "config.json").write_text('{"currentContext": "near"}')
+    assert address_of({}, {}) == {"docker_host": "tcp://near:2375"}
+    assert address_of({}, {"DOCKER_CONFIG": str(tmp_path / ".docker")}) == {"docker_host": "tcp://near:2375"}
+    with pytest.raises(SpecError, match="there is no docker context 'nowhere'"):
+        address_of({}, {"DOCKER_CONTEXT": "nowhere"})
+
+
 def test_missing_certificates_are_named(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").touch()
-    with pytest.raises(SpecError, match=r"cert\.pem, key\.pem"):
+    for name in ("ca.pem", "cert.pem"):
+        (tmp_path / name).touch()
+    with pytest.raises(SpecError, match=r"has no key\.pem"):
         connect({"docker_host": "tcp://127.0.0.1:1", "tls": str(tmp_path)})
