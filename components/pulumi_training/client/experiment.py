@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..resources.estimator import Estimator
 from ..resources.program import is_in_program
+from ..resources.property import mapping_of
 from ..spec.advice import idle_gpus
 from ..spec.errors import Problem, SpecError
 from ..spec.names import suggest
@@ -75,7 +76,7 @@ class Experiment:
             TrainingError: there is no pulumi.
         """
         estimator = _as_estimator(config, changes)
-        labels = {**(estimator.parameters.get("tags") or {}), **(tags or {})}
+        labels = {**mapping_of(estimator.parameters, "tags"), **mapping_of({"tags": tags}, "tags")}
         more = {"experiment_name": self.name, **({"tags": labels} if labels else {})}
         estimator = estimator.with_parameters(**more)
         if is_in_program():

@@ -258,8 +258,8 @@ def _refuse_backend(estimator: Estimator, *refused: str) -> None:
 
 def _parameters(given: Mapping[str, Any] | None) -> dict[Any, Any] | None:
     """`script_params` by the page's rule: an empty string is no value, so that `{"--flag": ""}` is a flag."""
-    if given is None:
-        return None
+    if not isinstance(given, Mapping):
+        return given  # refused where it is used
     return {
         name: [item for item in value if item != ""]
         if isinstance(value, (list, tuple))

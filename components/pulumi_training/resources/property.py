@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import pulumi
 
+from ..spec.errors import Problem, SpecError
 from .program import secret
 
 T = TypeVar("T")
@@ -58,3 +59,15 @@ def with_secret_password(registry: Any) -> Any:
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that were given, by wire name."""
     return {wire_name(name): value for name, value in values.items() if value is not None}
+
+
+def mapping_of(parameters: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A parameter that has names and values, empty where it is not given.
+
+    Raises:
+        SpecError: it is something else.
+    """
+    value = parameters.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise SpecError(Problem(name, f"is a {type(value).__name__}; give a mapping of names to values"))
+    return value

@@ -8,13 +8,14 @@ from typing import Any
 
 import pulumi
 
-from ..spec.arguments import escape, flatten
+from ..spec.arguments import escape, flatten, text_of
 from ..spec.errors import Problem, SpecError
 from ..version import __version__
 from .data_reference import DataReference
 from .environment import Environment
+from .job_data import JobData
 from .program import secret
-from .property import OutputProperty, given, output_names, with_secret_password
+from .property import OutputProperty, given, mapping_of, output_names, with_secret_password
 from .quiet import keep_interrupts_quiet
 
 _SHORTCUTS = (
@@ -177,75 +178,43 @@ def wire_inputs(parameters: Mapping[str, Any]) -> dict[str, Any]:
         "image": parameters.get("custom_docker_image"),
         "image_registry": with_secret_password(parameters.get("image_registry_details")),
     }
-    data = _Data()
+    data = JobData()
     data.add(parameters.get("inputs"), "inputs")
     data.add(parameters.get("outputs"), "outputs")
-    words = _arguments(parameters.get("script_params"), parameters.get("arguments"), data)
+    words = _arguments(mapping_of(parameters, "script_params"), parameters.get("arguments"), data)
     props = given({name: value for name, value in parameters.items() if name not in _READ_APART})
     compute = parameters.get("compute")
     props["compute"] = getattr(compute, "ref", compute)
     props |= _environment(parameters.get("environment"), given(shortcuts))
     if words:
         props["arguments"] = words
-    if parameters.get("environment_variables"):
+    if variables := mapping_of(parameters, "environment_variables"):
         props["environmentVariables"] = {
-            name: _text(value, data) for name, value in parameters["environment_variables"].items()
+            name: _text(value, data, f"environment_variables[{name!r}]") for name, value in variables.items()
         }
-    if parameters.get("secret_environment_variables"):
-        props["secretEnvironmentVariables"] = secret(dict(parameters["secret_environment_variables"]))
+    if hidden := mapping_of(parameters, "secret_environment_variables"):
+        props["secretEnvironmentVariables"] = secret(dict(hidden))
     if parameters.get("triggers"):
-        props["triggers"] = [_text(trigger, data) for trigger in parameters["triggers"]]
+        props["triggers"] = [_text(trigger, data, "triggers") for trigger in parameters["triggers"]]
     retries = parameters.get("retries")
     if retries is not None:
         props["retries"] = given(retries) if isinstance(retries, Mapping) else retries
     return props | data.to_wire()  # what arguments, variables and triggers referred to is among it
 
 
-class _Data:
-    """The data that a job refers to, each under one name."""
-
-    def __init__(self) -> None:
-        self._named: dict[str, DataReference] = {}
-        self._wire: dict[str, dict[str, Any]] = {"inputs": {}, "outputs": {}}
-
-    def add(self, given_: Sequence[DataReference] | Mapping[str, Any] | None, field: str) -> None:
-        """Takes the job's own `inputs` or `outputs`."""
-        if isinstance(given_, Mapping):
-            for name, value in given_.items():
-                if isinstance(value, DataReference):
-                    self.refer(value.named(name))
-                else:
-                    self._wire[field][name] = given(value) if isinstance(value, Mapping) else {"uri": value}
-            return
-        for value in given_ or ():
-            self.refer(value)
-
-    def refer(self, reference: DataReference) -> str:
-        """The argument that stands for the data; the same data in another mode gets another name."""
-        name, number = reference.name, 1
-        while (known := self._named.get(name)) is not None and known.named("") != reference.named(""):
-            number += 1
-            name = f"{reference.name}-{reference.mode}" if number == 2 else f"{reference.name}-{number}"
-        self._named[name] = reference.named(name)
-        return self._named[name].argument
-
-    def to_wire(self) -> dict[str, Any]:
-        """The `inputs` and `outputs` properties, where there is anything in them."""
-        for name, reference in self._named.items():
-            self._wire["outputs" if reference.is_output else "inputs"][name] = reference.to_wire()
-        return {field: entries for field, entries in self._wire.items() if entries}
-
-
-def _arguments(parameters: Mapping[str, Any] | None, further: Sequence[Any] | None, data: _Data) -> Any:
+def _arguments(parameters: Mapping[str, Any], further: Sequence[Any] | None, data: JobData) -> Any:
     """The flat list of arguments; a value that is an Output is flattened when it is known."""
     words: list[Any] = []
-    for name, value in (parameters or {}).items():
+    for name, value in parameters.items():
         if isinstance(value, pulumi.Output):
             words.append(value.apply(functools.partial(_known, name)))
-        else:
+            continue
+        try:
             words.extend(flatten({name: value}, lambda item: _parameter(item, data)))
+        except TypeError as error:
+            raise SpecError(Problem(f"script_params[{name!r}]", str(error))) from error
     for value in further or ():
-        words.append(value if isinstance(value, str) else _text(value, data))
+        words.append(value if isinstance(value, str) else _text(value, data, "arguments"))
     if not any(isinstance(word, pulumi.Output) for word in words):
         return words
     return pulumi.Output.all(*words).apply(_flat)
@@ -259,22 +228,25 @@ def _flat(known: Sequence[Any]) -> list[str]:
     return [word for item in known for word in (item if isinstance(item, list) else [item])]
 
 
-def _parameter(value: Any, data: _Data) -> Any:
+def _parameter(value: Any, data: JobData) -> Any:
     """A value of `script_params`: only a data reference refers to data there, text never does."""
     if isinstance(value, DataReference):
         return data.refer(value)
     if isinstance(value, pulumi.Output):
         return value.apply(lambda known: escape(str(known)))
-    return escape(str(value))
+    return escape(text_of(value))
 
 
-def _text(value: Any, data: _Data) -> Any:
-    """A value as the text of one argument; an Output becomes an Output of text."""
+def _text(value: Any, data: JobData, path: str) -> Any:
+    """A value as the text of one argument; an Output becomes an Output of text. `path` says whose value it is."""
     if isinstance(value, DataReference):
         return data.refer(value)
     if isinstance(value, pulumi.Output):
         return value.apply(str)
-    return value if isinstance(value, str) else str(value)
+    try:
+        return value if isinstance(value, str) else text_of(value)
+    except TypeError as error:
+        raise SpecError(Problem(path, str(error))) from error
 
 
 _TYPED = {"image": "customDockerImage", "imageRegistry": "imageRegistryDetails"}

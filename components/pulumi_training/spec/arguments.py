@@ -21,7 +21,7 @@ def flatten(parameters: Mapping[Any, Any], render: Callable[[Any], str] | None =
     `render` turns values that are not plain (data references, outputs) into arguments.
 
     Raises:
-        TypeError: a value is a mapping or a set, which have no order to give arguments in.
+        TypeError: a value is a mapping or a set, which have no order to give arguments in, or has no text of its own.
     """
     flat: list[str] = []
     for name, value in parameters.items():
@@ -33,6 +33,23 @@ def flatten(parameters: Mapping[Any, Any], render: Callable[[Any], str] | None =
         items: Iterable[Any] = value if isinstance(value, (list, tuple)) else (value,)
         flat.extend(_text(item, render) for item in items if item is not None)
     return flat
+
+
+def text_of(value: Any) -> str:
+    """The text of a value that is not plain, as a path, a date or a number of an array library.
+
+    Raises:
+        TypeError: its text would be a place in memory, which is another one each time, or it is data without a mode.
+    """
+    if hasattr(value, "as_mount"):
+        kind = type(value).__name__
+        raise TypeError(
+            f"a {kind} is data without a mode; write .as_mount(), .as_download() or .as_upload() after it"
+        )
+    kind: Any = type(value)
+    if callable(value) or (kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__):
+        raise TypeError(f"{value!r} is no argument; give a text, a number or a path")
+    return str(value)
 
 
 def escape(text: str) -> str:
@@ -49,4 +66,4 @@ def _text(value: Any, render: Callable[[Any], str] | None) -> str:
         raise TypeError(f"{value!r} is bytes; decode it to text first")
     if isinstance(value, (Mapping, set, frozenset)):
         raise TypeError(f"{value!r} is a {type(value).__name__}; give a list, or one parameter for each item")
-    return render(value) if render else escape(str(value))
+    return render(value) if render else escape(text_of(value))

@@ -12,6 +12,7 @@ from mock_program import Declared, Secret
 import pulumi_training as training
 from pulumi_training import local as target
 from pulumi_training.spec.data import substitute
+from pulumi_training.spec.errors import SpecError
 from pulumi_training.spec.reading import read_job
 
 Declare = Callable[..., Declared]
@@ -156,8 +157,39 @@ def test_outputs_inside_script_params_are_flattened_when_they_are_known(declare:
 
 @pytest.mark.parametrize("value", [{"a": 1}, {1}, b"x"])
 def test_a_value_without_order_is_refused_in_the_program(declare: Declare, value: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(SpecError, match=r"script_params\['--x'\]: "):
         job(declare, script_params={"--x": value})
+
+
+class Opaque:
+    """Has no text but its place in memory."""
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        (
+            {"script_params": lambda digits: {"--data": digits}},
+            "a Datastore is data without a mode; write .as_mount",
+        ),
+        ({"script_params": {"--x": Opaque()}}, "is no argument; give a text, a number or a path"),
+        ({"script_params": {"--x": print}}, "is no argument"),
+        ({"script_params": ["--x", 1]}, "script_params: is a list; give a mapping of names to values"),
+        ({"arguments": [Opaque()]}, "arguments: .* is no argument"),
+        ({"environment_variables": {"A": Opaque()}}, r"environment_variables\['A'\]: .* is no argument"),
+        ({"environment_variables": ["A"]}, "environment_variables: is a list"),
+        ({"triggers": [Opaque()]}, "triggers: .* is no argument"),
+        ({"inputs": lambda digits: [digits]}, "inputs: a Datastore is no data reference"),
+        ({"inputs": lambda digits: {"a": digits}}, r"inputs\['a'\]: a Datastore is no data reference"),
+        ({"inputs": lambda digits: digits}, "inputs: a Datastore is no data reference"),
+        ({"outputs": [1]}, "outputs: a int is no data reference"),
+    ],
+)
+def test_what_can_be_no_value_is_refused_by_its_name(
+    declare: Declare, parameters: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SpecError, match=words):
+        job(declare, **parameters)
 
 
 def test_data_in_script_params_is_an_input(declare: Declare) -> None:
