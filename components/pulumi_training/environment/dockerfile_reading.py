@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_HEREDOC = re.compile(r"\d*<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
+_TAKE_HEREDOCS = ("RUN", "COPY", "ADD")
 _FLAG = re.compile(r"--([a-z]+)(?:=(\S*))?\s+")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?-([^}]*))?\}|([A-Za-z_]\w*))")
 
@@ -40,9 +41,9 @@ def read_dockerfile(text: str, arguments: Mapping[str, str]) -> DockerfileFacts:
             known[name.strip()] = arguments.get(name.strip(), default.strip().strip("\"'"))
         elif word == "FROM":
             image, stage = _from(rest, known)
-            if image is not None and image not in stages and image != "scratch":
+            if image is not None and image.casefold() not in stages and image != "scratch":
                 bases.append(image)
-            stages.add(stage or str(len(stages)))
+            stages.add((stage or str(len(stages))).casefold())
         elif word in ("COPY", "ADD"):
             found = _copied(rest)
             is_certain = is_certain and found is not None
@@ -67,26 +68,46 @@ def instructions(text: str) -> Iterator[tuple[str, str]]:
     directive = re.match(r"(?:#[^\n]*\n)*?#\s*escape\s*=\s*(\S)", text, re.I)
     if directive:
         escape = directive.group(1)
-    lines = iter(text.splitlines())
+    lines = text.splitlines()
+    at = 0
     pending = ""
-    for raw in lines:
+    while at < len(lines):
+        raw = lines[at]
+        at += 1
         if raw.lstrip().startswith("#") or (pending and not raw.strip()):
             continue
         line = raw.rstrip()
         if line.endswith(escape):
             pending += line[:-1] + " "
             continue
-        whole, pending = (pending + line).strip(), ""
-        for match in _HEREDOC.finditer(whole):
-            for body in lines:
-                if body.strip() == match.group(2):
-                    break
-        if whole:
-            word, _, rest = whole.partition(" ")
-            yield word.upper(), rest.strip()
+        whole, pending = pending + line, ""
+        if whole.strip():
+            at = _after_heredocs(whole.split(), lines, at)
+            yield _parted(whole)
     if pending.strip():
-        word, _, rest = pending.strip().partition(" ")
-        yield word.upper(), rest.strip()
+        yield _parted(pending)
+
+
+def _parted(instruction: str) -> tuple[str, str]:
+    word, *rest = instruction.split(maxsplit=1)
+    return word.upper(), "".join(rest).strip()
+
+
+def _after_heredocs(words: list[str], lines: list[str], at: int) -> int:
+    """The line behind the heredocs of an instruction that ends before line `at`.
+
+    By BuildKit's rules a heredoc is a word of its own, so that `<<<` and `1<<N` are none. One that never ends is none.
+    """
+    taker = words[1] if words[0].upper() == "ONBUILD" and len(words) > 1 else words[0]
+    if taker.upper() not in _TAKE_HEREDOCS:
+        return at
+    for match in filter(None, map(_HEREDOC.fullmatch, words)):
+        dash, _, name = match.groups()
+        for index in range(at, len(lines)):
+            if (lines[index].lstrip("\t") if dash else lines[index]) == name:
+                at = index + 1
+                break
+    return at
 
 
 def _from(rest: str, known: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -108,7 +129,7 @@ def _copied(rest: str) -> list[str] | None:
             return None
     else:
         words = rest.split()
-    return [word for word in words[:-1] if not re.match(r"<<|[a-z+]+://|git@", word)]
+    return [word for word in words[:-1] if not re.match(r"\d*<<|[a-z+]+://|git@", word)]
 
 
 def _mounts(rest: str) -> Iterator[dict[str, str]]:

@@ -50,6 +50,38 @@ EOF
     assert read_dockerfile(text, {}).sources == ("a.txt", "b/", "with space.txt", "lists")
 
 
+def test_stages_have_no_case() -> None:
+    text = "FROM python:3.11 AS Build\nFROM build AS more\nFROM MORE\n"
+    assert read_dockerfile(text, {}).bases == ("python:3.11",)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RUN wc <<< hello",
+        "RUN wc <<<hello",
+        "RUN test $((1<<N)) -gt $(( 1 <<N ))",
+        'RUN ["bash", "-c", "wc <<< hello"]',
+        'RUN ["bash", "-c", "wc <<hello"]',
+        "RUN echo a <<EOF of a heredoc that never ends",
+        "RUN cat <<EOF >/written\nCOPY not/one /dest\n  EOF\nEOF",
+        "RUN cat <<-'EOF' 3<<\"more.txt\"\nCOPY not/one /dest\n\t\tEOF\nCOPY not/two /dest\nmore.txt",
+        "ONBUILD RUN <<EOF\nCOPY not/one /dest\nEOF",
+        "LABEL words=a <<EOF",
+        "COPY 3<<EOF /written\nCOPY not/one /dest\nEOF",
+    ],
+)
+def test_only_a_heredoc_hides_what_follows(line: str) -> None:
+    read = read_dockerfile(f"FROM x\n{line}\nCOPY src /src\nEND\n", {})
+    assert read.sources == ("src",)
+
+
+def test_words_may_be_apart_by_any_white_space() -> None:
+    text = "FROM\tpython:3.11\tAS\tbuild\nCOPY\tsrc\t/src\nADD \t more /more\nRUN\t--mount=type=secret,id=token\tmake\n"
+    found = read_dockerfile(text, {})
+    assert (found.bases, found.sources, found.secrets) == (("python:3.11",), ("src", "more"), ("token",))
+
+
 @pytest.mark.parametrize("line", ["COPY $WHAT /x", "COPY a/**/b /x", "COPY [broken /x"])
 def test_all_of_the_context_counts_where_sources_cannot_be_told(line: str) -> None:
     assert read_dockerfile(f"FROM x\n{line}\n", {}).sources is None
