@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..spec.errors import Problem, SpecError
 from . import cache as caches
-from . import image_tags
+from . import image_tags, registry
 from .image_probe import ImageFacts, demand, kept_facts, probe
 from .image_request import ImageRequest
 
@@ -150,10 +150,7 @@ def _on_daemon(request: ImageRequest, client: DockerClient, cache: Path | None) 
 def _reference(request: ImageRequest, image: Any) -> str | None:
     """What the image is started by; None where it is to be in a repository and was not pushed there yet."""
     repository = request.spec.image_repository
-    if not repository:
-        return str(image.id)
-    digests = image.attrs.get("RepoDigests") or ()
-    return next((str(digest) for digest in digests if digest.partition("@")[0] == repository), None)
+    return registry.digest_in(image, repository) if repository else str(image.id)
 
 
 def _moved_base(request: ImageRequest, image: Any, client: DockerClient) -> tuple[str, ...]:
@@ -202,8 +199,6 @@ def _used_as_is(
     progress: Callable[[str], None],
     cache: Path | None,
 ) -> ImageEnvironment:
-    from . import registry
-
     name = _named(spec)
     image = image_tags.find(client, name)
     kept = image is not None and kept_facts(image.id, interpreter=spec.interpreter, cache=cache) is not None
@@ -246,13 +241,11 @@ def _as_is(image: Any, facts: ImageFacts, *, was_cached: bool) -> ImageEnvironme
 
 
 def _named(spec: EnvironmentSpec) -> str:
-    from .registry import qualified
-
     if not spec.image:
         raise SpecError(
             Problem("environment.image", "a user managed environment in containers is an image; name it")
         )
-    return qualified(spec.image, spec.image_registry)
+    return registry.qualified(spec.image, spec.image_registry)
 
 
 def _refuse_problems(spec: EnvironmentSpec, source: Path) -> None:

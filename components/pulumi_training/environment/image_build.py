@@ -124,7 +124,7 @@ class _Make:
             return None
         name, _, tag = self.request.tag.rpartition(":")
         image.tag(name, tag)
-        return facts, registry.pushed_digest(self.client, reference, repository) or str(image.id), False
+        return facts, registry.digest_in(image, repository) or str(image.id), False
 
     def _kept(self) -> tuple[ImageFacts, str, bool] | None:
         """One that was built here for another repository, or for none, and has only to be pushed."""

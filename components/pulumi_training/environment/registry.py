@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..spec.environment import ImageRegistry
 
 DOCKER_HUB = "docker.io"
+_HUB_NAMES = (DOCKER_HUB, "index.docker.io", "registry-1.docker.io")
 _REFUSED = re.compile(
     r"unauthorized|authentication required|no basic auth|incorrect username|denied|forbidden|\b40[13]\b", re.I
 )
@@ -34,19 +35,35 @@ class NoSuchImageError(PermanentError):
 
 
 def host_of(reference: str) -> str:
-    """The registry that a reference speaks of; `docker.io` where it names none."""
-    first, slash, _ = reference.partition("/")
-    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    return first if is_host else DOCKER_HUB
+    """The registry that a reference speaks of; `docker.io` where it names none, or that one by another name."""
+    return _bare(_named_host(reference) or DOCKER_HUB)
 
 
 def qualified(image: str, registry: ImageRegistry | None) -> str:
     """An image that names no registry, as one of the registry given (Azure ML's rule for `image_registry_details`)."""
-    if registry is None or not registry.address or host_of(image) != DOCKER_HUB:
-        return image
-    if image.startswith(f"{DOCKER_HUB}/"):
+    if registry is None or not registry.address or _named_host(image):
         return image
     return f"{_bare(registry.address)}/{image}"
+
+
+def familiar(repository: str) -> str:
+    """A repository as Docker tells it: without the name of Docker Hub, and without its `library/`.
+
+    The rule is that of `reference.FamiliarName` in github.com/distribution/reference.
+    """
+    for host in _HUB_NAMES[:2]:
+        repository = repository.removeprefix(f"{host}/")
+    folder, _, name = repository.partition("/")
+    return name if folder == "library" and "/" not in name else repository
+
+
+def digest_in(image: Any, repository: str) -> str | None:
+    """`repository@sha256:...` of an image on the daemon that was pulled from or pushed to the repository."""
+    for reference in image.attrs.get("RepoDigests") or ():
+        name, _, digest = str(reference).partition("@")
+        if familiar(name) == familiar(repository):
+            return f"{repository}@{digest}"
+    return None
 
 
 def split(reference: str) -> tuple[str, str]:
@@ -120,12 +137,6 @@ def push(
     if digest is None:
         raise _failed("pushed", reference, "the registry named no digest", credentials)
     return f"{repository}@{digest}"
-
-
-def pushed_digest(client: DockerClient, image: str, repository: str) -> str | None:
-    """`repository@sha256:...` of an image on the daemon that was pulled from or pushed to the repository."""
-    digests: Iterable[str] = client.images.get(image).attrs.get("RepoDigests") or ()
-    return next((digest for digest in digests if digest.partition("@")[0] == repository), None)
 
 
 class _Refused(Exception):
@@ -220,8 +231,8 @@ def _failed(verb: str, reference: str, words: str, credentials: Mapping[str, str
 def _without_names(words: str, reference: str) -> str:
     """What is said but for the names in it: a digest has any three digits, a repository any word."""
     repository, tag = split(reference)
-    path = repository.removeprefix(f"{host_of(reference)}/")
-    names = (host_of(reference), path, tag)
+    host = _named_host(reference) or DOCKER_HUB
+    names = (host, repository.removeprefix(f"{host}/"), tag)
     alternatives = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     return re.sub(rf"(?<![\w.-])(?:{alternatives})(?![\w.-])", "_", words)
 
@@ -236,5 +247,12 @@ def _plain(credentials: Mapping[str, str] | None) -> dict[str, str] | None:
     return dict(credentials) if credentials else None
 
 
+def _named_host(reference: str) -> str | None:
+    first, slash, _ = reference.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else None
+
+
 def _bare(address: str) -> str:
-    return re.sub(r"^[a-z]+://", "", address).strip("/").partition("/")[0]
+    """The host of an address; Docker's config calls Docker Hub `https://index.docker.io/v1/`."""
+    host = re.sub(r"^[a-z]+://", "", address).strip("/").partition("/")[0]
+    return DOCKER_HUB if host in _HUB_NAMES else host

@@ -88,6 +88,7 @@ def test_addresses_in_a_build_lose_their_passwords() -> None:
         ("r.example.com:5000/a/b", "r.example.com:5000", ("r.example.com:5000/a/b", "latest")),
         ("r.example.com:5000/a:2", "r.example.com:5000", ("r.example.com:5000/a", "2")),
         ("r.org/a@sha256:12", "r.org", ("r.org/a", "sha256:12")),
+        ("index.docker.io/team/x:1", "docker.io", ("index.docker.io/team/x", "1")),
     ],
 )
 def test_references(reference: str, host: str, parts: tuple[str, str]) -> None:
@@ -101,6 +102,34 @@ def test_credentials_go_to_their_own_registry_only() -> None:
     assert registry.credentials_for("other.org/x", given) is None
     assert registry.credentials_for("python:3.11", given) is None
     assert registry.credentials_for("r.org/x", ImageRegistry(address="r.org", username="me")) is None
+
+
+@pytest.mark.parametrize(
+    "address", ["https://index.docker.io/v1/", "index.docker.io", "registry-1.docker.io", "docker.io"]
+)
+def test_docker_hub_has_several_addresses(address: str) -> None:
+    given = ImageRegistry(address=address, username="me", password="secret")
+    for reference in ("team/x:1", "docker.io/team/x", "index.docker.io/team/x"):
+        assert registry.credentials_for(reference, given) is not None
+    assert registry.credentials_for("r.org/x", given) is None
+    assert registry.qualified("team/x", given) == "docker.io/team/x"
+
+
+@pytest.mark.parametrize(
+    ("repository", "told"),
+    [
+        ("python", "python"),
+        ("library/python", "python"),
+        ("docker.io/library/python", "python"),
+        ("docker.io/team/x", "team/x"),
+        ("index.docker.io/team/x", "team/x"),
+        ("library/team/x", "library/team/x"),
+        ("r.org/library/x", "r.org/library/x"),
+        ("r.org:5000/team/x", "r.org:5000/team/x"),
+    ],
+)
+def test_repositories_as_docker_tells_them(repository: str, told: str) -> None:
+    assert registry.familiar(repository) == told
 
 
 @pytest.mark.parametrize(
@@ -131,6 +160,8 @@ def test_the_name_of_an_image_is_no_part_of_the_answer() -> None:
     assert isinstance(unknown, registry.NoSuchImageError)
     numbered = refused("received unexpected HTTP status: 404 Not Found", "r.org:4010/x:404")
     assert isinstance(numbered, registry.NoSuchImageError)
+    missing = refused("manifest for index.docker.io/denied/x:1 not found", "index.docker.io/denied/x:1")
+    assert isinstance(missing, registry.NoSuchImageError)
 
 
 def refused(said: str, reference: str) -> PermanentError:
