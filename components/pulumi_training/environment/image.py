@@ -16,6 +16,7 @@ from ..spec.errors import Problem, SpecError
 from . import cache as caches
 from . import image_tags, registry
 from .image_probe import ImageFacts, demand, kept_facts, probe
+from .image_pull import pull_image
 from .image_request import ImageRequest
 
 if TYPE_CHECKING:
@@ -200,11 +201,10 @@ def _used_as_is(
     cache: Path | None,
 ) -> ImageEnvironment:
     name = _named(spec)
-    image = image_tags.find(client, name)
+    image = image_tags.find(client, name, platform=spec.platform)
     kept = image is not None and kept_facts(image.id, interpreter=spec.interpreter, cache=cache) is not None
     if image is None:
-        credentials = registry.credentials_for(name, spec.image_registry)
-        registry.pull(client, name, credentials=credentials, platform=spec.platform, progress=progress)
+        pull_image(client, name, spec, progress)
     if not kept:
         progress(f"Looking into {name}")
     facts = probe(client, name, interpreter=spec.interpreter, platform=spec.platform, cache=cache)
@@ -216,7 +216,7 @@ def _kept_as_is(
     spec: EnvironmentSpec, needs_mpi: bool, needs_mpi4py: bool, client: DockerClient, cache: Path | None
 ) -> ImageEnvironment | None:
     name = _named(spec)
-    image = image_tags.find(client, name)
+    image = image_tags.find(client, name, platform=spec.platform)
     facts = kept_facts(image.id, interpreter=spec.interpreter, cache=cache) if image is not None else None
     if image is None or facts is None:
         return None

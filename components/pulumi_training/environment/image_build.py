@@ -15,6 +15,7 @@ from . import build_context, builder, image_tags, image_uv, registry, uv
 from .builder_classic import refuse_secrets
 from .dockerfile import CA_SECRET, SETTINGS_SECRET, CondaLayer, dockerfile_text, settings_text
 from .image_probe import ImageFacts, demand, probe
+from .image_pull import pull_image
 from .image_recipe import conda_layer, recipe
 from .image_request import ImageRequest
 
@@ -109,13 +110,7 @@ class _Make:
             return None
         reference = f"{repository}:{self.request.digest}"
         try:
-            registry.pull(
-                self.client,
-                reference,
-                credentials=self._credentials(reference),
-                platform=self.spec.platform,
-                progress=self.progress,
-            )
+            pull_image(self.client, reference, self.spec, self.progress)
         except registry.NoSuchImageError:
             return None
         image = self.client.images.get(reference)
@@ -172,18 +167,12 @@ class _Make:
         return tag
 
     def _have(self, name: str) -> None:
-        """Pulls an image that is not there, or, with `refresh`, one that may have moved."""
-        there = image_tags.find(self.client, name)
+        """Pulls an image that is not there for the platform, or, with `refresh`, one that may have moved."""
+        there = image_tags.find(self.client, name, platform=self.spec.platform)
         if there is not None and (not self.spec.refresh or not there.attrs.get("RepoDigests")):
             return  # one that was never in a registry can only be used as it is
         try:
-            registry.pull(
-                self.client,
-                name,
-                credentials=self._credentials(name),
-                platform=self.spec.platform,
-                progress=self.progress,
-            )
+            pull_image(self.client, name, self.spec, self.progress)
         except PermanentError as error:
             if there is None:
                 raise
@@ -285,9 +274,5 @@ class _Make:
             return str(image.id)
         image.tag(repository, self.request.digest)
         reference = f"{repository}:{self.request.digest}"
-        return registry.push(
-            self.client, reference, credentials=self._credentials(reference), progress=self.progress
-        )
-
-    def _credentials(self, reference: str) -> dict[str, str] | None:
-        return registry.credentials_for(reference, self.spec.image_registry)
+        credentials = registry.credentials_for(reference, self.spec.image_registry)
+        return registry.push(self.client, reference, credentials=credentials, progress=self.progress)

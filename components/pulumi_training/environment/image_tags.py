@@ -15,16 +15,37 @@ FACTS_LABEL = "pulumi-training.facts"
 BASE_LABEL = "pulumi-training.base"
 BASE_ID_LABEL = "pulumi-training.base-id"
 VERSION_LABEL = "pulumi-training.version"
+_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}
+"""Names of architectures that Docker takes, and the ones that images have."""
 
 
-def find(client: DockerClient, reference: str) -> Any | None:
-    """The image of a reference, if the daemon has it."""
+def find(client: DockerClient, reference: str, *, platform: str | None = None) -> Any | None:
+    """The image of a reference, if the daemon has it, and has it for the platform."""
     import docker.errors
 
     try:
-        return client.images.get(reference)
+        image = client.images.get(reference)
     except docker.errors.ImageNotFound:
         return None
+    return image if is_for(image, platform) else None
+
+
+def is_for(image: Any, platform: str | None) -> bool:
+    """Whether it is for a platform as Docker takes it (`linux/arm64/v8`, `arm64`); what is left out decides nothing."""
+    wanted = (platform or "").lower().split("/")
+    if len(wanted) == 1 and wanted[0] not in ("linux", "windows"):
+        wanted = ["", *wanted]
+    pairs = zip(_platform(image), wanted, strict=False)
+    return all(not part or not asked or part == _ARCHITECTURES.get(asked, asked) for part, asked in pairs)
+
+
+def platform_of(image: Any) -> str:
+    """The platform that an image is for, as Docker writes it."""
+    return "/".join(filter(None, _platform(image)))
+
+
+def _platform(image: Any) -> list[str]:
+    return [str(image.attrs.get(name) or "") for name in ("Os", "Architecture", "Variant")]
 
 
 def facts_of(image: Any) -> ImageFacts | None:

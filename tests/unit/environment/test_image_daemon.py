@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import docker.errors
 import pytest
 
-from pulumi_training.environment import image_tags
-from pulumi_training.environment.image import find_image
+from pulumi_training.environment import image, image_build, image_tags
+from pulumi_training.environment.image import ImageEnvironment
 from pulumi_training.environment.image_probe import ImageFacts
 from pulumi_training.environment.image_request import ImageRequest
 from pulumi_training.spec.environment import EnvironmentSpec
+from pulumi_training.spec.errors import PermanentError
 
 FACTS = ImageFacts(python="/usr/bin/python3", python_version="3.11.2")
 
@@ -23,30 +25,78 @@ class Image:
     """One image; all that is asked of it."""
 
     daemon: Daemon
-    attrs: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     id: str = "sha256:0"
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        return {"Id": self.id, **self.told}
 
     def tag(self, repository: str, tag: str) -> None:
         self.daemon.there[f"{repository}:{tag}"] = self
 
 
 class Daemon:
-    """A client, its `images` and its `api` in one."""
+    """A client, its `images` and its `api` in one. Its registry has `remote`."""
 
     def __init__(self) -> None:
         self.api = self.images = self
         self.there: dict[str, Image] = {}
+        self.remote: dict[str, Image] = {}
+        self.pulled: list[tuple[str, str | None]] = []
 
     def get(self, name: str) -> Image:
         if name not in self.there:
             raise docker.errors.ImageNotFound(name)
         return self.there[name]
 
+    def pull(
+        self, repository: str, *, tag: str, platform: str | None, **options: Any
+    ) -> list[dict[str, str]]:
+        name = f"{repository}:{tag}"
+        self.pulled.append((name, platform))
+        if name not in self.remote:
+            return [{"error": "manifest unknown"}]
+        self.there[name] = self.remote[name]
+        return []
+
+    def create_container(self, image: str, **options: Any) -> dict[str, str]:
+        self.get(image)
+        return {"Id": "c"}
+
+    def commit(self, container: str, *, repository: str, tag: str, conf: dict[str, Any]) -> None:
+        self.there[f"{repository}:{tag}"] = Image(self, {}, conf["Labels"], "sha256:1")
+
+    def remove_container(self, container: str, **options: Any) -> None:
+        pass
+
 
 @pytest.fixture
 def daemon() -> Daemon:
     return Daemon()
+
+
+@pytest.fixture
+def ensure(
+    daemon: Daemon, source: Path, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[EnvironmentSpec], ImageEnvironment]:
+    """`ensure_image`, where each image has `FACTS` and so needs nothing on top."""
+    monkeypatch.setattr(image, "probe", lambda *words, **options: FACTS)
+    monkeypatch.setattr(image_build, "probe", lambda *words, **options: FACTS)
+
+    def ensured(spec: EnvironmentSpec) -> ImageEnvironment:
+        return image.ensure_image(
+            spec,
+            source=source,
+            needs_mpi=False,
+            needs_mpi4py=False,
+            client=daemon,
+            progress=said.append,
+            cache=tmp_path / "cache",
+        )
+
+    return ensured
 
 
 def finished(daemon: Daemon, source: Path, spec: EnvironmentSpec, **attrs: Any) -> Image:
@@ -66,6 +116,43 @@ def test_an_image_of_docker_hub_is_found_by_each_of_its_names(
 ) -> None:
     spec = EnvironmentSpec(image="x:1", image_repository=repository)
     finished(daemon, source, spec, RepoDigests=["other/x@sha256:1", f"{told}@sha256:2"])
-    found = find_image(spec, source, needs_mpi=False, needs_mpi4py=False, client=daemon)
+    found = image.find_image(spec, source, needs_mpi=False, needs_mpi4py=False, client=daemon)
     assert found is not None
     assert found.image == f"{repository}@sha256:2", "as a push names it"
+
+
+@pytest.mark.parametrize("is_user_managed", [False, True])
+def test_an_image_for_another_platform_is_not_the_one_asked_for(
+    daemon: Daemon, ensure: Callable[[EnvironmentSpec], ImageEnvironment], is_user_managed: bool
+) -> None:
+    daemon.there["x:1"] = Image(daemon, {"Os": "linux", "Architecture": "arm64"}, id="sha256:a")
+    spec = EnvironmentSpec(image="x:1", platform="linux/amd64", user_managed=is_user_managed)
+    with pytest.raises(PermanentError, match="has x:1 for linux/arm64, and it is asked for as linux/amd64"):
+        ensure(spec)
+    daemon.remote["x:1"] = Image(daemon, {"Os": "linux", "Architecture": "amd64"}, id="sha256:b")
+    ensure(spec)
+    ensure(spec)
+    assert daemon.pulled == [("x:1", "linux/amd64")] * 2, "once refused, once pulled, once there"
+    assert daemon.there["x:1"].id == "sha256:b"
+
+
+@pytest.mark.parametrize(
+    ("platform", "is_right"),
+    [
+        (None, True),
+        ("linux/arm64", True),
+        ("linux/arm64/v8", True),
+        ("linux/aarch64", True),
+        ("arm64", True),
+        ("linux", True),
+        ("linux/arm64/v9", False),
+        ("linux/amd64", False),
+        ("amd64", False),
+        ("windows/arm64", False),
+    ],
+)
+def test_platforms_as_docker_takes_them(daemon: Daemon, platform: str | None, is_right: bool) -> None:
+    told = Image(daemon, {"Os": "linux", "Architecture": "arm64", "Variant": "v8"})
+    assert image_tags.is_for(told, platform) is is_right
+    without = Image(daemon, {"Os": "linux", "Architecture": "arm64", "Variant": ""})
+    assert image_tags.is_for(without, "linux/arm64/v8"), "Docker leaves it out where there is only one"
