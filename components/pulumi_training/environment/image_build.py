@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -272,7 +273,14 @@ class _Make:
         repository = self.spec.image_repository
         if not repository:
             return str(image.id)
-        image.tag(repository, self.request.digest)
         reference = f"{repository}:{self.request.digest}"
         credentials = registry.credentials_for(reference, self.spec.image_registry)
-        return registry.push(self.client, reference, credentials=credentials, progress=self.progress)
+        image.tag(repository, self.request.digest)
+        try:
+            return registry.push(self.client, reference, credentials=credentials, progress=self.progress)
+        except BaseException:
+            # Where images are kept by containerd, whatever has the repository's tag looks like one that was pushed.
+            if registry.familiar(reference) != self.request.tag:
+                with contextlib.suppress(Exception):
+                    self.client.api.remove_image(reference, noprune=True)
+            raise

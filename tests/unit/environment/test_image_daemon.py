@@ -10,7 +10,7 @@ from typing import Any
 import docker.errors
 import pytest
 
-from pulumi_training.environment import image, image_build, image_tags
+from pulumi_training.environment import image, image_build, image_request, image_tags
 from pulumi_training.environment.image import ImageEnvironment
 from pulumi_training.environment.image_probe import ImageFacts
 from pulumi_training.environment.image_request import ImageRequest
@@ -31,7 +31,10 @@ class Image:
 
     @property
     def attrs(self) -> dict[str, Any]:
-        return {"Id": self.id, **self.told}
+        """With a digest for each tag, pushed or not, as where images are kept by containerd."""
+        tags = [name for name, image in self.daemon.there.items() if image is self]
+        digests = [f"{tag.rpartition(':')[0]}@{self.id}" for tag in tags]
+        return {"Id": self.id, "RepoDigests": digests, **self.told}
 
     def tag(self, repository: str, tag: str) -> None:
         self.daemon.there[f"{repository}:{tag}"] = self
@@ -45,6 +48,9 @@ class Daemon:
         self.there: dict[str, Image] = {}
         self.remote: dict[str, Image] = {}
         self.pulled: list[tuple[str, str | None]] = []
+        self.pushed: list[str] = []
+        self.refuses: BaseException | str | None = None
+        """What a push is answered."""
 
     def get(self, name: str) -> Image:
         if name not in self.there:
@@ -61,12 +67,26 @@ class Daemon:
         self.there[name] = self.remote[name]
         return []
 
+    def push(self, repository: str, *, tag: str, **options: Any) -> list[dict[str, Any]]:
+        name = f"{repository}:{tag}"
+        made = self.get(name)
+        if isinstance(self.refuses, BaseException):
+            raise self.refuses
+        if self.refuses:
+            return [{"error": self.refuses}]
+        self.pushed.append(name)
+        return [{"aux": {"Digest": made.id}}]
+
+    def remove_image(self, name: str, **options: Any) -> None:
+        self.get(name)
+        del self.there[name]
+
     def create_container(self, image: str, **options: Any) -> dict[str, str]:
         self.get(image)
         return {"Id": "c"}
 
     def commit(self, container: str, *, repository: str, tag: str, conf: dict[str, Any]) -> None:
-        self.there[f"{repository}:{tag}"] = Image(self, {}, conf["Labels"], "sha256:1")
+        self.there[f"{repository}:{tag}"] = Image(self, {}, conf["Labels"], f"sha256:{len(self.there)}")
 
     def remove_container(self, container: str, **options: Any) -> None:
         pass
@@ -134,6 +154,54 @@ def test_an_image_for_another_platform_is_not_the_one_asked_for(
     ensure(spec)
     assert daemon.pulled == [("x:1", "linux/amd64")] * 2, "once refused, once pulled, once there"
     assert daemon.there["x:1"].id == "sha256:b"
+
+
+@pytest.mark.parametrize("refusal", ["denied", docker.errors.APIError("gone"), KeyboardInterrupt()])
+def test_what_could_not_be_pushed_is_pushed_by_the_next_try(
+    daemon: Daemon,
+    ensure: Callable[[EnvironmentSpec], ImageEnvironment],
+    source: Path,
+    refusal: Any,
+) -> None:
+    repository = "r.org/team/training"
+    daemon.there["x:1"] = Image(daemon)
+    spec = EnvironmentSpec(image="x:1", image_repository=repository)
+    request = ImageRequest(spec, source, needs_mpi=False, needs_mpi4py=False)
+    daemon.refuses = refusal
+    with pytest.raises((PermanentError, KeyboardInterrupt), match=r"could not be pushed|^$"):
+        ensure(spec)
+    assert request.tag in daemon.there, "what was built is kept"
+    assert f"{repository}:{request.digest}" not in daemon.there
+    daemon.refuses = None
+    made = ensure(spec)
+    assert daemon.pushed == [f"{repository}:{request.digest}"]
+    assert made.was_cached
+    assert made.image.startswith(f"{repository}@sha256:")
+
+
+def test_the_tag_that_an_image_is_found_by_stays_where_the_repository_is_called_the_same(
+    daemon: Daemon, ensure: Callable[[EnvironmentSpec], ImageEnvironment]
+) -> None:
+    daemon.there["x:1"] = Image(daemon)
+    daemon.refuses = "denied"
+    with pytest.raises(PermanentError, match="could not be pushed"):
+        ensure(EnvironmentSpec(image="x:1", image_repository=image_request.REPOSITORY))
+    assert any(name.startswith(f"{image_request.REPOSITORY}:") for name in daemon.there)
+
+
+def test_a_tag_that_stays_does_not_hide_the_pushs_error(
+    daemon: Daemon,
+    ensure: Callable[[EnvironmentSpec], ImageEnvironment],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*words: Any, **options: Any) -> None:
+        raise docker.errors.APIError("conflict")
+
+    daemon.there["x:1"] = Image(daemon)
+    daemon.refuses = "denied"
+    monkeypatch.setattr(daemon, "remove_image", refuse)
+    with pytest.raises(PermanentError, match="could not be pushed"):
+        ensure(EnvironmentSpec(image="x:1", image_repository="r.org/team/training"))
 
 
 @pytest.mark.parametrize(
