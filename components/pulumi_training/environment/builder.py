@@ -100,15 +100,20 @@ def run(
 ) -> None:
     """Builds, the whole output into `log_path`; nothing of `secrets` is in it or in the error.
 
+    A step that prints a secret of many lines prints it line by line, so each of them is masked too.
+
     Raises:
         PermanentError: `Reason.IMAGE_BUILD_FAILED` with the failing step and its last lines.
     """
+    words = tuple(
+        dict.fromkeys(word.strip() for secret in secrets for word in (secret, *secret.splitlines()))
+    )
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("a", encoding="utf-8") as stream:
         try:
-            builder.run(build, _Masked(stream, secrets), progress)  # type: ignore[arg-type]
+            builder.run(build, _Masked(stream, words), progress)  # type: ignore[arg-type]
         except BuildFailed as error:
-            raise failed(error, log_path, secrets) from error
+            raise failed(error, log_path, words) from error
 
 
 def failed(error: BuildFailed, log_path: Path, secrets: tuple[str, ...]) -> PermanentError:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from . import uv
 from .builder_steps import BuildKitSteps
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class BuildKit:
                     provenance=False,
                     stream_logs=True,
                 ):
-                    log.write(line if line.endswith("\n") else line + "\n")
+                    log.write(uv.mask_urls(line.rstrip("\n")) + "\n")
                     steps.take(line)
             except DockerException as error:
                 raise steps.failed() from error

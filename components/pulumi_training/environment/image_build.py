@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +26,6 @@ MICROMAMBA_VARIABLE = "TRAINING_MICROMAMBA_IMAGE"
 MICROMAMBA = "mambaorg/micromamba:2.3.2"
 """Where micromamba comes from for base images without any conda tool."""
 _INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST")
-_CREDENTIALS = re.compile(r"://[^/\s@]+@")
 
 
 def make(
@@ -191,7 +189,8 @@ class _Make:
             return base
         chosen = builder.choose(self.client)
         variables = self._indexes()
-        if not chosen.mounts and any(_CREDENTIALS.search(value) for value in variables.values()):
+        logins = uv.logins(" ".join(variables.values()))
+        if not chosen.mounts and logins:
             refuse_secrets(("the login of a package index",))
         settings = settings_text(
             variables, mounts=chosen.mounts, has_ca_bundle=self.request.ca_bundle is not None
@@ -224,6 +223,7 @@ class _Make:
                 ),
                 self.log,
                 self.progress,
+                secrets=logins,
             )
         return draft
 

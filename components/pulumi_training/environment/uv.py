@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
 
-_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
+_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/\s@]+)@")
 _FRAME = "\u00d7\u2570\u2500\u25b6\u2502\u251c "
 """What uv draws around the causes of an error."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -220,6 +221,13 @@ def words(lines: Sequence[str]) -> str:
 def mask_urls(text: str) -> str:
     """Hides user names, passwords and tokens in URLs."""
     return _CREDENTIALS.sub(r"\1****@", text)
+
+
+def logins(text: str) -> tuple[str, ...]:
+    """What is secret in the URLs of a text: passwords, or tokens without one, as they stand there and as they are meant."""
+    found = [user_password for _, user_password in _CREDENTIALS.findall(text)]
+    secrets = [login.partition(":")[2] or login.rstrip(":") for login in found]
+    return tuple(dict.fromkeys([*found, *secrets, *map(unquote, secrets)]))
 
 
 def _pip_files(environ: Mapping[str, str]) -> list[Path]:

@@ -50,6 +50,12 @@ def test_credentials_in_urls_are_masked():
     assert uv.mask_urls("mail me@example.com") == "mail me@example.com"
 
 
+def test_logins_are_passwords_and_tokens():
+    urls = "https://me:p%40ss@example.com/x internal=https://token@example.com https://example.com/@x"
+    assert uv.logins(urls) == ("me:p%40ss", "token", "p%40ss", "p@ss")
+    assert uv.logins("mail me@example.com") == ()
+
+
 def test_the_specs_indexes_win_over_the_users(tmp_path):
     spec = EnvironmentSpec(
         index_url="https://a.example/simple", extra_index_urls=["https://b.example", "https://c.example"]

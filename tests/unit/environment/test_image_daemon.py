@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker.errors
 import pytest
 
-from pulumi_training.environment import image, image_build, image_request, image_tags
+from pulumi_training.environment import builder, image, image_build, image_request, image_tags, image_uv
 from pulumi_training.environment.image import ImageEnvironment
 from pulumi_training.environment.image_probe import ImageFacts
 from pulumi_training.environment.image_request import ImageRequest
@@ -154,6 +155,30 @@ def test_an_image_for_another_platform_is_not_the_one_asked_for(
     ensure(spec)
     assert daemon.pulled == [("x:1", "linux/amd64")] * 2, "once refused, once pulled, once there"
     assert daemon.there["x:1"].id == "sha256:b"
+
+
+def test_the_logins_of_package_indexes_are_masked(
+    daemon: Daemon, ensure: Callable[[EnvironmentSpec], ImageEnvironment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(Exception):
+        pass
+
+    def build(*words: Any, secrets: tuple[str, ...] = (), **options: Any) -> None:
+        assert {"hunter2", "t0ken"} <= set(secrets)
+        raise Ended
+
+    daemon.there["x:1"] = Image(daemon)
+    monkeypatch.setattr(builder, "choose", lambda client: SimpleNamespace(mounts=True))
+    monkeypatch.setattr(builder, "run", build)
+    monkeypatch.setattr(image_uv, "program_for", lambda *words, **options: Path(__file__))
+    spec = EnvironmentSpec(
+        image="x:1",
+        pip_packages=["alpha"],
+        index_url="https://me:hunter2@example.com/simple",
+        extra_index_urls=["https://t0ken@example.org/simple"],
+    )
+    with pytest.raises(Ended):
+        ensure(spec)
 
 
 @pytest.mark.parametrize("refusal", ["denied", docker.errors.APIError("gone"), KeyboardInterrupt()])
