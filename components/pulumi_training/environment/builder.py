@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -61,22 +62,28 @@ def choose(client: DockerClient) -> Builder:
     from .builder_classic import Classic
 
     wanted = os.environ.get(BUILDER_VARIABLE, "").lower()
-    if wanted == "classic" or (wanted != "buildkit" and not has_buildx()):
-        return Classic(client)
-    if not has_buildx():
+    version = buildx_version() if wanted != "classic" else None
+    if version is not None:
+        return BuildKit(client, version)
+    if wanted == "buildkit":
         raise PermanentError(
             Reason.IMAGE_BUILD_FAILED,
             f"{BUILDER_VARIABLE} is buildkit, but `docker buildx version` does not answer. Install Docker's buildx "
             "plugin, or unset the variable.",
         )
-    return BuildKit(client)
+    return Classic(client)
 
 
 def has_buildx() -> bool:
     """Whether the docker command line and its buildx plugin are on this machine."""
+    return buildx_version() is not None
+
+
+def buildx_version() -> tuple[int, ...] | None:
+    """The version of the docker command line's buildx plugin; None without one, () where it tells no number."""
     program = shutil.which("docker")
     if program is None:
-        return False
+        return None
     try:
         answer = subprocess.run(
             [program, "buildx", "version"],
@@ -86,8 +93,11 @@ def has_buildx() -> bool:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return answer.returncode == 0 and b"buildx" in answer.stdout
+        return None
+    if answer.returncode != 0 or b"buildx" not in answer.stdout:
+        return None
+    number = re.search(rb"buildx v?(\d+)\.(\d+)", answer.stdout)
+    return tuple(map(int, number.groups())) if number else ()
 
 
 def run(

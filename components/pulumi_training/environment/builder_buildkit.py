@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 BUILDER = "default"
 """The builder inside the daemon: its images are there at once, and it sees those that are there."""
+_PROVENANCE = (0, 10)
+"""The buildx from which on there is `--provenance`; it is on by itself there, and makes an index of an image."""
 _MEMORY = Path("/dev/shm")
 
 
@@ -25,8 +27,10 @@ class BuildKit:
 
     mounts = True
 
-    def __init__(self, client: DockerClient) -> None:
+    def __init__(self, client: DockerClient, version: tuple[int, ...] = ()) -> None:
+        """`version` is buildx's; () counts as a new one."""
         self._connection = connection_of(client)
+        self._knows_provenance = not version or version >= _PROVENANCE
 
     def run(self, build: Build, log: IO[str], progress: Callable[[str], None]) -> None:
         """See `builder.Builder.run`. Secrets are files of this user in memory, gone when the build has ended."""
@@ -55,7 +59,7 @@ class BuildKit:
                     cache=not build.is_fresh,
                     load=True,
                     progress="plain",
-                    provenance=False,
+                    provenance=False if self._knows_provenance else None,
                     stream_logs=True,
                 ):
                     log.write(uv.mask_urls(line.rstrip("\n")) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,3 +65,45 @@ def test_no_login_in_an_address_is_seen(tmp_path: Path) -> None:
         assert "https://****@example.com/simple with [secret]" in text
     log, error = run(tmp_path)
     assert "me:hunter2" not in log + error.message
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("github.com/docker/buildx v0.12.1 30feaa1a915b869ebc2eea6328624b49facd4bfb", (0, 12)),
+        ("github.com/docker/buildx 0.20.1 0.20.1-0ubuntu1", (0, 20)),
+        ("github.com/docker/buildx v0.9.1-docker.3 0.9", (0, 9)),
+        ("github.com/docker/buildx 30feaa1", ()),
+        ("docker: unknown command", None),
+    ],
+)
+def test_what_buildx_does_not_know_it_is_not_asked_for(
+    asked: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+    version: tuple[int, ...] | None,
+) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv(builder.BUILDER_VARIABLE, raising=False)
+    assert builder.buildx_version() == version
+    assert builder.has_buildx() is (version is not None)
+    chosen = builder.choose(CLIENT)
+    assert chosen.mounts is (version is not None)
+    if chosen.mounts:
+        what = builder.Build(folder=tmp_path, dockerfile=tmp_path / "Dockerfile", tag="x:1")
+        with pytest.raises(PermanentError):
+            builder.run(chosen, what, tmp_path / "log", lambda line: None)
+        assert [options["provenance"] for options in asked] == [None if version == (0, 9) else False]
+
+
+def test_a_builder_that_is_asked_for_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(builder.BUILDER_VARIABLE, "buildkit")
+    with pytest.raises(PermanentError, match="does not answer"):
+        builder.choose(CLIENT)
+    monkeypatch.setenv(builder.BUILDER_VARIABLE, "classic")
+    assert not builder.choose(CLIENT).mounts
