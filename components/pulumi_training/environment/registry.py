@@ -128,7 +128,7 @@ def push(
     repository, tag = split(reference)
     progress(f"Pushing {reference}")
     try:
-        stream = client.api.push(
+        stream = _without_limit(client.api).push(
             repository, tag=tag, stream=True, decode=True, auth_config=_plain(credentials)
         )
         digest = _follow(stream, f"Pushing {reference}", progress)
@@ -137,6 +137,17 @@ def push(
     if digest is None:
         raise _failed("pushed", reference, "the registry named no digest", credentials)
     return f"{repository}@{digest}"
+
+
+def _without_limit(api: Any) -> Any:
+    """The same API on the same connections, which waits for each answer as long as it takes.
+
+    While a registry commits a large layer a push says nothing. Pulls and builds of the SDK have no limit of their
+    own accord; its pushes have the client's, which other threads go on to use.
+    """
+    patient = object.__new__(type(api))
+    patient.__dict__.update(api.__dict__, timeout=None)
+    return patient
 
 
 class _Refused(Exception):
