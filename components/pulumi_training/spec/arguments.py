@@ -41,13 +41,13 @@ def text_of(value: Any) -> str:
     Raises:
         TypeError: its text would be a place in memory, which is another one each time, or it is data without a mode.
     """
+    kind = type(value)
     if hasattr(value, "as_mount"):
-        kind = type(value).__name__
         raise TypeError(
-            f"a {kind} is data without a mode; write .as_mount(), .as_download() or .as_upload() after it"
+            f"a {kind.__name__} is data without a mode; write .as_mount(), .as_download() or .as_upload() after it"
         )
-    kind: Any = type(value)
-    if callable(value) or (kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__):
+    has_text = any("__str__" in each.__dict__ or "__repr__" in each.__dict__ for each in kind.__mro__[:-1])
+    if callable(value) or not has_text:
         raise TypeError(f"{value!r} is no argument; give a text, a number or a path")
     return str(value)
 
