@@ -10,6 +10,7 @@ from pathlib import Path
 from ..identity.hashing import digest_files
 from ..identity.stat_cache import Snapshot, StatCache, known, stamps
 from ..spec.errors import Problem, SpecError
+from .temporaries import is_temporary
 
 _NO_RULES = "00" * 32
 _NAMED = 3
@@ -39,6 +40,8 @@ def files_of(root: Path) -> list[tuple[str, os.stat_result]]:
         folders.sort()
         prefix = os.path.relpath(folder, root)
         for name in names:
+            if is_temporary(name):
+                continue
             try:
                 at = os.stat(os.path.join(folder, name))
             except OSError:

@@ -11,6 +11,7 @@ from ..spec.data import DataMode, InputSpec, OutputSpec
 from ..spec.errors import PermanentError, Problem, SpecError, TrainingError
 from ..spec.outcome import Reason
 from .references import Place, require, resolve
+from .temporaries import sweep
 from .transfer import Progress, Transferred, download, upload
 
 HIDDEN = ".training"
@@ -51,6 +52,7 @@ def cached_copy(place: Place, progress: Progress | None = None) -> Path:
         if not complete.exists():
             folder.mkdir(exist_ok=True)
             download(place, content, progress)
+            sweep([folder, content, *(path for path in content.rglob("*") if path.is_dir())], seconds=0.0)
             for path in [content] if content.is_file() else content.rglob("*"):
                 if path.is_file():
                     path.chmod(0o444)

@@ -21,6 +21,7 @@ from .folder import files_of
 from .journal import Journal
 from .objects import Object, Objects
 from .references import Place, require, resolve
+from .temporaries import sweep, temporary_beside
 
 Progress = Callable[[str], None]
 _THREADS = 4
@@ -28,7 +29,6 @@ _SMALL = 256 * 1024
 """Files of so many bytes at most come in groups, each one call of the driver."""
 _GROUP = 32
 _TRIES = 4
-_TEMPORARY = ".~training-"
 _pause = time.sleep
 _T = TypeVar("_T")
 
@@ -55,9 +55,17 @@ def download(
     Files that are there with the same content are kept, and with `overwrites` False any that are there; others
     come by a temporary file, a check of size and checksum, and a rename. What `destination` has besides stays.
     Raises `SpecError` for missing data, `PermanentError(DATA_UNAVAILABLE)` when it cannot be had after several
-    tries, or the disk is too small.
+    tries, the disk is too small or `destination` cannot be written.
     """
     place = require(uri, base=base)
+    try:
+        return _download(place, destination, progress, overwrites)
+    except OSError as error:
+        words = f"{place} cannot be brought to {destination}: {error}"
+        raise PermanentError(Reason.DATA_UNAVAILABLE, words) from error
+
+
+def _download(place: Place, destination: Path, progress: Progress | None, overwrites: bool) -> Transferred:
     if place.local is not None:
         return _copy(place.local, destination, progress, f"downloaded from {place}", overwrites)
     objects = Objects(place)
@@ -70,8 +78,10 @@ def download(
         and (overwrites or not _join(destination, o.path).exists())
     ]
     _require_room(destination, sum(o.size for o in missing), place)
-    for o in missing:
-        _join(destination, o.path).parent.mkdir(parents=True, exist_ok=True)
+    folders = {_join(destination, o.path).parent for o in missing}
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    sweep(folders)
 
     def fetch(group: Sequence[Object]) -> tuple[int, int]:
         targets = {o: _join(destination, o.path) for o in group}
@@ -154,7 +164,7 @@ def _copy(
     def copy(item: tuple[str, os.stat_result]) -> tuple[int, int]:
         target = _join(destination, item[0])
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(target)
+        temporary = temporary_beside(target)
         try:
             shutil.copyfile(_join(source, item[0]), temporary)
             temporary.replace(target)
@@ -166,6 +176,7 @@ def _copy(
     if source.is_dir():
         destination.mkdir(exist_ok=True)
     total = sum(at.st_size for _, at in missing)
+    sweep({_join(destination, path).parent for path, _ in missing})
     moved = _all(copy, missing, _Shown(progress, words, len(missing), total))
     return Transferred(len(missing), moved, len(kept))
 
@@ -181,7 +192,7 @@ def _groups(wanted: Sequence[Object]) -> list[Sequence[Object]]:
 
 def _left_of(objects: Objects, targets: Mapping[Object, Path]) -> list[Object]:
     """Fetches a group in one go; those that did not come, or not whole."""
-    left = {o: _temporary(target) for o, target in targets.items()}
+    left = {o: temporary_beside(target) for o, target in targets.items()}
     try:
         objects.get_all([(o.path, str(temporary)) for o, temporary in left.items()])
         for o, temporary in list(left.items()):
@@ -197,7 +208,7 @@ def _left_of(objects: Objects, targets: Mapping[Object, Path]) -> list[Object]:
 
 
 def _fetch(objects: Objects, wanted: Object, target: Path) -> None:
-    temporary = _temporary(target)
+    temporary = temporary_beside(target)
     try:
         objects.get(wanted.path, str(temporary))
         _take(wanted, temporary, target)
@@ -294,10 +305,6 @@ def _join(root: Path, path: str) -> Path:
             Reason.DATA_UNAVAILABLE, f"the object {path!r} would be written outside of {root}"
         )
     return root / path
-
-
-def _temporary(target: Path) -> Path:
-    return target.parent / f"{_TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
 
 
 def _size(path: Path) -> int | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pulumi_training.data import transfer
 from pulumi_training.data.mount import cached_copy, deliver, materialise, mount, place_outputs
 from pulumi_training.data.objects import Objects
 from pulumi_training.data.references import resolve
+from pulumi_training.data.temporaries import temporary_beside
 from pulumi_training.data.transfer import download, upload
 from pulumi_training.spec.data import DataMode, InputSpec, OutputSpec
 from pulumi_training.spec.errors import PermanentError, SpecError, TransientError
@@ -300,3 +302,39 @@ def test_an_output_that_cannot_be_delivered_is_named(code: Path, tmp_path: Path)
     with pytest.raises(PermanentError, match=r"outputs\.model: .*The data stays in") as raised:
         deliver(outputs, code, [].append)
     assert raised.value.reason is Reason.COLLECT_FAILED
+
+
+def left_by_a_kill(folder: Path, seconds: float) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    left = temporary_beside(folder / "a.csv")
+    left.write_text("half of")
+    os.utime(left, (time.time() - seconds, time.time() - seconds))
+    return left
+
+
+def test_what_a_killed_transfer_left_is_no_data_and_goes(data: Path, tmp_path: Path) -> None:
+    left_by_a_kill(data, 10.0)
+    there = tmp_path / "there"
+    old, young = left_by_a_kill(there / "deep", 7200.0), left_by_a_kill(there / "deep", 10.0)
+    assert download(str(data), there).files == 3
+    assert sorted(p.name for p in there.rglob("*") if p.is_file()) == sorted(
+        ["a.csv", "b.csv", "empty", young.name]
+    )
+    assert not old.exists()
+
+
+def test_a_copy_in_the_cache_has_nothing_half_in_it(data: Path, bucket: str) -> None:
+    upload(data, f"{bucket}/d")
+    place = resolve(f"{bucket}/d")
+    first = cached_copy(place)
+    left = left_by_a_kill(first / "deep", 1.0)
+    (first.parent / "complete").unlink()
+    assert cached_copy(place) == first and not left.exists()
+
+
+def test_a_destination_that_is_in_the_way_is_named(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "deep").write_text("a file")
+    with pytest.raises(PermanentError, match=r"cannot be brought to .*/there: .*deep") as told:
+        download(str(data), tmp_path / "there")
+    assert told.value.reason is Reason.DATA_UNAVAILABLE
