@@ -18,14 +18,14 @@ def orphans(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List live runs, and processes of runs, that no stack of the current backend knows.
+    """List live runs, and processes and containers of runs, that no stack of the current backend knows.
 
     The backend is the one that `pulumi` is logged in to here. Records stay.
     """
     from ..client import orphans as client
     from . import output
 
-    found = client.orphans(client.known_runs(), store)
+    found = client.orphans(client.known_runs(), store, output.note)
     if json:
         output.as_json(
             [{"run": o.run_id, "attempt": o.attempt, "what": o.what, "owner": o.owner} for o in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from .places import places
 _TYPE = "training:index:TrainingJob"
 _URN = "urn:pulumi:"
 _SECONDS = 120
+_LEFT = {"local": "processes", "docker": "containers"}
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,12 @@ def known_runs() -> set[str]:
     return known - {""}
 
 
-def orphans(known: Iterable[str], store: str | None = None) -> list[Orphan]:
+def orphans(
+    known: Iterable[str], store: str | None = None, tell: Callable[[str], None] = lambda _: None
+) -> list[Orphan]:
     """Every attempt that lives or left something, and whose run and resource are not among `known`.
 
-    Runs that no resource owns (repetitions) are nobody's orphans.
+    Runs that no resource owns (repetitions) are nobody's orphans. `tell` is told of what could not be looked at.
     """
     wanted, found = set(known), {}
     for place in places(store).found:
@@ -77,14 +80,14 @@ def orphans(known: Iterable[str], store: str | None = None) -> list[Orphan]:
             found[run.run_id, attempt.attempt] = Orphan(
                 run.run_id, attempt.attempt, attempt.status.value, owner, handle, record
             )
-    for handle in _leftovers():
+    for handle in _leftovers(tell):
         kept = _record_of(handle)
         owner = kept.run_document().owner.get("urn", "") if kept else ""
         if handle.run_id in wanted or owner in wanted or (kept is not None and not owner.startswith(_URN)):
             continue
         found.setdefault(
             (handle.run_id, handle.attempt),
-            Orphan(handle.run_id, handle.attempt, "processes", owner, handle, kept),
+            Orphan(handle.run_id, handle.attempt, _LEFT[handle.target], owner, handle, kept),
         )
     return [found[key] for key in sorted(found)]
 
@@ -103,14 +106,10 @@ def remove(orphan: Orphan) -> None:
     catalog.get(orphan.handle.target).remove(orphan.handle)
 
 
-def _leftovers() -> list[Handle]:
-    """Processes of runs on this machine, whatever workspace they belong to."""
-    from ..targets.local import processes
-
-    return [
-        Handle("local", run_id, attempt, processes.folder_of(run_id, attempt) or "")
-        for run_id, attempt in processes.find_all()
-    ]
+def _leftovers(tell: Callable[[str], None]) -> Iterator[Handle]:
+    """What targets have of this user's runs, whatever workspace they belong to."""
+    for name in catalog.names():
+        yield from catalog.get(name).left(tell)
 
 
 def _record_of(handle: Handle) -> Record | None:

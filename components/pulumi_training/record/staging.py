@@ -1,10 +1,13 @@
-"""Where this machine keeps the working copy of attempts whose store is elsewhere."""
+"""This user's folder on this machine: what must survive a reboot, and copies of attempts whose store is elsewhere."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from pathlib import Path
+
+from .files import create_whole
 
 
 def state_folder() -> Path:
@@ -21,3 +24,17 @@ def staging_folder(store_url: str, run_id: str, attempt: int) -> Path:
     """The folder of one attempt; the same for every process of this user."""
     store = hashlib.sha256(store_url.rstrip("/").encode()).hexdigest()[:16]
     return state_folder() / "staging" / store / run_id / "attempts" / str(attempt)
+
+
+def state_id() -> str:
+    """What tells this user's state folder apart from every other: 32 hex digits, made once.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = state_folder() / "id"
+    try:
+        return path.read_text("ascii")
+    except FileNotFoundError:
+        create_whole(path, uuid.uuid4().hex.encode())  # or another process does, at the same time
+        return path.read_text("ascii")

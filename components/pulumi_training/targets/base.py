@@ -256,6 +256,13 @@ class Target(ABC):
     def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
         """Every live or left attempt of ours in a workspace, by our labels."""
 
+    @abstractmethod
+    def left(self, tell: Tell) -> Iterable[Handle]:
+        """Every attempt of this user's, from this machine, that lives or left something, whatever its workspace.
+
+        `tell` is told of backends that did not answer.
+        """
+
 
 class Queues(ABC):
     """A target whose slots are ours to give: first come, first served, across processes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from places import until
 from pulumi_training.spec.errors import PermanentError, TransientError
 from pulumi_training.spec.outcome import Reason, Status
 from pulumi_training.targets.base import Handle, RunSpec
-from pulumi_training.targets.docker import names
+from pulumi_training.targets.docker import daemons, names
 from pulumi_training.targets.docker.request import read_mark, write_mark
 
 pytestmark = [
@@ -118,3 +119,26 @@ def test_a_file_with_two_names_comes_home_under_both(place: DockerPlace) -> None
         "epoch-5.pt": "weights",
         "best.pt": "weights",
     }
+
+
+def test_what_is_left_is_found_though_its_record_is_gone(place: DockerPlace) -> None:
+    started = place.start("import time\nprint('ready', flush=True)\ntime.sleep(120)\n", **ONE)
+    started.until_printed("ready", 1)
+    daemons.remember({"docker_host": NOBODY})
+    shutil.rmtree(place.root / "store")
+    told: list[str] = []
+    (found,) = [h for h in place.target.left(told.append) if h.run_id == started.run.run_id]
+    assert len(told) == 1 and NOBODY in told[0], "whoever is away is told, and keeps nobody from the others"
+    place.target.remove(found)
+    assert place.objects(started) == []
+    assert not [h for h in place.target.left(told.append) if h.run_id == started.run.run_id]
+
+
+def test_nobody_elses_containers_are_ours(place: DockerPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = place.start("import time\nprint('ready', flush=True)\ntime.sleep(120)\n", **ONE)
+    started.until_printed("ready", 1)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TRAINING_STATE_DIR", str(place.root / "another-user"))
+        daemons.remember(started.handle.settings)
+        assert list(place.target.left(print)) == []
+    assert [h.run_id for h in place.target.left(print)] == [started.run.run_id]

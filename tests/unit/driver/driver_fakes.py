@@ -155,6 +155,9 @@ class FakeTarget(Target, Queues):
     def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
         return [Handle("local", r, a, "") for r, a in self.backend.live]
 
+    def left(self, tell: Tell) -> Iterable[Handle]:
+        return self.find({})
+
 
 @dataclass
 class Job:

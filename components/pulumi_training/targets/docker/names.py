@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...record.staging import state_id
 from ..base import RunSpec
 
 LABEL = "training."
 RUN, ATTEMPT, NODE = LABEL + "run-id", LABEL + "attempt", LABEL + "node"
 OWNER, WORKSPACE, STORE, FOLDER = LABEL + "owner", LABEL + "workspace", LABEL + "store", LABEL + "folder"
+STATE = LABEL + "state-id"
+"""From which user's state folder, on whichever machine, an object was made."""
 
 
 def object_name(run_id: str, attempt: int, node: int | None = None) -> str:
@@ -34,6 +37,7 @@ def labels_of(run: RunSpec, node: int | None = None) -> dict[str, str]:
         WORKSPACE: str(run.compute["workspace"]),
         STORE: display(str(run.compute["store"])),
         FOLDER: str(run.folder),
+        STATE: state_id(),
     }
     return labels if node is None else {**labels, NODE: str(node)}
 
@@ -48,6 +52,11 @@ def workspace_filters(compute: Mapping[str, Any]) -> dict[str, Any]:
     from ...spec.urls import display
 
     return {"label": [f"{WORKSPACE}={compute['workspace']}", f"{STORE}={display(str(compute['store']))}"]}
+
+
+def own_filters() -> dict[str, Any]:
+    """What lists the objects that were made from this user's state folder."""
+    return {"label": [f"{STATE}={state_id()}"]}
 
 
 def is_same(labels: Mapping[str, str] | None, run_id: str, attempt: int, owner: str) -> bool:

@@ -198,6 +198,20 @@ def _looked_at(client: docker.DockerClient, state: NodeState) -> NodeState:
     )
 
 
+def left(client: docker.DockerClient) -> dict[tuple[str, int], str]:
+    """The attempts that something at the daemon is of, from this user's state folder, with their own folders."""
+    wanted = names.own_filters()
+    labelled = [
+        *client.api.containers(all=True, filters=wanted),
+        *(client.api.volumes(filters=wanted).get("Volumes") or []),
+        *client.api.networks(filters=wanted),
+    ]
+    found = {}
+    for labels in (each["Labels"] for each in labelled):
+        found[labels[names.RUN], int(labels[names.ATTEMPT])] = str(labels.get(names.FOLDER) or "")
+    return found
+
+
 def kill(client: docker.DockerClient, found: Iterable[NodeState]) -> None:
     """Ends containers at once and returns when they have ended; those that ended before are no error."""
 

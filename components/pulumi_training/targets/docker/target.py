@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...launch.request import Limits
 from ...record.staging import state_folder
-from ...spec.errors import TransientError
+from ...spec.errors import TrainingError, TransientError
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
 from ..slots import Ticket, me
-from . import names, nodes
+from . import daemons, names, nodes
 from .address import address_of
 from .contents import contents
 from .data import FOLDER, bring
@@ -103,6 +103,7 @@ class DockerTarget(Target, Queues):
             was_begun = bool(mark)
             mark = _mark_of(plan, address)
             write_mark(run.folder, mark)
+            daemons.remember(address)
             if not was_begun:
                 try:
                     self._make(client, plan, run, ticket, address)
@@ -242,6 +243,18 @@ class DockerTarget(Target, Queues):
                 seen[key] = labels.get(names.FOLDER) or seen.get(key, "")
         for (run_id, attempt), folder in sorted(seen.items()):
             yield Handle("docker", run_id, attempt, folder, address)
+
+    def left(self, tell: Tell) -> Iterable[Handle]:
+        """The attempts that have containers, volumes or networks at a daemon that was used from here."""
+        for address in daemons.used():
+            try:
+                with _talking(address) as client:
+                    found = nodes.left(client)
+            except TrainingError as error:
+                tell(error.message)
+                continue
+            for (run_id, attempt), folder in sorted(found.items()):
+                yield Handle("docker", run_id, attempt, folder, address)
 
 
 def _settings(compute: Mapping[str, Any]) -> Mapping[str, str]:

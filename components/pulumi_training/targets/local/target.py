@@ -158,6 +158,11 @@ class LocalTarget(Target, Queues):
         for run_id, attempt in sorted(seen):
             yield Handle("local", run_id, attempt, processes.folder_of(run_id, attempt) or "")
 
+    def left(self, tell: Tell) -> Iterable[Handle]:
+        """The attempts that have live processes on this machine."""
+        for run_id, attempt in processes.find_all():
+            yield Handle("local", run_id, attempt, processes.folder_of(run_id, attempt) or "")
+
 
 def _environment_of(run: RunSpec) -> tuple[Any, Path]:
     """What to install, and the folder its files are relative to."""
