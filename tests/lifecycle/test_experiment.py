@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -65,6 +66,18 @@ def test_a_change_in_place_runs_nothing_again(desk: Desk, capsys: pytest.Capture
     assert again.get_status() == "Completed"
     assert again.wait_for_completion().properties["attempt"] == "1"
     assert again.get_tags() == {"best": "yes", "new": "one"}
+
+
+def test_a_run_whose_record_was_removed_is_run_again(desk: Desk) -> None:
+    first = desk.submit()
+    first.wait_for_completion()
+    shutil.rmtree(desk.lab.store)
+    with pytest.raises(training.TrainingError, match=r"has no record in .*submit it again"):
+        first.wait_for_completion()
+    again = desk.submit()
+    assert again.id == first.id
+    assert again.wait_for_completion().status == "Completed"
+    assert "outputs/model.txt" in again.get_file_names()
 
 
 def test_a_failed_run_is_run_again_by_the_next_submit(desk: Desk) -> None:

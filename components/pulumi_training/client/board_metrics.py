@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import Counter
@@ -37,7 +38,8 @@ class MetricsWriter:
             for name, value in point.values.items():
                 if name in (STEP, TOTAL):
                     continue
-                step = self._counts[name] if point.step is None else int(point.step)
+                step = _step(point.step)
+                step = self._counts[name] if step is None else step
                 self._counts[name] += 1
                 self._open().add_scalar(name, value, step, wall_time=now)
                 count += 1
@@ -60,6 +62,11 @@ class MetricsWriter:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._writer = Writer(str(self._folder))
         return self._writer
+
+
+def _step(step: float | None) -> int | None:
+    """A step as TensorBoard takes it, which has 64 bits for it; what it does not take counts as not given."""
+    return int(step) if step is not None and math.isfinite(step) and abs(step) < 2**63 else None
 
 
 def export_to_tensorboard(run: Run, logdir: str | os.PathLike[str]) -> Path:

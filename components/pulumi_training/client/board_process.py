@@ -104,7 +104,7 @@ def _keep_up(mirrors: list[Mirror]) -> None:
 def _bring(mirror: Mirror) -> None:
     try:
         mirror.turn()
-    except (TrainingError, OSError):  # a store that does not answer now may answer at the next turn
+    except Exception:  # noqa: BLE001 - a store that does not answer now may at the next turn; the others go on in any case
         traceback.print_exc()
 
 

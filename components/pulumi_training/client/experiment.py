@@ -12,7 +12,7 @@ from ..resources.program import is_in_program
 from ..resources.property import mapping_of
 from ..spec.advice import idle_gpus
 from ..spec.errors import Problem, SpecError
-from ..spec.names import suggest
+from ..spec.names import distinct, suggest
 from .times import iso
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Experiment:
         from .submission import pending
 
         store = Store.open(self.workspace.ref["store"], base=Path.cwd())
-        under_way = {each.run_id: each for each in pending(suggest(self.name)) if each.store == store.url}
+        under_way = {each.run_id: each for each in pending(distinct(self.name)) if each.store == store.url}
         found = [
             Run(Record(store, summary.run.run_id))
             for summary in runs(store)
@@ -133,7 +133,9 @@ class Experiment:
             warnings.warn(advice, stacklevel=3)
         known = last(found.record)
         if known is None:
-            return Run(found.record, submission.start(found, base))
+            # Its stack may say that it completed, and the record is gone: that is seen only by who looks.
+            again = submission.was_submitted(found)
+            return Run(found.record, submission.start(found, base, refresh=again))
         document = known.document
         is_live = not document.status.is_terminal or bool(document.notes.get("will_retry"))
         if not force and (is_live or (document.outcome is not None and document.outcome.is_success)):

@@ -15,7 +15,7 @@ from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..record.store import Store
 from ..record.tags import tags_of
-from ..spec.errors import TrainingError
+from ..spec.errors import Problem, SpecError, TrainingError
 from ..spec.outcome import Status
 from ..tracking.tracked import read_tracked
 from .details import Details, details_of, failure
@@ -139,8 +139,8 @@ class Run:
         `wait_post_processing` is the SDK's, and always so here.
 
         Raises:
-            TrainingError: the run failed, or what changed could not be brought to it, and `raise_on_error`. A
-                canceled one is no error, as in the SDK.
+            TrainingError: the run failed, its record is gone, or what changed could not be brought to it, and
+                `raise_on_error`. A canceled one is no error, as in the SDK.
         """
         number = self._wait_for_record()
         if number is not None:
@@ -150,6 +150,11 @@ class Run:
         details = self.get_details()
         if raise_on_error and details["status"] == Status.FAILED.value:
             raise self._error()
+        if raise_on_error and number is None and not self.record.exists():
+            raise TrainingError(
+                f"run {self.id} has no record in {self.record.store.display}: it was removed, or the run never began; "
+                "submit it again"
+            )
         if raise_on_error and self.is_amended and self._is_refused():
             raise TrainingError(
                 f"run {self.id} is {details['status']}, and could not be brought up to date: {self._refusal()}"
@@ -198,7 +203,7 @@ class Run:
         """The values of each metric: one value, or the list of all where there are more.
 
         They are those of the job's metrics rank, rank 0 unless it says otherwise, or of `rank`. `name` leaves
-        out the others.
+        out the others; that of a row or a table gives its columns.
         """
         from .run_metrics import reported
 
@@ -207,7 +212,10 @@ class Run:
         found = reported(attempt, chosen) if attempt is not None else {}
         if not found and rank is None and document is not None:  # of a pruned run the last values are left
             found = dict(document.metrics or {})
-        return found if name is None else {name: found[name]} if name in found else {}
+        if name is None:
+            return found
+        columns = {n[len(name) + 1 :]: value for n, value in found.items() if n.startswith(f"{name}.")}
+        return {name: found[name]} if name in found else {name: columns} if columns else {}
 
     def get_tags(self) -> dict[str, str]:
         """The run's labels: those its script gave, those it was declared with, and those given here."""
@@ -225,10 +233,19 @@ class Run:
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Gives the run labels."""
+        strange = [key for key in tags if not isinstance(key, str) or not key]
+        if strange:
+            raise SpecError(Problem("tags", f"{strange[0]!r} is no key; write a text"))
         self._give({key: str(value) for key, value in tags.items()})
 
     def remove_tags(self, tags: Sequence[str]) -> None:
-        """Takes labels away."""
+        """Takes labels away.
+
+        Raises:
+            SpecError: `tags` is one text and no list.
+        """
+        if isinstance(tags, str):
+            raise SpecError(Problem("tags", f"is one text; write remove_tags([{tags!r}])"))
         self._give(dict.fromkeys(tags))
 
     def cancel(self, grace: float | None = None) -> None:

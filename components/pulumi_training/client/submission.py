@@ -110,6 +110,11 @@ def start(checked: Checked, base: Path, *, refresh: bool = False, replace: bool 
     return Submission(file)
 
 
+def was_submitted(checked: Checked) -> bool:
+    """Whether this job was submitted from here before, so that its stack may have it."""
+    return any((experiments_folder() / checked.project / checked.stack).glob("*.json"))
+
+
 def pending(project: str | None = None) -> Iterator[Submission]:
     """The submissions of this machine that are under way, of one project or of all."""
     for file in sorted(experiments_folder().glob(f"{project or '*'}/*/*.json")):

@@ -20,7 +20,7 @@ from ..resources.training_job import wire_inputs
 from ..spec.errors import Problem, SpecError
 from ..spec.fields import Identity
 from ..spec.job import JobSpec
-from ..spec.names import suggest
+from ..spec.names import distinct
 from ..spec.partition import key_fields, names_of
 from ..spec.reading import read_job
 
@@ -78,7 +78,7 @@ def checked(parameters: Mapping[str, Any], name: str, experiment: str, base: Pat
     store = Store.open(job.compute.store, base=base)
     key = run_key(key_fields(whole))
     apart = hashlib.sha256(canonical_json([key, job.compute.workspace, store.url])).hexdigest()[:10]
-    stack, project = f"{name}-{apart}", suggest(experiment)
+    stack, project = f"{name}-{apart}", distinct(experiment)
     identity = run_id(name, key, _urn(stack, project, name), job.compute.workspace)
     return Checked(inputs, job, name, project, stack, Record(store, identity))
 

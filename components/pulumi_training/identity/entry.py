@@ -16,7 +16,7 @@ def find_entry(tree_root: Path | str, entry_script: str, tree: Tree) -> str:
     """The relative posix path of `entry_script` in `tree`, which was read from `tree_root`.
 
     Raises SpecError (path `entryScript`): no such file (names near ones), a folder, outside the source
-    directory, or left out of the tree by the ignore file.
+    directory, an absolute path, or left out of the tree by the ignore file.
     """
     root = os.path.realpath(tree_root)
     shown = printable(entry_script)
@@ -28,6 +28,10 @@ def find_entry(tree_root: Path | str, entry_script: str, tree: Tree) -> str:
             f"{shown} is outside the source directory {printable(root)}; only what is in it reaches the run"
         )
     paths = {entry.path for entry in tree.entries}
+    if path in paths and os.path.isabs(entry_script):
+        raise _refuse(
+            f"{shown} is an absolute path, and a run has its own copy of the source; write {printable(path)}"
+        )
     if path in paths:
         return path
     place = os.path.join(root, path)

@@ -17,6 +17,7 @@ import pulumi
 from ..spec.errors import Problem, SpecError
 from .distributed import Distribution, ParameterServer
 from .estimator_words import backend_of, compute_of, one_of, refuse, topology_of
+from .property import list_of
 from .training_job import TrainingJob
 
 
@@ -168,7 +169,7 @@ class _Framework(Estimator):
                     )
                 )
             return
-        packages = list(self.parameters.get("pip_packages", ()))
+        packages = list_of(self.parameters, "pip_packages")
         if framework_version is not None or not any(_names(each, self._package) for each in packages):
             packages.insert(0, self._package + (f"=={framework_version}" if framework_version else ""))
         self.parameters = {**self.parameters, "pip_packages": packages}
@@ -284,7 +285,7 @@ def _known(more: Mapping[str, Any], who: str) -> dict[str, Any]:
 
 def _names(requirement: str, package: str) -> bool:
     """Whether a requirement is of that package."""
-    begin = requirement.strip().lower().replace("_", "-")
+    begin = str(requirement).strip().lower().replace("_", "-")
     rest = begin[len(package) :]
     return begin.startswith(package) and (not rest or rest[0] in " =<>!~[;@")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..spec.errors import Problem, SpecError
+from .component import Component
 from .distributed import Distribution
+from .places import ComputeClusterBase
 from .property import wire_name
 
 _GONE = {
@@ -42,13 +44,17 @@ def compute_of(compute: Any) -> Any:
     """Where to run, which is a ComputeCluster and not the name of one.
 
     Raises:
-        SpecError: it is a text.
+        SpecError: it is a text, or another part of a target.
     """
     if isinstance(compute, str):
         raise SpecError(
             Problem("compute", f"{compute!r} is a name; pass the cluster, as target.ComputeCluster({compute!r}, "
                     "workspace=workspace)")
         )  # fmt: skip
+    if isinstance(compute, Component) and not isinstance(compute, ComputeClusterBase):
+        raise SpecError(
+            Problem("compute", f"a {type(compute).__name__} runs nothing; pass a ComputeCluster of it")
+        )
     return compute
 
 

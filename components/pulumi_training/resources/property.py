@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 import pulumi
@@ -59,6 +59,20 @@ def with_secret_password(registry: Any) -> Any:
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that were given, by wire name."""
     return {wire_name(name): value for name, value in values.items() if value is not None}
+
+
+def list_of(parameters: Mapping[str, Any], name: str) -> list[Any]:
+    """A parameter that has several values, empty where it is not given.
+
+    Raises:
+        SpecError: it is something else, as one text.
+    """
+    value = parameters.get(name)
+    if value is None:
+        return []
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise SpecError(Problem(name, f"is a {type(value).__name__}; give a list"))
+    return list(value)
 
 
 def mapping_of(parameters: Mapping[str, Any], name: str) -> Mapping[str, Any]:

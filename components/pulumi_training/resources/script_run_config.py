@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..spec.arguments import text_of
 from ..spec.errors import Problem, SpecError
+from .data_reference import DataReference
 from .distributed import Distribution
 from .estimator import Estimator
+from .property import list_of
 
 
 class ScriptRunConfig(Estimator):
@@ -48,7 +51,7 @@ class ScriptRunConfig(Estimator):
         if command is not None and not isinstance(command, str):
             import shlex
 
-            command = shlex.join(str(word) for word in command)
+            command = shlex.join(_word(word) for word in command)
         super().__init__(
             source_directory,
             compute_target=compute_target,
@@ -56,5 +59,29 @@ class ScriptRunConfig(Estimator):
             distributed_training=distributed_job_config,
             max_run_duration_seconds=max_run_duration_seconds,
             environment_definition=environment,
-            **{"command": command, "arguments": list(arguments) if arguments else None, **more},
+            **{
+                "command": command,
+                "arguments": list_of({"arguments": arguments}, "arguments") or None,
+                **more,
+            },
         )
+
+
+def _word(word: Any) -> str:
+    """A word of a command. Data comes into one by an environment variable or by `arguments`, for it has to be named.
+
+    Raises:
+        SpecError: it has no text of its own.
+    """
+    if isinstance(word, DataReference):
+        raise SpecError(
+            Problem(
+                "command",
+                f"{word.name} is data, which a list of words has no place for; give it in inputs=, and write "
+                f"{word.argument} in a command of one text",
+            )
+        )
+    try:
+        return word if isinstance(word, str) else text_of(word)
+    except TypeError as error:
+        raise SpecError(Problem("command", str(error))) from error

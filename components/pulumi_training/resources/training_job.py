@@ -15,7 +15,7 @@ from .data_reference import DataReference
 from .environment import Environment
 from .job_data import JobData
 from .program import secret
-from .property import OutputProperty, given, mapping_of, output_names, with_secret_password
+from .property import OutputProperty, given, list_of, mapping_of, output_names, with_secret_password
 from .quiet import keep_interrupts_quiet
 
 _SHORTCUTS = (
@@ -181,7 +181,7 @@ def wire_inputs(parameters: Mapping[str, Any]) -> dict[str, Any]:
     data = JobData()
     data.add(parameters.get("inputs"), "inputs")
     data.add(parameters.get("outputs"), "outputs")
-    words = _arguments(mapping_of(parameters, "script_params"), parameters.get("arguments"), data)
+    words = _arguments(mapping_of(parameters, "script_params"), list_of(parameters, "arguments"), data)
     props = given({name: value for name, value in parameters.items() if name not in _READ_APART})
     compute = parameters.get("compute")
     props["compute"] = getattr(compute, "ref", compute)
@@ -190,7 +190,9 @@ def wire_inputs(parameters: Mapping[str, Any]) -> dict[str, Any]:
         props["arguments"] = words
     if variables := mapping_of(parameters, "environment_variables"):
         props["environmentVariables"] = {
-            name: _text(value, data, f"environment_variables[{name!r}]") for name, value in variables.items()
+            name: _text(value, data, f"environment_variables[{name!r}]")
+            for name, value in variables.items()
+            if value is not None
         }
     if hidden := mapping_of(parameters, "secret_environment_variables"):
         props["secretEnvironmentVariables"] = secret(dict(hidden))
@@ -202,7 +204,7 @@ def wire_inputs(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return props | data.to_wire()  # what arguments, variables and triggers referred to is among it
 
 
-def _arguments(parameters: Mapping[str, Any], further: Sequence[Any] | None, data: JobData) -> Any:
+def _arguments(parameters: Mapping[str, Any], further: Sequence[Any], data: JobData) -> Any:
     """The flat list of arguments; a value that is an Output is flattened when it is known."""
     words: list[Any] = []
     for name, value in parameters.items():
@@ -213,7 +215,7 @@ def _arguments(parameters: Mapping[str, Any], further: Sequence[Any] | None, dat
             words.extend(flatten({name: value}, lambda item: _parameter(item, data)))
         except TypeError as error:
             raise SpecError(Problem(f"script_params[{name!r}]", str(error))) from error
-    for value in further or ():
+    for value in further:
         words.append(value if isinstance(value, str) else _text(value, data, "arguments"))
     if not any(isinstance(word, pulumi.Output) for word in words):
         return words

@@ -7,6 +7,7 @@ without a value is `True`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -46,6 +47,8 @@ def text_of(value: Any) -> str:
         raise TypeError(
             f"a {kind.__name__} is data without a mode; write .as_mount(), .as_download() or .as_upload() after it"
         )
+    if isinstance(value, Iterable) and not isinstance(value, os.PathLike):
+        raise TypeError(f"a {kind.__name__} has several values; write list(...) around it")
     has_text = any("__str__" in each.__dict__ or "__repr__" in each.__dict__ for each in kind.__mro__[:-1])
     if callable(value) or not has_text:
         raise TypeError(f"{value!r} is no argument; give a text, a number or a path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -25,6 +26,14 @@ def suggest(text: str) -> str:
     """A valid name close to `text`."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
     return plain or "train"
+
+
+def distinct(text: str) -> str:
+    """As `suggest`, but two texts never get one name: where that says less than `text`, the name ends with a digest."""
+    plain = suggest(text)
+    if plain == text:
+        return plain
+    return f"{plain[:31].rstrip('-')}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def variable_part(name: str) -> str:

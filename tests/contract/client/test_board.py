@@ -237,9 +237,10 @@ def test_metrics_are_exported_as_event_files(shelf: Shelf, tmp_path: Path) -> No
     attempt = shelf.finished("fit-0000000000")
     with pytest.raises(TrainingError, match="no metric"):
         export_to_tensorboard(Run.get("fit"), tmp_path / "exported")
-    write(attempt, "metrics/rank-0.jsonl", b'{"step": 7, "accuracy": 0.5}\n{"accuracy": NaN}\n')
+    lines = b'{"step": 7, "accuracy": 0.5}\n{"accuracy": NaN}\n{"step": NaN, "accuracy": 1}\n{"step": 1e300, "accuracy": 2}\n'
+    write(attempt, "metrics/rank-0.jsonl", lines)
     folder = export_to_tensorboard(Run.get("fit"), tmp_path / "exported")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     found = EventAccumulator(str(folder)).Reload().Tensors("accuracy")
-    assert [event.step for event in found] == [7, 1]
+    assert [event.step for event in found] == [7, 1, 2, 3], "a step that TensorBoard cannot take is none"

@@ -14,6 +14,7 @@ from pulumi_training.client import submission, submission_engine
 from pulumi_training.client.submission import Submission
 from pulumi_training.client.submission_check import Checked, checked
 from pulumi_training.record.documents import AttemptDocument, RunDocument
+from pulumi_training.spec.names import distinct
 from pulumi_training.spec.outcome import Outcome, Reason
 
 
@@ -108,7 +109,7 @@ def test_one_project_for_an_experiment_and_one_stack_for_a_run(started: Started)
         experiment("My Digits!").submit(estimator(), script_params={"--epochs": epochs})
     experiment("My Digits!").submit(estimator(), script_params={"--epochs": 1}, tags={"a": "b"})
     first, second, third = (found for found, _ in started.calls)
-    assert first.project == second.project == "my-digits"
+    assert first.project == second.project == distinct("My Digits!")
     assert first.stack != second.stack
     assert (first.stack, first.record.run_id) == (third.stack, third.record.run_id)
     assert third.inputs["tags"] == {"a": "b"}

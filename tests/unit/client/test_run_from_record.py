@@ -16,7 +16,7 @@ from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.record import Record
 from pulumi_training.record.retention import prune
 from pulumi_training.record.tags import given_still
-from pulumi_training.spec.errors import PermanentError, TrainingError
+from pulumi_training.spec.errors import PermanentError, SpecError, TrainingError
 from pulumi_training.spec.outcome import Outcome, Reason
 
 
@@ -171,6 +171,7 @@ def test_metrics_are_one_value_or_all_of_them(ended: Attempt) -> None:
     assert run.get_metrics("loss") == {"loss": [2.0, 1.0]}
     assert run.get_metrics("nobody") == {}
     assert run.get_metrics(rank=1) == {"loss": 9}
+    assert run.get_metrics("row") == {"row": {"x": 1}}
 
 
 def test_tags_are_given_taken_and_kept_in_the_record(ended: Attempt) -> None:
@@ -212,6 +213,20 @@ def test_a_run_that_is_amended_counts_as_it_is(ended: Attempt, shelf: Shelf) -> 
     ):
         run.wait_for_completion()
     assert run.wait_for_completion(raise_on_error=False)["status"] == "Completed"
+
+
+def test_labels_that_can_be_none_are_refused(ended: Attempt) -> None:
+    run = Run.get("fit")
+    with pytest.raises(SpecError, match=r"write remove_tags\(\['keep'\]\)"):
+        run.remove_tags("keep")
+    with pytest.raises(SpecError, match="None is no key"):
+        run.tag(None)  # type: ignore[arg-type]
+
+
+def test_a_run_without_a_record_is_told_and_not_waited_for(shelf: Shelf) -> None:
+    run = Run(Record(shelf.store, "fit-0000000000"), FakeSubmission(is_over=True))  # type: ignore[arg-type]
+    with pytest.raises(TrainingError, match="has no record in"):
+        run.wait_for_completion()
 
 
 def test_canceling_an_ended_run_changes_nothing(ended: Attempt) -> None:

@@ -33,9 +33,11 @@ def test_a_script_in_the_tree_is_found(root: Path, script: str, path: str) -> No
     assert find_entry(root, script, read_tree(root)) == path
 
 
-def test_an_absolute_path_into_the_tree_is_made_relative(root: Path, tmp_path: Path) -> None:
+def test_an_absolute_path_into_the_tree_is_refused_for_the_relative_one(root: Path, tmp_path: Path) -> None:
+    """It would run the file there, and not the run's own copy of it."""
     (tmp_path / "link").symlink_to(root)
-    assert find_entry(tmp_path / "link", str(tmp_path / "link/pkg/fit.py"), read_tree(root)) == "pkg/fit.py"
+    with pytest.raises(SpecError, match=r"is an absolute path, .* write pkg/fit\.py"):
+        find_entry(tmp_path / "link", str(tmp_path / "link/pkg/fit.py"), read_tree(root))
 
 
 @pytest.mark.parametrize(

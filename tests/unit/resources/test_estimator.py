@@ -289,3 +289,43 @@ def test_parameters_can_be_added_to_an_estimator() -> None:
 def test_idle_gpus_are_said_with_the_numbers(job: dict[str, Any], idle: str | None) -> None:
     words = idle_gpus(job)
     assert (words is None) if idle is None else (words is not None and idle in words)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: training.PyTorch("./src", entry_script="a.py", pip_packages="numpy"),
+            "pip_packages is a str; give a list",
+        ),
+        (lambda: training.ScriptRunConfig("./src", "a.py", "--lr 0.1"), "arguments is a str; give a list"),
+        (
+            lambda: training.ScriptRunConfig("./src", "a.py", {"--lr": 0.1}),
+            "arguments is a dict; give a list",
+        ),
+        (
+            lambda: training.ScriptRunConfig("./src", command=["python", "a.py", digits().as_mount()]),
+            "command digits is data, which a list of words has no place for",
+        ),
+        (
+            lambda: training.Estimator("./src", entry_script="a.py", compute_target=target.Workspace("lab")),
+            "compute a Workspace runs nothing; pass a ComputeCluster of it",
+        ),
+    ],
+)
+def test_what_is_no_list_and_no_cluster_is_refused(make: Callable[[], Any], words: str) -> None:
+    assert " ".join(refused(make)).startswith(words)
+
+
+def digits() -> target.Datastore:
+    return target.Datastore("digits", workspace=target.Workspace("lab"), source="./data")
+
+
+def test_arguments_that_are_one_text_are_refused_in_a_job_too() -> None:
+    with pytest.raises(training.SpecError, match="arguments: is a str; give a list"):
+        wire(training.Estimator("./src", entry_script="a.py", arguments="--lr 0.1"))
+
+
+def test_a_variable_without_a_value_is_not_given() -> None:
+    estimator = training.Estimator("./src", entry_script="a.py", environment_variables={"A": None, "B": 1})
+    assert wire(estimator)["environmentVariables"] == {"B": "1"}

@@ -36,7 +36,9 @@ def test_flattening(parameters: dict[Any, Any], words: list[str]) -> None:
     assert flatten(parameters) == words
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, {1, 2}, frozenset("a"), b"bytes", [{"a": 1}]])
+@pytest.mark.parametrize(
+    "value", [{"a": 1}, {1, 2}, frozenset("a"), b"bytes", [{"a": 1}], range(3), iter([1]), object(), print]
+)
 def test_what_has_no_order_or_no_text_is_refused(value: Any) -> None:
     with pytest.raises(TypeError):
         flatten({"--x": value})
