@@ -67,9 +67,14 @@ def failure(run_id: str, outcome: Outcome, logs: str | None) -> PermanentError:
         words += ["last lines:", *(f"  {line}" for line in outcome.log_tail.splitlines())]
     if logs is not None:
         words.append(f"logs: {logs}")
-    if outcome.reason.rule.advice:
-        words.append(outcome.reason.rule.advice)
+    if advice := _advice(outcome):
+        words.append(advice)
     return PermanentError(outcome.reason, "\n".join(words), log_tail=outcome.log_tail)
+
+
+def _advice(outcome: Outcome) -> str:
+    """What to do next, for whoever submitted the run and for whoever declared it."""
+    return outcome.reason.rule.advice.replace("`pulumi up`", "`experiment.submit(...)` or `pulumi up`")
 
 
 def _target(spec: dict[str, Any]) -> str:
@@ -119,6 +124,6 @@ def _error(outcome: Outcome) -> dict[str, Any]:
         "signal": outcome.signal,
         "exception": outcome.exception,
         "logTail": outcome.log_tail,
-        "advice": outcome.reason.rule.advice,
+        "advice": _advice(outcome),
     }
     return {"error": {name: value for name, value in error.items() if value not in (None, "")}}

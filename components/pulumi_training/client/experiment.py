@@ -11,7 +11,7 @@ from ..resources.estimator import Estimator
 from ..resources.program import is_in_program
 from ..resources.property import mapping_of
 from ..spec.advice import idle_gpus
-from ..spec.errors import Problem, SpecError
+from ..spec.errors import Problem, SpecError, TrainingError
 from ..spec.names import distinct, suggest
 from .times import iso
 
@@ -84,7 +84,15 @@ class Experiment:
         return self._submit(estimator, name or estimator.parameters.get("name") or suggest(self.name), force)
 
     def get_runs(self) -> list[Run]:
-        """The experiment's runs, the newest first, those that are being submitted among them."""
+        """The experiment's runs, the newest first, those that are being submitted among them.
+
+        Raises:
+            TrainingError: in a Pulumi program, which declares runs and does not look at them.
+        """
+        if is_in_program():
+            raise TrainingError(
+                "a Pulumi program only declares its runs; Experiment.get_runs() is for a notebook or a script"
+            )
         from ..record.record import Record, runs
         from ..record.store import Store
         from .run import Run

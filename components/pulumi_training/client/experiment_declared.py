@@ -63,6 +63,13 @@ class DeclaredRun:
         """The names of the first 100 files of the outputs."""
         return self.job.files.apply(lambda files: [f"outputs/{file['path']}" for file in files or ()])
 
+    def __getattr__(self, name: str) -> NoReturn:
+        known = "" if name.startswith("_") else (
+            f"a run that a program declares has no {name!r}: it is there only after `pulumi up`; use its Outputs here, "
+            f"or training.Run.get(run_id).{name} in a notebook"
+        )  # fmt: skip
+        raise AttributeError(known or name)
+
     def wait_for_completion(self, *_: Any, **__: Any) -> NoReturn:
         """`pulumi up` waits for a declared run.
 

@@ -182,11 +182,12 @@ class Run:
         output_paths: Sequence[str | os.PathLike[str]] | None = None,
         batch_size: int = 100,
         append_prefix: bool = True,
+        timeout_seconds: float | None = None,
     ) -> list[Path]:
         """Brings every file whose name begins with `prefix` below a folder; returns where they are.
 
-        `append_prefix=False` leaves the prefix's folders out of the paths. `batch_size` is the SDK's; nothing
-        follows from it.
+        `append_prefix=False` leaves the prefix's folders out of the paths. `batch_size` and `timeout_seconds` are the
+        SDK's; nothing follows from them.
 
         Raises:
             FileNotInRun: no name begins so. DownloadFailed: as for `download_file`.
@@ -199,11 +200,13 @@ class Run:
         """Brings every log below a folder, the caller's own by default; returns where they are."""
         return bring_files(self._needed(), "logs/", destination)
 
-    def get_metrics(self, name: str | None = None, *, rank: int | None = None) -> dict[str, Any]:
+    def get_metrics(
+        self, name: str | None = None, recursive: bool = False, *, rank: int | None = None
+    ) -> dict[str, Any]:
         """The values of each metric: one value, or the list of all where there are more.
 
         They are those of the job's metrics rank, rank 0 unless it says otherwise, or of `rank`. `name` leaves
-        out the others; that of a row or a table gives its columns.
+        out the others; that of a row or a table gives its columns. `recursive` is the SDK's: no run has children.
         """
         from .run_metrics import reported
 

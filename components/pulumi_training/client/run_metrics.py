@@ -14,7 +14,8 @@ from .files import names
 def reported(attempt: Attempt, rank: int) -> dict[str, Any]:
     """The values of each name as one rank reported them: one value, or the list of all where there are more.
 
-    `step` and `total` are left out, objects have dotted names, texts and NaN are as they were written.
+    `step` and `total` are left out where they say the place of other values, objects have dotted names, texts and NaN
+    are as they were written.
     """
     series: dict[str, list[Any]] = {}
     for line in _content(attempt, rank).splitlines():
@@ -23,12 +24,9 @@ def reported(attempt: Attempt, rank: int) -> dict[str, Any]:
         except (ValueError, RecursionError):
             continue  # torn, or no JSON: `metrics.MetricsReader` counts them
         if isinstance(point, dict):
-            _add(point, "", series)
-    return {
-        name: values[0] if len(values) == 1 else values
-        for name, values in series.items()
-        if name not in (STEP, TOTAL)
-    }
+            is_alone = len(point) == 1  # `run.log("total", 7)`
+            _add({n: v for n, v in point.items() if is_alone or n not in (STEP, TOTAL)}, "", series)
+    return {name: values[0] if len(values) == 1 else values for name, values in series.items()}
 
 
 def ranks_with_metrics(attempt: Attempt) -> list[int]:

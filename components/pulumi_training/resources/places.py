@@ -119,12 +119,26 @@ class DatastoreBase(PlaceComponent):
         self._source = source
         super().__init__(resource_name, {"name": self.datastore_name, "uri": source}, _below(workspace, opts))
 
-    def path(self, path_on_datastore: str, *, name: str | None = None) -> Folder:
-        """A folder inside the datastore; its name is derived from the path unless given."""
+    def path(self, path_on_datastore: str = "", *, name: str | None = None) -> Folder:
+        """A folder inside the datastore, by default all of it; its name is derived from the path unless given.
+
+        Raises:
+            SpecError: the path leads out of the datastore.
+        """
+        if not isinstance(path_on_datastore, str) or ".." in path_on_datastore.split("/"):
+            raise SpecError(
+                Problem(
+                    "path_on_datastore",
+                    f"{path_on_datastore!r} is no path inside the datastore; write a relative one",
+                )
+            )
+        if not path_on_datastore.strip("./"):
+            return Folder(name or self.datastore_name, self._source)
+        below_it = path_on_datastore.lstrip("/")
         derived = f"{self.datastore_name}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', path_on_datastore.strip('/'))}"
         if isinstance(self._source, str):
-            return Folder(name or derived, posixpath.join(self._source, path_on_datastore))
-        below = output(self._source).apply(lambda uri: posixpath.join(uri, path_on_datastore))
+            return Folder(name or derived, posixpath.join(self._source, below_it))
+        below = output(self._source).apply(lambda uri: posixpath.join(uri, below_it))
         return Folder(name or derived, below)
 
     def as_mount(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -120,8 +121,29 @@ def test_lists_rows_and_tables_are_lines_and_tables_are_files(tmp_path: Path) ->
         {"table": {"x": 1, "y": 3}}, {"table": {"x": 2, "y": 4}}, {"step": 3, "at": 7},
     ]  # fmt: skip
     assert json.loads((tmp_path / "outputs" / "table.json").read_text()) == {"x": [1, 2], "y": [3, 4]}
-    with pytest.raises(ValueError, match="x has 1, y has 2"):
+
+
+def test_a_slip_in_what_is_logged_ends_no_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(inside(tmp_path))
+    for _ in range(2):
         run.log_table("torn", {"x": [1], "y": [1, 2]})
+    run.log_list("one", 5)
+    torn = [{"torn": {"x": 1, "y": 1}}, {"torn": {"y": 2}}]
+    assert lines(tmp_path) == [*torn, *torn, {"one": 5}]
+    said = capsys.readouterr().err
+    run.log("total", 7)
+    assert "metric 'total' is taken for the run's progress too" in capsys.readouterr().err
+    assert said == "table 'torn' its columns are not equally long: x has 1, y has 2\n"
+
+
+def test_what_a_run_inside_its_script_has_not_is_told_with_what_it_has(tmp_path: Path) -> None:
+    run = Run(inside(tmp_path))
+    assert run.get_status() == "Running"
+    with pytest.raises(AttributeError, match=r"has no 'experiment'; there are .*log_table, .*upload_file"):
+        _ = run.experiment
+    assert not hasattr(run, "parent") and copy.copy(run).id == run.id
 
 
 def test_numbers_of_array_libraries_are_numbers(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import pulumi_training as training
 from pulumi_training import local as target
 from pulumi_training.client import submission, submission_engine
+from pulumi_training.client.experiment_declared import DeclaredRun
 from pulumi_training.client.submission import Submission
 from pulumi_training.client.submission_check import Checked, checked
 from pulumi_training.record.documents import AttemptDocument, RunDocument
@@ -220,3 +221,19 @@ def test_an_estimators_own_name_is_the_jobs(started: Started) -> None:
     experiment().submit(estimator(name="fit"))
     experiment().submit(estimator(name="fit"), name="other")
     assert [found.name for found, _ in started.calls] == ["fit", "other"]
+
+
+def test_what_a_declared_run_has_not_is_told(tmp_path: Path) -> None:
+    run = DeclaredRun(job=None)  # type: ignore[arg-type]
+    with pytest.raises(
+        AttributeError, match=r"no 'download_file': it is there only after `pulumi up`.*Run\.get\(run_id\)"
+    ):
+        run.download_file("outputs/model.pkl")
+    assert not hasattr(run, "__await__")
+
+
+def test_runs_are_not_looked_at_in_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = experiment("digits")
+    monkeypatch.setattr("pulumi_training.client.experiment.is_in_program", lambda: True)
+    with pytest.raises(training.TrainingError, match="only declares its runs"):
+        made.get_runs()

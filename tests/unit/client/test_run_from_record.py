@@ -172,6 +172,8 @@ def test_metrics_are_one_value_or_all_of_them(ended: Attempt) -> None:
     assert run.get_metrics("nobody") == {}
     assert run.get_metrics(rank=1) == {"loss": 9}
     assert run.get_metrics("row") == {"row": {"x": 1}}
+    points(ended, {"total": 7}, {"step": 1, "total": 9, "loss": 3}, rank=2)
+    assert run.get_metrics(rank=2) == {"total": 7, "loss": 3}
 
 
 def test_tags_are_given_taken_and_kept_in_the_record(ended: Attempt) -> None:

@@ -263,6 +263,11 @@ def test_components_are_plain_references_where_no_program_runs() -> None:
     }  # fmt: skip
     assert lab.ref == {"target": "local", "workspace": "lab", "store": "./records"}
     assert data.path("train").as_download().to_wire() == {"uri": "./data/train", "mode": "download"}
+    assert data.path("/train").as_download().to_wire()["uri"] == "./data/train"
+    assert data.path().as_mount().to_wire() == data.as_mount().to_wire()
+    for wrong in ("../..", "a/../../b", 3):
+        with pytest.raises(training.SpecError, match="is no path inside the datastore"):
+            data.path(wrong)  # type: ignore[arg-type]
 
 
 def test_parameters_can_be_added_to_an_estimator() -> None:

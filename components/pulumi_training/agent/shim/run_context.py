@@ -57,25 +57,31 @@ class Run:
 
     def log(self, name: str, value: Any, description: str = "", step: float | None = None) -> None:
         """Reports a value of a metric; the same name again makes a series. Texts are kept, and draw no curve."""
+        if name in ("step", "total"):
+            self._warn(f"metric {name!r}", "is taken for the run's progress too; a curve needs another name")
         line = {} if step is None else {"step": _plain(step)}
         self._report({**line, name: self._checked(name, value)})
 
     def log_list(self, name: str, value: Iterable[Any], description: str = "") -> None:
         """Reports every value of a list, in order."""
-        self._report(*({name: self._checked(name, item)} for item in value))
+        self._report(*({name: self._checked(name, item)} for item in _as_list(value)))
 
     def log_row(self, name: str, description: str = "", **columns: Any) -> None:
         """Reports a row of a table: its columns become `name.column`."""
         self._report({name: {column: self._checked(column, item) for column, item in columns.items()}})
 
     def log_table(self, name: str, value: Mapping[str, Any], description: str = "") -> None:
-        """Reports a table of columns row by row, and keeps it whole as `outputs/<name>.json`."""
+        """Reports a table of columns row by row, and keeps it whole as `outputs/<name>.json`.
+
+        Columns that are not equally long are said once: what is missing of a row is left out.
+        """
         columns = {column: _as_list(items) for column, items in value.items()}
         if len({len(items) for items in columns.values()}) > 1:
             lengths = ", ".join(f"{column} has {len(items)}" for column, items in columns.items())
-            raise ValueError(f"the columns of table {name!r} are not equally long: {lengths}")
-        for index in range(len(next(iter(columns.values()), []))):
-            self.log_row(name, **{column: items[index] for column, items in columns.items()})
+            self._warn(f"table {name!r}", f"its columns are not equally long: {lengths}")
+        for index in range(max(map(len, columns.values()), default=0)):
+            row = {column: items[index] for column, items in columns.items() if index < len(items)}
+            self._report({name: {column: self._checked(column, item) for column, item in row.items()}})
         if not self.is_offline:
             whole = {column: [_plain(item) for item in items] for column, items in columns.items()}
             with Path(self._place(name, ".json")).open("w", encoding="utf-8") as stream:
@@ -138,6 +144,16 @@ class Run:
     def complete(self) -> None:
         """A run is complete when its script ends well: there is nothing to say."""
 
+    def get_status(self) -> str:
+        """Inside the script a run is always `Running`."""
+        return "Running"
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            known = ", ".join(sorted(each for each in dir(type(self)) if not each.startswith("_")))
+            raise AttributeError(f"a run inside its script has no {name!r}; there are {known}")
+        raise AttributeError(name)
+
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
 
@@ -153,12 +169,16 @@ class Run:
 
     def _checked(self, name: str, value: Any) -> Any:
         plain = _plain(value)
-        strange = isinstance(plain, str) or (isinstance(plain, float) and not math.isfinite(plain))
-        if strange and name not in self._was_warned:
-            self._was_warned.add(name)
-            words = "a text, which draws no curve" if isinstance(plain, str) else "not a finite number"
-            print(f"metric {name!r} is {plain!r}: {words}", file=sys.stderr, flush=True)
+        if isinstance(plain, str):
+            self._warn(f"metric {name!r}", f"is {plain!r}: a text, which draws no curve")
+        elif isinstance(plain, float) and not math.isfinite(plain):
+            self._warn(f"metric {name!r}", f"is {plain!r}: not a finite number")
         return plain
+
+    def _warn(self, what: str, words: str) -> None:
+        if what not in self._was_warned:
+            self._was_warned.add(what)
+            print(f"{what} {words}", file=sys.stderr, flush=True)
 
     def _place(self, name: str, suffix: str) -> str:
         """Where a file of that name goes; ranks after the first have theirs beside it, none overwrites another's."""
