@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -78,6 +79,16 @@ def test_a_run_whose_record_was_removed_is_run_again(desk: Desk) -> None:
     assert again.id == first.id
     assert again.wait_for_completion().status == "Completed"
     assert "outputs/model.txt" in again.get_file_names()
+
+
+def test_a_notebook_that_stands_elsewhere_finds_its_runs(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = desk.submit()
+    run.wait_for_completion()
+    monkeypatch.chdir(tmp_path)
+    assert [each.id for each in desk.experiment.get_runs()] == [run.id]
+    assert training.Run.get(desk.experiment.workspace, run.id).get_status() == "Completed"
 
 
 def test_a_failed_run_is_run_again_by_the_next_submit(desk: Desk) -> None:

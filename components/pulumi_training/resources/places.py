@@ -15,7 +15,7 @@ from ..spec.errors import Problem, SpecError
 from ..spec.tracking import IN_WORKSPACE
 from .component import Component, checked_count, checked_name
 from .data_reference import DataReference
-from .program import joined, output
+from .program import from_here, joined, output
 
 W = TypeVar("W", bound="WorkspaceBase")
 P = TypeVar("P", bound="PlaceComponent")
@@ -52,6 +52,7 @@ class WorkspaceBase(Component):
         """
         self.workspace_name = checked_name(name, resource_name)
         chosen: pulumi.Input[str] = store if store is not None else f"./.training/{self.workspace_name}"
+        chosen = from_here(chosen)
         self.store = output(chosen)
         reference: dict[str, Any] = {
             "target": self.target, "workspace": self.workspace_name, "store": chosen

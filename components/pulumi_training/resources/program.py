@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import pulumi
 from pulumi.runtime import settings
+
+from ..spec.urls import folder_of
 
 T = TypeVar("T")
 
@@ -31,3 +34,15 @@ def joined(base: Any, own: Mapping[str, Any]) -> pulumi.Output[Any]:
     if is_in_program():
         return pulumi.Output.all(base, own).apply(lambda both: {**both[0], **both[1]})
     return cast("pulumi.Output[Any]", {**base, **own})
+
+
+def from_here(url: Any) -> Any:
+    """A folder outside of a program made absolute: a notebook may stand in another one by its next cell.
+
+    Raises:
+        SpecError: it cannot be a place.
+    """
+    if is_in_program() or not isinstance(url, str):
+        return url
+    folder = folder_of(url, path="store")
+    return url if folder is None else os.path.abspath(os.path.expanduser(folder))

@@ -118,11 +118,14 @@ def test_one_project_for_an_experiment_and_one_stack_for_a_run(started: Started)
     assert first.inputs["wait"] is False
 
 
-def test_the_same_job_in_another_store_is_another_stack(started: Started, tmp_path: Path) -> None:
+def test_the_same_job_in_another_store_is_another_stack(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = checked(estimator().parameters, "fit", "digits", tmp_path)
     there = tmp_path / "there"
     (there / "src").mkdir(parents=True)
     (there / "src" / "train.py").write_text("print('on')")
+    monkeypatch.chdir(there)
     other = checked(estimator().parameters, "fit", "digits", there)
     assert here.stack != other.stack
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -254,14 +255,18 @@ def test_a_registrys_password_is_secret(declare: Declare) -> None:
     )
 
 
-def test_components_are_plain_references_where_no_program_runs() -> None:
+def test_components_are_plain_references_where_no_program_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders among them are those of where the notebook stands now."""
+    monkeypatch.chdir(tmp_path)
     lab = target.Workspace("lab", store="./records")
     data = target.Datastore("digits", workspace=lab, source="./data")
     assert cluster().ref == {
-        "target": "local", "workspace": "lab", "store": "./.training/lab", "cluster": "cpu",
+        "target": "local", "workspace": "lab", "store": str(tmp_path / ".training/lab"), "cluster": "cpu",
         "maxNodes": 4, "slotsPerNode": 4, "gpusPerNode": 0,
     }  # fmt: skip
-    assert lab.ref == {"target": "local", "workspace": "lab", "store": "./records"}
+    assert lab.ref == {"target": "local", "workspace": "lab", "store": str(tmp_path / "records")}
     assert data.path("train").as_download().to_wire() == {"uri": "./data/train", "mode": "download"}
     assert data.path("/train").as_download().to_wire()["uri"] == "./data/train"
     assert data.path().as_mount().to_wire() == data.as_mount().to_wire()
