@@ -10,7 +10,7 @@ from pathlib import Path
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.lock import DriverLock
-from ..record.logs import CHUNK, LogLine, new_lines, ranks, read_log, size
+from ..record.logs import CHUNK, LogLine, interleave, new_lines, ranks, read_log, size
 from ..record.record import Record
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
@@ -89,6 +89,26 @@ class Following:
                 Reason.SUPERVISOR_LOST,
                 f"Nobody drives {record.run_id}, which is {document.status.value}; `pulumi up` goes on with it.",
             )
+
+
+def to_the_end(record: Record, number: int, *, prints: bool) -> None:
+    """Returns when the run has ended, its retries too; `prints` prints every rank's lines as they come.
+
+    Raises:
+        PermanentError: as `Following.looks`.
+    """
+    following = Following(tell=print if prints else lambda _: None)
+    if not prints:
+        for _ in following.looks(record, number):
+            pass
+        return
+    spec = record.run_document().spec
+    width = int(spec.get("nodeCount") or 1) * int(spec.get("processCountPerNode") or 1)
+    for item in lines(record, number, following=following):
+        if isinstance(item, Turn):
+            print(f"--- attempt {item.attempt}", flush=True)
+        else:
+            print(next(interleave([item], world_size=width)), flush=True)
 
 
 def lines(

@@ -144,7 +144,9 @@ class Run:
         """
         number = self._wait_for_record()
         if number is not None:
-            self._follow(number, show_output)
+            from .follow import to_the_end
+
+            to_the_end(self.record, number, prints=show_output)
         while self.is_amended and self._is_submitting():
             time.sleep(_LOOK_SECONDS)
         details = self.get_details()
@@ -325,23 +327,6 @@ class Run:
         document = document or self._document()
         newest = self.record.newest() if document is not None else None
         return newest.number if newest is not None else None
-
-    def _follow(self, number: int, show_output: bool) -> None:
-        from ..record.logs import interleave
-        from .follow import Following, Turn, lines
-
-        following = Following(tell=print if show_output else lambda _: None)
-        if not show_output:
-            for _ in following.looks(self.record, number):
-                pass
-            return
-        spec = self._spec()
-        width = int(spec.get("nodeCount") or 1) * int(spec.get("processCountPerNode") or 1)
-        for item in lines(self.record, number, following=following):
-            if isinstance(item, Turn):
-                print(f"--- attempt {item.attempt}", flush=True)
-            else:
-                print(next(interleave([item], world_size=width)), flush=True)
 
     def _is_submitting(self) -> bool:
         return self.submission is not None and not self.submission.is_over()
