@@ -20,7 +20,6 @@ from .places import places
 _TYPE = "training:index:TrainingJob"
 _URN = "urn:pulumi:"
 _SECONDS = 120
-_LEFT = {"local": "processes", "docker": "containers"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def orphans(
             continue
         found.setdefault(
             (handle.run_id, handle.attempt),
-            Orphan(handle.run_id, handle.attempt, _LEFT[handle.target], owner, handle, kept),
+            Orphan(handle.run_id, handle.attempt, catalog.get(handle.target).leaves, owner, handle, kept),
         )
     return [found[key] for key in sorted(found)]
 

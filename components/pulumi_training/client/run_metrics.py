@@ -7,7 +7,6 @@ from typing import Any
 
 from ..record.attempt import Attempt
 from ..record.metrics import STEP, TOTAL
-from ..record.store import NotFound
 from .files import names
 
 
@@ -18,7 +17,7 @@ def reported(attempt: Attempt, rank: int) -> dict[str, Any]:
     are as they were written.
     """
     series: dict[str, list[Any]] = {}
-    for line in _content(attempt, rank).splitlines():
+    for line in (attempt.read_file(f"metrics/rank-{rank}.jsonl") or b"").splitlines():
         try:
             point = json.loads(line)
         except (ValueError, RecursionError):
@@ -33,15 +32,6 @@ def ranks_with_metrics(attempt: Attempt) -> list[int]:
     """The ranks that reported anything, ascending."""
     found = (name.removeprefix("rank-").removesuffix(".jsonl") for name in names(attempt, "metrics"))
     return sorted(int(name) for name in found if name.isdigit())
-
-
-def _content(attempt: Attempt, rank: int) -> bytes:
-    name = f"metrics/rank-{rank}.jsonl"
-    path = attempt.folder / name
-    try:
-        return path.read_bytes() if path.is_file() else attempt.store.read(f"{attempt.prefix}/{name}")
-    except (NotFound, FileNotFoundError):
-        return b""
 
 
 def _add(point: dict[str, Any], prefix: str, series: dict[str, list[Any]]) -> None:

@@ -81,13 +81,19 @@ class Attempt:
         """Where the attempt stands now. Raises `NotFound` before the intent."""
         return AttemptDocument.from_json(decode(self.store.read(self._key), f"{self.location}/attempt.json"))
 
-    def read_json(self, path: str) -> dict[str, Any] | None:
-        """A JSON object among its files, of this machine's copy first; None where there is none to be read."""
+    def read_file(self, path: str) -> bytes | None:
+        """One of its files, of this machine's copy first; None where there is none."""
         local = self.folder / path
         try:
-            data = local.read_bytes() if local.is_file() else self.store.read(f"{self.prefix}/{path}")
-            found = json.loads(data)
-        except (NotFound, OSError, ValueError):
+            return local.read_bytes() if local.is_file() else self.store.read(f"{self.prefix}/{path}")
+        except (NotFound, FileNotFoundError):
+            return None
+
+    def read_json(self, path: str) -> dict[str, Any] | None:
+        """A JSON object among its files, as `read_file`; None also where it cannot be read or is none."""
+        try:
+            found = json.loads(self.read_file(path) or b"null")
+        except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
 

@@ -203,6 +203,8 @@ class Target(ABC):
     """A place where runs execute. Methods may be called from any thread; none keeps state between processes."""
 
     name: ClassVar[str]
+    leaves: ClassVar[str]
+    """What is left at the backend of an attempt that nobody takes away, in a word for people."""
     needs_supervisor: ClassVar[bool]
     submits_by_requests: ClassVar[bool] = False
     """Whether what `submit` starts is no child of the process that calls it, so that any process may."""

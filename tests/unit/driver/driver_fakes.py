@@ -96,6 +96,7 @@ class FakeWatch(Watch):
 
 class FakeTarget(Target, Queues):
     name = "local"
+    leaves = "nothing"
     needs_supervisor = False
     backend = Backend()
 

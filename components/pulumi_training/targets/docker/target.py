@@ -47,6 +47,7 @@ class DockerTarget(Target, Queues):
     """See `Target` and `Queues`."""
 
     name = "docker"
+    leaves = "containers"
     needs_supervisor = True
     submits_by_requests = True
 
@@ -264,7 +265,7 @@ def _settings(compute: Mapping[str, Any]) -> Mapping[str, str]:
 def _mark_of(plan: Plan, address: Mapping[str, str]) -> dict[str, Any]:
     launch = plan.request["launch"]
     return {
-        **_address(address),
+        **address,
         "run_id": plan.run_id,
         "attempt": plan.attempt,
         "nodes": [node["name"] for node in plan.request["nodes"]],

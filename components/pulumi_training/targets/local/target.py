@@ -43,6 +43,7 @@ class LocalTarget(Target, Queues):
     """See `Target` and `Queues`."""
 
     name = "local"
+    leaves = "processes"
     needs_supervisor = True
 
     def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
