@@ -56,6 +56,8 @@ class AttemptDocument:
     `progress` is the last line for a person, `metrics` the last values by name, `queue_position` counts
     from 1, `supervisor` has `pid`, `host`, `boot_id`, `started_at`; `environment` has `digest`, `packages`,
     `warnings`; `handle` is the target's handle, `notes` whatever else the target must remember.
+    `store_identity` is the store's as the attempt began, part of the names of what it has elsewhere; empty for
+    attempts that began before stores had one.
     """
 
     run_id: str
@@ -78,6 +80,7 @@ class AttemptDocument:
     supervisor: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    store_identity: str = ""
     version: int = VERSION
 
     @property
@@ -103,6 +106,8 @@ class AttemptDocument:
     def to_json(self) -> dict[str, Any]:
         """A JSON object of every field."""
         document = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not self.store_identity:
+            del document["store_identity"]  # of before: its document stays as it was
         document["status"] = self.status.value
         document["outcome"] = self.outcome.to_json() if self.outcome else None
         return document

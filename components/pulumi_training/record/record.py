@@ -13,6 +13,7 @@ from .attempt import Attempt
 from .documents import AttemptDocument, RunDocument, decode, encode
 from .files import OURS, locked
 from .store import NotFound, Store
+from .store_identity import ensure_identity
 
 _RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 
@@ -86,8 +87,12 @@ class Record:
         return None
 
     def start_attempt(self, document: AttemptDocument) -> Attempt | None:
-        """Writes the intent of `document.attempt` and names it in `run.json`; None if somebody was first."""
+        """Writes the intent of `document.attempt` and names it in `run.json`; None if somebody was first.
+
+        The attempt gets the store's identity, and the store one where it has none yet.
+        """
         attempt = self.attempt(document.attempt)
+        document = replace(document, store_identity=ensure_identity(self.store))
         if not attempt.create(document):
             return None
         if self.exists() and self.run_document().newest_attempt < document.attempt:

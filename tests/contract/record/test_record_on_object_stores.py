@@ -22,6 +22,7 @@ from pulumi_training.record.lock import DriverLock
 from pulumi_training.record.record import Record, runs
 from pulumi_training.record.retention import purge
 from pulumi_training.record.store import NotFound, Store, StoreError
+from pulumi_training.record.store_identity import ensure_identity, identity_of
 from pulumi_training.spec.errors import PermanentError, SpecError
 from pulumi_training.spec.outcome import Outcome, Reason, Status
 
@@ -56,7 +57,7 @@ def test_a_run_lives_in_a_store(bucket: str, tmp_path: Path) -> None:
     assert [summary.run.name for summary in runs(store)] == ["fit"]
     assert store.read(f"{seen.prefix}/logs/std/rank-0.log", 99) == b""
     purge(record)
-    assert list(store.list()) == [] and record.attempts() == []
+    assert [entry.key for entry in store.list()] == ["store.json"] and record.attempts() == []
     with pytest.raises(NotFound):
         record.run_document()
 
@@ -78,6 +79,23 @@ def test_one_of_many_creates(bucket: str) -> None:
     assert len(winners) == 1
     assert store.read("runs/a/attempts/1/attempt.json") == str(winners[0]).encode()
     assert len(list(store.list("runs"))) == 2, "the probes are gone"
+
+
+def test_all_who_use_a_store_first_at_once_give_it_one_identity(bucket: str) -> None:
+    assert identity_of(Store.open(bucket)) is None
+    start, found = threading.Barrier(4), []
+
+    def use() -> None:
+        store = Store.open(bucket)
+        start.wait()
+        found.append(ensure_identity(store))
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4 and set(found) == {identity_of(Store.open(bucket))}
 
 
 def test_a_lease_keeps_the_second_driver_away(bucket: str) -> None:

@@ -1,0 +1,110 @@
+"""A store's own identity: random, made once, kept in the store, and moved along with it.
+
+Run ids come from names, so two checkouts of one program, or two people's stacks of one name, have equal ones. What a
+run has outside of its store (processes, containers, places in a queue) is told apart by this.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from pathlib import Path
+
+from ..spec.errors import TrainingError
+from .documents import decode, encode
+from .store import NotFound, Store
+
+KEY = "store.json"
+_FORM = re.compile(r"[0-9a-f]{32}")
+_VERSION = 1
+
+
+def identity_of(store: Store) -> str | None:
+    """The identity of a store, 32 hex digits; None where it has none yet. Writes nothing.
+
+    Raises:
+        TrainingError: `store.json` is damaged; the words say what to do.
+        TransientError, StoreError: the store does not answer, or refuses.
+    """
+    where = f"{store.display.rstrip('/')}/{KEY}"
+    try:
+        data = store.read(KEY)
+    except NotFound:
+        return None
+    try:
+        identity = decode(data, where).get("identity")
+    except TrainingError as error:
+        raise TrainingError(f"{error.message}. {_REMEDY}") from error
+    if not isinstance(identity, str) or not _FORM.fullmatch(identity):
+        raise TrainingError(f"{where} is damaged: it has no identity of 32 hex digits. {_REMEDY}")
+    return identity
+
+
+def ensure_identity(store: Store) -> str:
+    """The identity of a store, given to it here where it has none; of two processes that give one, both get the first's.
+
+    Raises:
+        StoreError: it has none and cannot be written.
+        TrainingError: as `identity_of`.
+    """
+    found = identity_of(store)
+    if found is not None:
+        return found
+    mine = uuid.uuid4().hex
+    document = {"version": _VERSION, "identity": mine, "created_at": time.time()}
+    if store.create(KEY, encode(document)):
+        return mine
+    found = identity_of(store)
+    if found is None:
+        raise TrainingError(f"{store.display.rstrip('/')}/{KEY} was removed while it was made; try again")
+    return found
+
+
+def is_elsewhere(folder: str, here: str, identity: str) -> bool:
+    """Whether something that was started for the attempt in `folder` is another store's than the attempt in `here`.
+
+    Both have the same identity, run id and attempt number. A copied store has the identity of the original: as long as
+    the folder that something was started for is there, it belongs to that one. Where it is not, its store was moved.
+    """
+    if not folder or folder == here:
+        return False
+    try:
+        theirs = os.stat(folder)
+    except OSError:
+        return False
+    try:
+        if os.path.samestat(theirs, os.stat(here)):
+            return False
+    except OSError:
+        return True
+    return _identity_above(Path(folder)) in (None, identity)
+
+
+def place_of(store: Store) -> object:
+    """What is equal for two stores that are one place under two names, as by a link."""
+    folder = store.local_path("")
+    if folder is None:
+        return store.url.rstrip("/")
+    try:
+        found = Path(folder).stat()
+    except OSError:
+        return str(folder)
+    return found.st_dev, found.st_ino
+
+
+def _identity_above(folder: Path) -> str | None:
+    """The identity of the store that an attempt's folder lies in; None for a working copy of a remote store."""
+    from .local_store import LocalStore
+
+    try:
+        return identity_of(LocalStore(folder.parents[3]))
+    except (TrainingError, IndexError):
+        return None
+
+
+_REMEDY = (
+    "Remove the file: the next run gives the store another identity, and the runs that are there keep the one "
+    "they were started with"
+)
