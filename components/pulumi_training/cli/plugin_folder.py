@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..record.backend import project_file, read_project
 from ..spec.errors import TrainingError
 from ..version import __version__
 
@@ -151,26 +152,6 @@ def in_folder() -> list[Place]:
             version = folder.name.removeprefix("resource-training-v")
             found.append(Place("folder", program, version, _is_ours(program)))
     return sorted(found, key=lambda place: _order(place.version or ""), reverse=True)
-
-
-def project_file(start: Path) -> Path | None:
-    """The Pulumi.yaml of `start` or of the nearest folder above it."""
-    for folder in (start.absolute(), *start.absolute().parents):
-        for name in ("Pulumi.yaml", "Pulumi.yml"):
-            if (folder / name).is_file():
-                return folder / name
-    return None
-
-
-def read_project(project: Path) -> dict[str, object]:
-    """A Pulumi.yaml; empty where it cannot be read."""
-    import yaml
-
-    try:
-        document = yaml.safe_load(project.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _script(python: Path) -> str:

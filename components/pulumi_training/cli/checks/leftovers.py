@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from pathlib import Path
 
-from .. import plugin_folder
 from .check import Check, State
 
 _SHOWN = 5
@@ -45,7 +43,10 @@ def runs() -> list[Check]:
 
 def locks() -> list[Check]:
     """Stack locks of a file backend whose process is dead: a killed `pulumi` leaves one."""
-    folder = _backend_folder()
+    from ...record import backend
+
+    here = backend.current()
+    folder = here.folder if here else None
     if folder is None:
         return []
     found = []
@@ -75,15 +76,3 @@ def _dead_holder(path: Path) -> int | None:
     if host != socket.gethostname() or psutil.pid_exists(pid):
         return None
     return pid
-
-
-def _backend_folder() -> Path | None:
-    """The folder of a file backend: the environment's, or that of the project here."""
-    url, base = os.environ.get("PULUMI_BACKEND_URL"), Path.cwd()
-    project = plugin_folder.project_file(Path.cwd())
-    if not url and project is not None:
-        backend = plugin_folder.read_project(project).get("backend")
-        url, base = (str(backend.get("url", "")) if isinstance(backend, dict) else None), project.parent
-    if not url or not url.startswith("file://"):
-        return None
-    return base / Path(url.removeprefix("file://")).expanduser()
