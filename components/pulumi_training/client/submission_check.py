@@ -11,9 +11,11 @@ from typing import Any
 
 import pulumi
 
-from ..driver.look import fingerprints, look
+from ..driver.identify import identify
+from ..driver.look import fingerprints
 from ..driver.request import recorded
-from ..identity.key import canonical_json, run_id, run_key
+from ..identity.key import canonical_json, run_id
+from ..identity.rules import known
 from ..record.record import Record
 from ..record.store import Store
 from ..resources.training_job import wire_inputs
@@ -21,7 +23,7 @@ from ..spec.errors import Problem, SpecError
 from ..spec.fields import Identity
 from ..spec.job import JobSpec
 from ..spec.names import distinct
-from ..spec.partition import key_fields, names_of
+from ..spec.partition import names_of
 from ..spec.reading import read_job
 
 _TYPE = "training:index:TrainingJob"
@@ -62,25 +64,29 @@ def checked(parameters: Mapping[str, Any], name: str, experiment: str, base: Pat
     inputs = _plain({**wire_inputs(parameters), "name": name})
     job, problems = read_job(inputs)
     refused = {problem.path.partition(".")[0].partition("[")[0] for problem in problems}
-    tree = look(job, base, refused, problems)
     found = fingerprints(job, base, problems) if "inputs" not in refused else {}
-    if problems or tree is None or job.compute is None:
+    completed = {
+        n: item.model_copy(update={"fingerprint": found.get(n, item.fingerprint)})
+        for n, item in job.inputs.items()
+    }
+    whole = job.model_copy(update={"inputs": completed})
+
+    def named(key: str) -> Checked:
+        assert job.compute is not None
+        store = Store.open(job.compute.store, base=base)
+        apart = hashlib.sha256(canonical_json([key, job.compute.workspace, store.url])).hexdigest()[:10]
+        stack, project = f"{name}-{apart}", distinct(experiment)
+        identity = run_id(name, key, _urn(stack, project, name), job.compute.workspace)
+        return Checked(inputs, job, name, project, stack, Record(store, identity))
+
+    def is_kept(key: str, rules: int) -> bool:
+        record = named(key).record
+        return record.exists() and known(record.run_document().source_rules) == rules
+
+    identity = identify(whole, base, refused, problems, before=None, is_kept=is_kept)
+    if identity is None or job.compute is None:
         raise SpecError(problems)
-    whole = job.model_copy(
-        update={
-            "source_digest": job.source_digest or tree.digest,
-            "inputs": {
-                n: item.model_copy(update={"fingerprint": found.get(n, item.fingerprint)})
-                for n, item in job.inputs.items()
-            },
-        }
-    )
-    store = Store.open(job.compute.store, base=base)
-    key = run_key(key_fields(whole))
-    apart = hashlib.sha256(canonical_json([key, job.compute.workspace, store.url])).hexdigest()[:10]
-    stack, project = f"{name}-{apart}", distinct(experiment)
-    identity = run_id(name, key, _urn(stack, project, name), job.compute.workspace)
-    return Checked(inputs, job, name, project, stack, Record(store, identity))
+    return named(identity.run_key)
 
 
 def _urn(stack: str, project: str, name: str) -> str:

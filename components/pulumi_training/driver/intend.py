@@ -82,7 +82,7 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
         if not rerun and not document.acknowledged:
             if document.is_live and document.handle is None and not is_copied(newest):
                 _copy(newest, read_source(), request)
-            record.update_run(spec=request.document())
+            record.update_run(spec=request.document(), source_rules=request.source_rules)
             return Intent(record, newest, is_adopted=True)
         number = newest.number + 1
     else:
@@ -106,7 +106,7 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
     if attempt is None:
         # Two came at once from two machines; the other was first, and this one follows it.
         return Intent(record, record.attempt(number), is_adopted=True)
-    record.update_run(spec=request.document(), newest_attempt=number)
+    record.update_run(spec=request.document(), newest_attempt=number, source_rules=request.source_rules)
     attempt.event("intent", f"attempt {number} of {request.run_id}", urn=request.urn, run_key=request.run_key)
     _load_supervisor(record, attempt)
     try:
@@ -159,6 +159,7 @@ def _run_document(request: Request, number: int) -> RunDocument:
         run_key=request.run_key,
         spec=request.document(),
         source_digest=request.source_digest,
+        source_rules=request.source_rules,
         newest_attempt=number,
     )
 

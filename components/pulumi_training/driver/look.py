@@ -14,6 +14,7 @@ from ..data.fingerprint import fingerprint
 from ..environment import checks
 from ..identity import manifests
 from ..identity.entry import find_entry
+from ..identity.rules import NEWEST
 from ..identity.stat_cache import StatCache
 from ..identity.tree import Tree, TreeLimits, read_tree
 from ..spec.data import IGNORE_FINGERPRINT
@@ -27,14 +28,17 @@ FRESH_SECONDS = 0.25
 """How long a tree that was read serves other jobs of the program; what starts one reads it anew."""
 
 
-def look(job: JobSpec, base: Path, refused: Collection[str], problems: list[Problem]) -> Tree | None:
+def look(
+    job: JobSpec, base: Path, refused: Collection[str], problems: list[Problem], *, rules: int = NEWEST
+) -> Tree | None:
     """The source tree of a job, None where it cannot be had; what is wrong with its files is added to `problems`.
 
-    Properties in `refused` (wire names) are wrong or unknown already: what depends on them is passed over.
+    `rules` is the version of the rules that say what is in the tree. Properties in `refused` (wire names) are wrong
+    or unknown already: what depends on them is passed over.
     """
     tree: Tree | None = None
     if not {"sourceDirectory", "sourceMaxBytes", "sourceMaxFiles"}.intersection(refused):
-        tree = _attempted(problems, lambda: source_tree(job, base, max_age=FRESH_SECONDS))
+        tree = _attempted(problems, lambda: source_tree(job, base, max_age=FRESH_SECONDS, rules=rules))
     if tree is not None:
         manifests.remember(tree)
         root = tree.root
@@ -50,15 +54,15 @@ def look(job: JobSpec, base: Path, refused: Collection[str], problems: list[Prob
     return tree
 
 
-def source_tree(job: JobSpec, base: Path, *, max_age: float = 0.0) -> Tree:
-    """The source tree as it is now, or was at most `max_age` seconds ago.
+def source_tree(job: JobSpec, base: Path, *, max_age: float = 0.0, rules: int = NEWEST) -> Tree:
+    """The source tree as it is now, or was at most `max_age` seconds ago, under a version of the rules.
 
     Raises:
         SpecError: it is missing or over its limits.
     """
     limits = TreeLimits(max_bytes=job.source_max_bytes, max_files=job.source_max_files)
     source = (base / job.source_directory).resolve()
-    return read_tree(source, limits=limits, cache=StatCache.default(), max_age=max_age)
+    return read_tree(source, limits=limits, cache=StatCache.default(), max_age=max_age, rules=rules)
 
 
 def fingerprints(job: JobSpec, base: Path, problems: list[Problem]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..identity.key import run_id
+from ..identity.rules import FIRST
 from ..record.record import Record
 from ..record.store import Store
 from ..spec.secrecy import hide, names_in, variables
@@ -29,7 +30,8 @@ class Request:
     """A job with everything that makes a run of it.
 
     `base` is the folder that relative paths are resolved against; `seen_digest` is the source tree as Check saw
-    it, whatever digest counts for the key; `known_id` is the id of a resource that exists already.
+    it, whatever digest counts for the key; `known_id` is the id of a resource that exists already; `source_rules`
+    is the version of the rules (`identity.rules`) that the tree and the key were made under.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Request:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     seen_digest: str | None = None
     known_id: str | None = None
+    source_rules: int = FIRST
 
     @cached_property
     def run_id(self) -> str:

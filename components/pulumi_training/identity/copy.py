@@ -86,7 +86,7 @@ def _came_and_went(tree: Tree, destination: Path) -> list[tuple[str, str]]:
     """What appeared since `tree` was read, and what vanished after it was copied."""
     try:
         # The limits were kept when the tree was read; here every file counts.
-        _, found = scan(str(tree.root), TreeLimits(2**62, 2**62), None)
+        _, found = scan(str(tree.root), TreeLimits(2**62, 2**62), None, tree.rules)
     except SpecError as error:
         return [(problem.message, "") for problem in error.problems]
     inside = os.path.relpath(os.path.realpath(destination), tree.root) + "/"

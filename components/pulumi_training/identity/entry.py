@@ -7,7 +7,7 @@ import posixpath
 from pathlib import Path
 
 from ..spec.errors import Problem, SpecError
-from .ignore import built_in_rule, load_rules
+from .ignore import IGNORE_FILES, built_in_rule, load_rules
 from .tree import Tree, near_names
 from .walk import printable
 
@@ -38,7 +38,7 @@ def find_entry(tree_root: Path | str, entry_script: str, tree: Tree) -> str:
     if path == "." or os.path.isdir(place):
         raise _refuse(f"{shown} is a folder; name the script in it")
     if os.path.lexists(place):
-        raise _refuse(f"{shown} {_why_out(root, path)}")
+        raise _refuse(f"{shown} {_why_out(root, path, tree.rules)}")
     raise _refuse(f"{shown} does not exist in {printable(root)}. {_near(path, paths)}")
 
 
@@ -52,10 +52,14 @@ def _relative(root: str, script: str) -> str | None:
     return None if path == ".." or path.startswith(("../", "/")) else path
 
 
-def _why_out(root: str, path: str) -> str:
-    rules = load_rules(root)
+def _why_out(root: str, path: str, version: int) -> str:
+    rules = load_rules(root, version)
     parts = path.split("/")
     folders = ["/".join(parts[:depth]) + "/" for depth in range(1, len(parts))]
+    for depth, part in enumerate((*folders, path)):
+        if rules.sets_aside(parts[depth], part, at_root=depth == 0):
+            where = rules.source or IGNORE_FILES[0]
+            return f"is not in the source tree: {parts[depth]} is left out; write `!{part}` in {where} to have it in"
     if (name := built_in_rule(path)) != "":
         return f"is not in the source tree: {name} is always left out; move the script"
     if any(rules.leaves_out(part) for part in (*folders, path)):

@@ -7,6 +7,8 @@
   folder that is out is not entered, so `!data/keep.csv` cannot bring back a file from a folder left out by
   `data/`; write `data/*` and `!data/keep.csv`.
 - Always out, whatever the patterns say: `OUT_ANYWHERE`, `OUT_AT_ROOT`, and every folder with a `pyvenv.cfg`.
+- From rules 2 on (`rules`) files of editors and trackers are out too, as if their patterns stood above those of the
+  ignore file: `!mlruns/` in it brings one back.
 - The ignore file in the root is itself left out: a comment added to it must not train anything again.
 """
 
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..spec.errors import Problem, SpecError
+from .rules import EDITORS, FIRST, NEWEST, TRACKERS, is_aside
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -52,13 +55,29 @@ class IgnoreRules:
     """The rules of one source directory.
 
     `source` is the name of the file they came from, or empty; `digest` changes with any change of the rules
-    and tells whether remembered decisions still hold.
+    and tells whether remembered decisions still hold. `version` is that of `identity.rules`.
     """
 
     source: str
     digest: str
     spec: GitIgnoreSpec | None
     quick: re.Pattern[str] | None
+    version: int = NEWEST
+
+    def sets_aside(self, name: str, path: str, *, at_root: bool) -> bool:
+        """Whether newer rules than the first leave out `path`, called `name`; a folder's ends in `/`."""
+        if self.version == FIRST or not is_aside(name, at_root):
+            return False
+        return self.spec is None or not self._brings_back(path)
+
+    def _brings_back(self, path: str) -> bool:
+        """Whether the last pattern that is about `path` itself, and not about a folder it is in, begins with `!`."""
+        assert self.spec is not None
+        found = self.spec.check_file(path)
+        if found.include is not False:
+            return False
+        folder = path.rstrip("/").rpartition("/")[0]
+        return not folder or self.spec.check_file(folder + "/").index != found.index
 
     def leaves_out(self, path: str) -> bool:
         """Whether the patterns leave out `path`: relative, posix, with a trailing `/` for a folder.
@@ -70,7 +89,7 @@ class IgnoreRules:
         return self.spec.match_file(path)
 
 
-def load_rules(root: str) -> IgnoreRules:
+def load_rules(root: str, version: int = NEWEST) -> IgnoreRules:
     """Reads the rules of the source directory `root`. Raises SpecError for a file that cannot be read."""
     for name in IGNORE_FILES:
         try:
@@ -79,8 +98,8 @@ def load_rules(root: str) -> IgnoreRules:
             continue
         except OSError as error:
             raise _refuse(f"{name} cannot be read: {error.strerror}") from error
-        return _parse(name, content)
-    return IgnoreRules(source="", digest=_digest("", b""), spec=None, quick=None)
+        return _parse(name, content, version)
+    return IgnoreRules(source="", digest=_digest("", b"", version), spec=None, quick=None, version=version)
 
 
 def built_in_rule(path: str) -> str:
@@ -91,7 +110,7 @@ def built_in_rule(path: str) -> str:
     return next((part for part in parts if part in OUT_ANYWHERE), "")
 
 
-def _parse(name: str, content: bytes) -> IgnoreRules:
+def _parse(name: str, content: bytes, version: int) -> IgnoreRules:
     # As git reads it: lines end at a newline only, with a carriage return before it or without.
     lines = [line.removesuffix("\r") for line in content.decode("utf-8-sig", "surrogateescape").split("\n")]
     # `data/**` is all that is in `data` but not `data` itself; pathspec would match the folder as well.
@@ -100,14 +119,14 @@ def _parse(name: str, content: bytes) -> IgnoreRules:
         for line in lines
         if line.strip() and not line.startswith("#")
     ]
-    digest = _digest(name, content)
+    digest = _digest(name, content, version)
     if not written:
-        return IgnoreRules(name, digest, None, None)
+        return IgnoreRules(name, digest, None, None, version)
     # Imported here: a tree without patterns need not pay for it.
     from pathspec import GitIgnoreSpec
 
     spec = GitIgnoreSpec.from_lines([line for line in written if _is_valid(line)])
-    return IgnoreRules(name, digest, spec, _quick(spec))
+    return IgnoreRules(name, digest, spec, _quick(spec), version)
 
 
 def _is_valid(line: str) -> bool:
@@ -137,8 +156,10 @@ def _quick(spec: GitIgnoreSpec) -> re.Pattern[str] | None:
         return None
 
 
-def _digest(name: str, content: bytes) -> str:
+def _digest(name: str, content: bytes, version: int) -> str:
     built_in = " ".join(sorted(OUT_ANYWHERE | OUT_AT_ROOT))
+    if version != FIRST:
+        built_in += " ".join((f" {version}", *EDITORS, *sorted(TRACKERS)))
     return hashlib.sha256(f"{name}\0{built_in}\0".encode() + content).hexdigest()
 
 

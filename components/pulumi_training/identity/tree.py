@@ -21,6 +21,7 @@ from .flight import Flights
 from .hashing import digest_files
 from .ignore import IgnoreRules, load_rules
 from .limits import TreeLimits, over_limits
+from .rules import NEWEST
 from .stat_cache import Known, Snapshot, Stamps, StatCache, known
 from .walk import Walked, printable, walk
 
@@ -48,11 +49,17 @@ class FileEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class Tree:
-    """A source tree as it was at one time: `root` is absolute, `entries` are sorted by path."""
+    """A source tree as it was at one time: `root` is absolute, `entries` are sorted by path.
+
+    `rules` is the version of the rules (`identity.rules`) that it was read under; `aside` is what these leave
+    out and older ones would have let in.
+    """
 
     root: Path
     entries: tuple[FileEntry, ...]
     digest: str
+    rules: int = NEWEST
+    aside: tuple[str, ...] = ()
 
     def manifest(self) -> dict[str, str]:
         """path -> sha256 of the content."""
@@ -73,8 +80,9 @@ def read_tree(
     limits: TreeLimits | None = None,
     cache: StatCache | None = None,
     max_age: float = 0.0,
+    rules: int = NEWEST,
 ) -> Tree:
-    """Reads the source directory `root`; files that `cache` knows unchanged are not opened.
+    """Reads the source directory `root` under a version of the rules; files that `cache` knows unchanged are not opened.
 
     Calls in several threads share a scan that started after they were made, or up to `max_age` seconds
     before: 0, the default, never shows a state older than the call; 0.25 serves many jobs over one tree.
@@ -83,8 +91,8 @@ def read_tree(
     """
     limits = limits or TreeLimits()
     place = existing_folder(root)
-    key = (place, limits, cache)
-    return _flights.run(key, lambda: _read(place, limits, cache), max_age=max_age)
+    key = (place, limits, cache, rules)
+    return _flights.run(key, lambda: _read(place, limits, cache, rules), max_age=max_age)
 
 
 def tree_digest(entries: Iterable[FileEntry]) -> str:
@@ -117,9 +125,11 @@ def existing_folder(root: Path | str) -> str:
     )
 
 
-def scan(root: str, limits: TreeLimits, remembered: Snapshot | None) -> tuple[IgnoreRules, Walked]:
+def scan(
+    root: str, limits: TreeLimits, remembered: Snapshot | None, version: int = NEWEST
+) -> tuple[IgnoreRules, Walked]:
     """Walks `root` and refuses what cannot be a source tree. Reads no content. Raises SpecError."""
-    rules = load_rules(root)
+    rules = load_rules(root, version)
     found = walk(root, rules, remembered, max_files=limits.max_files)
     problems = _few(found.problems)
     over = over_limits(found.files, limits, is_whole=found.is_whole)
@@ -130,10 +140,12 @@ def scan(root: str, limits: TreeLimits, remembered: Snapshot | None) -> tuple[Ig
     return rules, found
 
 
-def _read(root: str, limits: TreeLimits, cache: StatCache | None) -> Tree:
-    remembered = cache.load(root) if cache else None
+def _read(root: str, limits: TreeLimits, cache: StatCache | None, version: int) -> Tree:
+    # A cache for each version: read in turns under two, neither would find its own decisions again.
+    remembered_as = root if version == NEWEST else f"{root}\0rules {version}"
+    remembered = cache.load(remembered_as) if cache else None
     scanned_at = time.time_ns()
-    rules, found = scan(root, limits, remembered)
+    rules, found = scan(root, limits, remembered, version)
     before = remembered.files if remembered else {}
     after: dict[str, Known] = {}
     entries, changed = [], []
@@ -152,8 +164,8 @@ def _read(root: str, limits: TreeLimits, cache: StatCache | None) -> Tree:
         entries.sort(key=itemgetter(0))
     snapshot = Snapshot(rules.digest, after, found.left_out, found.folders)
     if cache and (changed or remembered is None or _differ(remembered, snapshot)):
-        cache.save(root, snapshot)
-    return Tree(Path(root), tuple(entries), tree_digest(entries))
+        cache.save(remembered_as, snapshot)
+    return Tree(Path(root), tuple(entries), tree_digest(entries), version, tuple(sorted(found.aside)))
 
 
 def _read_changed(root: str, changed: list[tuple[str, Stamps]]) -> Iterator[tuple[str, Stamps, bytes]]:

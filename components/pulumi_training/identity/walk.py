@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ..spec.errors import Problem
 from .ignore import OUT_ANYWHERE, OUT_AT_ROOT, VENV_MARK, IgnoreRules
+from .rules import FIRST, is_aside
 from .stat_cache import Snapshot, Stamps, stamps
 
 _KINDS = {
@@ -31,7 +32,8 @@ PATIENCE_SECONDS = 10.0
 class Walked:
     """What a walk found: `files` as (relative posix path, stamps), what was refused, what the rules said.
 
-    `is_whole` is false where the walk gave up because the tree is far over `max_files`.
+    `is_whole` is false where the walk gave up because the tree is far over `max_files`. `aside` are files and
+    folders (these end in `/`) that older rules would have let in, unless a pattern leaves them out.
     """
 
     files: list[tuple[str, Stamps]] = field(default_factory=list)
@@ -39,6 +41,7 @@ class Walked:
     left_out: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
     is_whole: bool = True
+    aside: list[str] = field(default_factory=list)
 
 
 def walk(root: str, rules: IgnoreRules, remembered: Snapshot | None, *, max_files: int) -> Walked:
@@ -82,12 +85,15 @@ class _Walk:
         self, entries: list[os.DirEntry[str]], prefix: str, folder: str, chain: tuple[str, ...]
     ) -> None:
         files, has_rules, at_root = self.found.files, self.rules.spec is not None, not prefix
+        is_newer = self.rules.version != FIRST
         for entry in entries:
             name = entry.name
             if name in OUT_ANYWHERE or (at_root and name in OUT_AT_ROOT):
                 continue
             path = prefix + name
             try:
+                if is_newer and is_aside(name, at_root) and self._is_aside(entry, path, at_root):
+                    continue
                 if entry.is_file(follow_symlinks=False):
                     if has_rules and self._is_out(path):
                         continue
@@ -106,6 +112,14 @@ class _Walk:
                 continue  # vanished between the listing and the stat: the tree without it is a true state
             except OSError as error:
                 self._refuse(path, f"cannot be read: {error.strerror}")
+
+    def _is_aside(self, entry: os.DirEntry[str], path: str, at_root: bool) -> bool:
+        whole = path + "/" if entry.is_dir() else path
+        if not self.rules.sets_aside(entry.name, whole, at_root=at_root):
+            return False
+        if not self.rules.leaves_out(whole):
+            self.found.aside.append(whole)
+        return True
 
     def _link(self, path: str, place: str, folder: str, chain: tuple[str, ...]) -> None:
         # git takes a link for a file; here it may stand for a folder, so patterns for folders are tried too.

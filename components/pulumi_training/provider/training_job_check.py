@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..driver.look import fingerprints, look
+from ..driver.identify import IsKept, identify, in_record
+from ..driver.look import fingerprints
 from ..driver.request import MAY_HOLD_SECRETS
-from ..identity.key import run_key
+from ..identity.rules import known, said
 from ..spec.errors import Problem
 from ..spec.job import JobSpec
-from ..spec.partition import key_fields
 from ..spec.reading import read_job
 from ..spec.secrecy import named
 from .handler import CheckAnswer, CheckCall
 from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
 
+DERIVED = frozenset({"runKey", "sourceRules"})
+"""What Check adds to the inputs and no program gives."""
 _NEVER_SECRET = frozenset({"arguments", "command", "environmentVariables"})
 
 
@@ -34,7 +36,7 @@ class Declared:
 
 def declared(inputs: Mapping[str, Any], resource_name: str) -> Declared:
     """Reads a job from decoded wire values; what Check added to them is left aside."""
-    given = {name: value for name, value in inputs.items() if name != "runKey"}
+    given = {name: value for name, value in inputs.items() if name not in DERIVED}
     unknown = frozenset(name for name, value in given.items() if contains_unknown(value))
     hidden = {name for name, value in given.items() if contains_secret(value)}
     plain, _ = unwrap_secrets({name: value for name, value in given.items() if name not in unknown})
@@ -65,26 +67,29 @@ def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
     found = declared(call.inputs, call.name)
     job, problems = found.job, list(found.problems)
     refused = {problem.path.partition(".")[0].partition("[")[0] for problem in problems} | found.unknown
-    tree = look(job, base, refused, problems)
-    inputs = with_secrets_marked(call.inputs)
+    inputs = {name: value for name, value in with_secrets_marked(call.inputs).items() if name not in DERIVED}
     if "inputs" not in refused and job.inputs:
         inputs["inputs"] = _fingerprinted(call.inputs["inputs"], job, base, problems)
-    if problems or found.unknown or tree is None:
+        job = declared(inputs, call.name).job if not problems else job
+    before, is_kept = _kept_before(call, job, base)
+    identity = identify(job, base, refused, problems, before=before, is_kept=is_kept)
+    if identity is None:
         inputs.setdefault("sourceDigest", UNKNOWN)
         inputs["runKey"] = UNKNOWN
         return CheckAnswer(inputs, tuple(problems)), None
-    inputs["sourceDigest"] = job.source_digest or tree.digest
-    if job.inputs:
-        inputs["runKey"] = key_of(inputs, call.name)
-    else:  # nothing but the digest was added: the model need not be built once more
-        known = job.model_copy(update={"source_digest": inputs["sourceDigest"]})
-        inputs["runKey"] = run_key(key_fields(known))
-    return CheckAnswer(inputs), tree.digest
+    inputs["sourceDigest"] = identity.source_digest
+    inputs |= said(identity.rules)
+    inputs["runKey"] = identity.run_key
+    return CheckAnswer(inputs), identity.tree.digest
 
 
-def key_of(inputs: Mapping[str, Any], resource_name: str) -> str:
-    """The run key of checked inputs."""
-    return run_key(key_fields(declared(inputs, resource_name).job))
+def _kept_before(call: CheckCall, job: JobSpec, base: Path) -> tuple[int | None, IsKept]:
+    """The rules that the state was made under, and what tells whether a run of another version is kept."""
+    olds = call.old_inputs
+    if not olds:
+        return None, in_record(job, base, call.urn)
+    rules = known(olds.get("sourceRules"))
+    return rules, lambda key, version: version == rules and key == olds.get("runKey")
 
 
 def _fingerprinted(given: Any, job: JobSpec, base: Path, problems: list[Problem]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from ..identity import manifests
+from ..identity.rules import changes as changes_of
+from ..identity.rules import is_path_aside, known
 from ..identity.why import Change, explain
 from ..spec.errors import mask
 from ..spec.fields import Identity
@@ -38,6 +40,8 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
         answered.append(PropertyChange("runKey", ChangeKind.UPDATE, replace=True))
     kept = {a.path for a in answered}
     words = [mask(change.message, call.secrets) for change in changes if change.path in kept]
+    if any(a.replace for a in answered):
+        words += _changed_rules(call)
     if contains_unknown(call.inputs):
         words.append("some inputs are known only after other resources are made; the job may be replaced")
     return DiffAnswer(tuple(answered)), words
@@ -46,13 +50,23 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
 def _explained(old: Mapping[str, Any], new: Mapping[str, Any], hidden: Set[str]) -> list[Change]:
     before, after = old.get("sourceDigest"), new.get("sourceDigest")
     is_same = before == after  # then there are no files to name, and none to be read for a hundred jobs
-    return explain(
-        old,
-        new,
-        manifests.recall(before) if isinstance(before, str) and not is_same else None,
-        manifests.recall(after) if isinstance(after, str) and not is_same else None,
-        hidden=hidden,
-    )
+    old_files = manifests.recall(before) if isinstance(before, str) and not is_same else None
+    new_files = manifests.recall(after) if isinstance(after, str) and not is_same else None
+    if old_files and new_files and known(old.get("sourceRules")) < known(new.get("sourceRules")):
+        # What only newer rules took away was not removed by anybody; the rules have a line of their own.
+        remaining = {p: sha for p, sha in old_files.items() if p in new_files or not is_path_aside(p)}
+        old_files = remaining if remaining != new_files else None
+    return explain(old, new, old_files, new_files, hidden=hidden)
+
+
+def _changed_rules(call: DiffCall) -> list[str]:
+    """What newer rules changed: said in the row of the run that is the first to be made under them."""
+    old, new = known(call.old_inputs.get("sourceRules")), known(call.inputs.get("sourceRules"))
+    if old >= new:
+        return []
+    before = call.old_inputs.get("sourceDigest")
+    files = (manifests.recall(before) if isinstance(before, str) else None) or {}
+    return [changes_of(old, new, [path for path in files if is_path_aside(path)])]
 
 
 def _counts(change: Change) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from ..driver.attach import observed
 from ..driver.last import last
 from ..driver.track import catch_up, credentials_in
+from ..identity.rules import said
 from ..record.record import Record
 from ..record.store import Store
 from ..spec.errors import Problem, SpecError
@@ -42,7 +43,7 @@ def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | Non
     if call.is_import:
         job = JobSpec.model_validate(dict(run.spec))
         inputs = job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        inputs |= {"sourceDigest": run.source_digest, "runKey": run.run_key}
+        inputs |= {"sourceDigest": run.source_digest, "runKey": run.run_key} | said(run.source_rules)
         if inputs.get("name") == call.name:
             del inputs["name"]  # a program that leaves it to the resource's name must not differ
         inputs.pop("secretEnvironmentVariables", None)  # the record has their names only

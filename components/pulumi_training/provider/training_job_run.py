@@ -19,6 +19,8 @@ from ..driver.settle import collect_again, judge_again
 from ..driver.start import start
 from ..driver.stop import cancel
 from ..driver.track import with_tracking_credentials
+from ..identity.rules import known
+from ..identity.tree import Tree
 from ..record import workspaces
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
@@ -56,6 +58,7 @@ def request_of(call: CreateCall | UpdateCall, base: Path, seen: str | None = Non
         secrets={**found.secrets, **job.secret_environment_variables},
         seen_digest=seen,
         known_id=call.id if isinstance(call, UpdateCall) else None,
+        source_rules=known(plain.get("sourceRules")),
     )
 
 
@@ -112,7 +115,11 @@ def _intend(request: Request, call: Operation, rerun: bool) -> Intent:
     if rerun or _is_acknowledged_and_live(record):
         cancel(record)
     workspaces.remember(record.store.url, _workspace(request), request.document()["compute"]["target"])
-    return intend(request, lambda: source_tree(request.job, request.base), call.progress.line, rerun=rerun)
+    return intend(request, lambda: _source_of(request), call.progress.line, rerun=rerun)
+
+
+def _source_of(request: Request) -> Tree:
+    return source_tree(request.job, request.base, rules=request.source_rules)
 
 
 def _is_acknowledged_and_live(record: Record) -> bool:

@@ -22,7 +22,8 @@ class RunDocument:
     """`run.json`: what the run is, and which attempt is its newest. Times are seconds since 1970 (UTC).
 
     `owner` has the keys `urn`, `stack` and `project`. `tags` are the labels that it was given beside those it
-    is declared with; None takes one away. `tombstone` is None until retention prunes the run;
+    is declared with; None takes one away. `source_rules` is the version of the rules (`identity.rules`) that
+    `source_digest` and `run_key` were made under. `tombstone` is None until retention prunes the run;
     then it holds what is left to answer with (`retention.prune`).
     """
 
@@ -37,6 +38,7 @@ class RunDocument:
     newest_attempt: int = 0
     tombstone: dict[str, Any] | None = None
     tags: dict[str, str | None] = field(default_factory=dict)
+    source_rules: int = 1
     version: int = VERSION
 
     def to_json(self) -> dict[str, Any]:
