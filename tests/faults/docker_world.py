@@ -15,6 +15,7 @@ from world import World
 
 from pulumi_training.driver import stop
 from pulumi_training.record.record import Record
+from pulumi_training.record.store_identity import ensure_identity
 from pulumi_training.spec.errors import TrainingError
 from pulumi_training.spec.outcome import Status
 from pulumi_training.targets.docker import names
@@ -48,7 +49,7 @@ class DockerWorld(World):
         self.job["environmentVariables"]["PROOF"] = "${data.proof}"
 
     def slots(self) -> ClusterSlots:
-        return Slots.of(self.job["compute"], self.state_dir)
+        return Slots.of(self.job["compute"], self.state_dir, ensure_identity(self.store))
 
     def reach(self, phase: str) -> None:
         if phase == "environment building":
@@ -89,7 +90,7 @@ class DockerWorld(World):
         """The name of a node's container, of the newest attempt."""
         record, document = self.record(), self.document()
         assert record is not None and document is not None
-        return names.object_name(record.run_id, document.attempt, node)
+        return names.object_name(record.run_id, document.attempt, node, store=document.store_identity)
 
     def client(self) -> _Client:
         """The daemon, to be asked within a `with`."""

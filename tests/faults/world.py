@@ -18,6 +18,7 @@ import psutil
 from pulumi_training.record.documents import AttemptDocument
 from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
+from pulumi_training.record.store_identity import ensure_identity
 from pulumi_training.spec.errors import TrainingError
 from pulumi_training.spec.outcome import Reason, Status
 from pulumi_training.targets.local import processes
@@ -257,7 +258,7 @@ class World:
 
     def slots(self) -> ClusterSlots:
         """The queue of the cluster."""
-        return Slots.of(self.job["compute"], self.state_dir)
+        return Slots.of(self.job["compute"], self.state_dir, ensure_identity(self.store))
 
     def until(self, what: Callable[[], Any], words: str, seconds: float = 60.0) -> Any:
         """Waits for something true; what cannot be read yet counts as false."""
@@ -352,7 +353,7 @@ class World:
     def left(self) -> list[psutil.Process]:
         """Live processes of any run of this world's store."""
         ours = set(self.store.children("runs"))
-        return [p for (run_id, _), found in processes.find_all().items() if run_id in ours for p in found]
+        return [p for (run_id, *_), found in processes.find_all().items() if run_id in ours for p in found]
 
     # -- the verdict -----------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ USAGE = """usage: agent run   --request launch.json
        agent ship  --folder FOLDER --parts PART,... [--events PART]
        agent files --folder FOLDER --parts PART,... [--digests 1]
        agent exec  [-OPTION]... HOST COMMAND...
-       agent sweep --run-id ID --attempt N"""
+       agent sweep --run-id ID --attempt N [--store IDENTITY] [--folder FOLDER]"""
 
 
 def main(argv: list[str]) -> int:
@@ -35,9 +35,11 @@ def main(argv: list[str]) -> int:
 
             return run_launch(options["request"])
         if verb == "sweep":
+            from .marks import Marks
             from .sweep import sweep
 
-            return 1 if sweep(options["run-id"], options["attempt"]) else 0
+            store, folder = options.get("store", ""), options.get("folder", "")
+            return 1 if sweep(Marks(options["run-id"], options["attempt"], store, folder)) else 0
         if verb == "node":
             from .node import serve
 

@@ -8,6 +8,7 @@ import time
 
 from .ending import exception_line, signal_name
 from .facts import read_json_or_empty, read_tail, write_json
+from .marks import Marks
 from .sweep import sweep
 
 TYPE_CHECKING = False
@@ -27,7 +28,8 @@ def close(
     request: Request, launcher: Launcher | None, members: Members, stopping: Stopping, trouble: str
 ) -> int:
     """Ends what is left, completes the ranks' facts and writes `end.json`; the answer is the exit code."""
-    survivors = sweep(request.run_id, request.attempt, descendants_of=os.getpid())
+    marks = Marks(request.run_id, request.attempt, request.store, request.folder)
+    survivors = sweep(marks, descendants_of=os.getpid())
     _complete_members(request, members)
     ranks = {rank: _complete(request, rank, members) for rank in range(request.world_size)}
     succeeded = [rank for rank, facts in ranks.items() if facts.get("success")]

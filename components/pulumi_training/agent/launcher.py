@@ -72,6 +72,7 @@ class Launcher:
                 SECRET_VARIABLE: secret,
                 "TRAINING_RUN_ID": request.run_id,
                 "TRAINING_ATTEMPT": str(request.attempt),
+                **({"TRAINING_STORE_ID": request.store} if request.store else {}),
                 # The script gets the user's own back.
                 "TRAINING_AGENT_TMPDIR": os.environ.get("TMPDIR", ""),
                 "TMPDIR": self._temporary,

@@ -258,7 +258,7 @@ class RankWrapper:
             marks = {
                 "TRAINING_RUN_ID": request.run_id,
                 "TRAINING_ATTEMPT": str(request.attempt),
-                "RANK": str(self.rank),
+                "TRAINING_METRICS": self.environment["TRAINING_METRICS"],  # this store's, and this rank's
             }
             destination = f"{request.folder}/logs/stacks/rank-{self.rank}.txt"
             saved = save_stacks(self.script.pid, marks, request.log_file(self.rank), destination, self.pump)

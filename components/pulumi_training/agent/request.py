@@ -42,6 +42,7 @@ class Request:
             self.folder: str = document["folder"]
         except KeyError as missing:
             raise ValueError(f"launch request without {missing.args[0]!r}") from missing
+        self.store: str = document.get("store") or ""
         self.hosts: list[str] = document.get("hosts") or ["localhost"]
         self.launcher: list[str] | None = document.get("launcher")
         self.agent: list[str] = document.get("agent") or []

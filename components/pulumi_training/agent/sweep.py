@@ -8,11 +8,15 @@ import time
 
 from .script import SIGKILL, SIGTERM
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .marks import Marks
+
 TERM_SECONDS = 1.0
 KILL_SECONDS = 3.0
 
 
-def sweep(run_id: str, attempt: int | str, *, descendants_of: int | None = None) -> list[int]:
+def sweep(marks: Marks, *, descendants_of: int | None = None) -> list[int]:
     """Ends the processes of an attempt: SIGTERM, a second, SIGKILL. Answers the pids that would not go.
 
     Left alone are this process and its ancestors. With `descendants_of`, orphans that this process adopted
@@ -24,7 +28,7 @@ def sweep(run_id: str, attempt: int | str, *, descendants_of: int | None = None)
     told: set[int] = set()
     while True:
         _reap(descendants_of)
-        found = find(run_id, attempt, descendants_of=descendants_of)
+        found = find(marks, descendants_of=descendants_of)
         now = time.monotonic()
         if not found or now >= end:
             return found
@@ -37,11 +41,10 @@ def sweep(run_id: str, attempt: int | str, *, descendants_of: int | None = None)
         time.sleep(0.02)
 
 
-def find(run_id: str, attempt: int | str, *, descendants_of: int | None = None) -> list[int]:
+def find(marks: Marks, *, descendants_of: int | None = None) -> list[int]:
     """The live processes of an attempt, without this process and its ancestors."""
     spared = _ancestors()
-    wanted = {f"TRAINING_RUN_ID={run_id}".encode(), f"TRAINING_ATTEMPT={attempt}".encode()}
-    found = {pid for pid in process_ids() if pid not in spared and wanted <= set(process_environment(pid))}
+    found = {pid for pid in process_ids() if pid not in spared and marks.fit(pid, process_environment(pid))}
     if descendants_of is not None:
         found |= {pid for pid in _descendants(descendants_of) if pid not in spared}
     return sorted(found)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..driver.attempt_run import handle_of
 from ..record.record import Record, runs
 from ..record.store import Store
 from ..spec.errors import TrainingError
@@ -73,10 +74,8 @@ def orphans(
             ):
                 continue
             record = Record(opened, run.run_id)
-            handle = Handle(
-                attempt.target, run.run_id, attempt.attempt, str(record.attempt(attempt.attempt).folder)
-            )
-            found[run.run_id, attempt.attempt] = Orphan(
+            handle = handle_of(record.attempt(attempt.attempt), attempt)
+            found[handle.key] = Orphan(
                 run.run_id, attempt.attempt, attempt.status.value, owner, handle, record
             )
     for handle in _leftovers(tell):
@@ -85,7 +84,7 @@ def orphans(
         if handle.run_id in wanted or owner in wanted or (kept is not None and not owner.startswith(_URN)):
             continue
         found.setdefault(
-            (handle.run_id, handle.attempt),
+            handle.key,
             Orphan(handle.run_id, handle.attempt, catalog.get(handle.target).leaves, owner, handle, kept),
         )
     return [found[key] for key in sorted(found)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..record.staging import state_folder
+from ..record.store import Store
 from ..spec.errors import TrainingError
 from .runs import AmbiguousRun, RunNotFound, find
 
@@ -39,25 +40,34 @@ class KeptPlan:
 
 
 def plans() -> list[KeptPlan]:
-    """The plans that previews made on this machine, newest first; files that cannot be read are left out."""
+    """The newest plan of each run that previews made on this machine, newest first; damaged files are left out."""
     found = [_read(path) for path in _folder().glob("*.json")]
-    return sorted((plan for plan in found if plan), key=lambda plan: plan.made_at, reverse=True)
+    newest: dict[tuple[str, str], KeptPlan] = {}
+    for plan in sorted((plan for plan in found if plan), key=lambda plan: plan.made_at, reverse=True):
+        newest.setdefault((plan.run_id, plan.store), plan)
+    return list(newest.values())
 
 
 def find_plan(text: str, store: str | None = None) -> KeptPlan:
     """The plan of a run id, a job's name (its newest) or a unique beginning; else the one a record keeps.
 
+    With a `store`, that of a run in it.
+
     Raises:
         RunNotFound: neither a preview nor a run of that name left one.
-        AmbiguousRun: it begins several ids.
+        AmbiguousRun: it begins several ids, or runs of two stores have that id.
     """
-    kept = plans()
+    wanted = Store.open(store).display if store else None
+    kept = [plan for plan in plans() if wanted in (None, plan.store)]
     for matches in (
         [plan for plan in kept if plan.run_id == text],
         [plan for plan in kept if plan.job == text],
         [plan for plan in kept if plan.run_id.startswith(text)],
     ):
-        if len({(plan.run_id, plan.store) for plan in matches}) > 1 and matches[0].job != text:
+        stores = sorted({plan.store for plan in matches})
+        if len(stores) > 1 and len({plan.run_id for plan in matches}) == 1 and matches[0].job != text:
+            raise AmbiguousRun(f"plans of {text} were made in {', '.join(stores)}; name one with --store")
+        if len({plan.run_id for plan in matches}) > 1 and matches[0].job != text:
             ids = ", ".join(sorted({plan.run_id for plan in matches})[:8])
             raise AmbiguousRun(f"{text!r} begins several plans; write more of one: {ids}")
         if matches:

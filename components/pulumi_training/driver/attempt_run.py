@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..record.attempt import Attempt
+from ..record.documents import AttemptDocument
 from ..record.record import Record
-from ..targets.base import Plan, Prepared, RunSpec
+from ..targets.base import Handle, Plan, Prepared, RunSpec
 
 
 def attempt_run(record: Record, attempt: Attempt, base: Path, secrets: Mapping[str, str]) -> RunSpec:
@@ -21,7 +24,25 @@ def attempt_run(record: Record, attempt: Attempt, base: Path, secrets: Mapping[s
         attempt.prepare_folder(),
         secrets,
         owner=run.owner.get("urn", ""),
+        store=attempt.document().store_identity,
     )
+
+
+def handle_of(attempt: Attempt, document: AttemptDocument) -> Handle:
+    """The handle of an attempt as recorded, or rebuilt where a crash came before it was written.
+
+    Its folder is the attempt's of now: the store may have been moved since, or be a copy of the one that it began in.
+    """
+    here = str(attempt.folder)
+    if not document.handle:
+        return Handle(document.target, attempt.run_id, attempt.number, here, store=document.store_identity)
+    handle = Handle.from_json({**document.handle, "store": document.store_identity})
+    if handle.folder == here:
+        return handle
+    is_there = os.path.isdir(handle.folder)
+    if is_there and not attempt.store.is_local:
+        return handle  # another working copy of a remote store: this user's state folder was another one
+    return replace(handle, folder=here, began_in="" if is_there else handle.folder)
 
 
 def record_plan(attempt: Attempt, plan: Plan, prepared: Prepared) -> None:

@@ -112,7 +112,7 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
     try:
         _copy(attempt, tree, request)
     except BaseException:
-        dismiss(record.run_id, number)
+        dismiss(record, number)
         raise
     return Intent(record, attempt, is_adopted=False)
 

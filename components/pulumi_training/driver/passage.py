@@ -18,7 +18,7 @@ from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
 from ..targets.base import Handle, Plan, Queues, Target
 from ..tracking.tracker import Tracker
-from .attempt_run import attempt_run, record_plan
+from .attempt_run import attempt_run, handle_of, record_plan
 from .code import bring
 from .lineage import git_state
 from .policy import Policy
@@ -137,7 +137,7 @@ class Passage:
 
     def _run_to_end(self) -> Outcome:
         document = self._attempt.document()
-        handle = Handle(**document.handle) if document.handle else self._left_behind(document)
+        handle = handle_of(self._attempt, document) if document.handle else self._left_behind(document)
         self._submitted = handle
         if handle is None:
             handle = self._start(document)
@@ -151,7 +151,7 @@ class Passage:
         """
         if not isinstance(self._target, Queues):
             return None
-        handle = Handle(self._target.name, self._run.run_id, self._attempt.number, str(self._run.folder))
+        handle = Handle.of(self._target.name, self._run)
         self._submitted = handle  # it may be: it is not left alone because the target does not answer now
         watch = self._target.watch(self._run.compute)
         if self._patiently(lambda: watch.observe(handle), UNANSWERED_SECONDS).status is Status.NOT_STARTED:
@@ -174,9 +174,7 @@ class Passage:
             tracking = self._tracker.variables(_TRACKING_SECONDS)
             self._run = replace(self._run, tracking=tracking)
             self._raise_if_canceled()
-        self._submitted = Handle(
-            self._target.name, self._run.run_id, self._attempt.number, str(self._run.folder)
-        )
+        self._submitted = Handle.of(self._target.name, self._run)
         self._submitted = handle = self._patiently(
             lambda: self._target.submit(plan, self._run), _SUBMISSION_SECONDS
         )

@@ -26,10 +26,10 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
     attempt = record.attempt(number)
     document = attempt.document()
     if document.status.is_terminal and not document.notes.get("will_retry"):
-        dismiss(record.run_id, number)
+        dismiss(record, number)
         return
     if is_driven(record):
-        dismiss(record.run_id, number)
+        dismiss(record, number)
         return
     run = record.run_document()
     target = catalog.get(run.spec["compute"]["target"])
@@ -43,7 +43,7 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
         if ahead is None:
             spawn(record, number, base, secrets)
             return
-        dismiss(record.run_id, number)
+        dismiss(record, number)
         try:
             release = stand_by(record, number, base, secrets, ahead.token)
         except BaseException:

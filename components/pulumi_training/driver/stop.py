@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
-from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.lock import DriverLock
 from ..record.record import Record
 from ..spec.errors import TransientError
 from ..targets import catalog
-from ..targets.base import Handle
+from .attempt_run import handle_of
 from .drive import drive
 from .policy import Policy
 from .track import catch_up
@@ -49,7 +47,7 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
             attempt.update(cancel_requested=True)
             attempt.event("cancel", f"stop was asked for, with {seconds:g} s of grace")
         if document.is_live:
-            catalog.get(document.target).cancel(_handle(document, attempt, run.spec), seconds)
+            catalog.get(document.target).cancel(handle_of(attempt, document), seconds)
         if DriverLock(record).holder() is None:
             base = Path(document.notes.get("base", "."))
             drive(record, attempt.number, base, {})
@@ -76,7 +74,6 @@ def remove(record: Record, *, up_to: int | None = None, purge: bool = False) -> 
         return
     if up_to is None or newest.number <= up_to:
         cancel(record)
-    run = record.run_document()
     for number in record.attempts():
         if up_to is not None and number > up_to:
             continue
@@ -84,14 +81,7 @@ def remove(record: Record, *, up_to: int | None = None, purge: bool = False) -> 
         document = attempt.document()
         # Not the run's target of now: attempts before may have been at another one.
         target = catalog.get(document.target)
-        target.remove(_handle(document, attempt, run.spec))
+        target.remove(handle_of(attempt, document))
         attempt.update(acknowledged=True)
     if purge and (up_to is None or newest.number <= up_to):
         record.store.delete(record.prefix)
-
-
-def _handle(document: AttemptDocument, attempt: Attempt, job: Mapping[str, object]) -> Handle:
-    """The handle as recorded, or rebuilt where a crash came before it was written."""
-    if document.handle:
-        return Handle(**document.handle)
-    return Handle(document.target, attempt.run_id, attempt.number, str(attempt.folder))

@@ -42,15 +42,15 @@ def load_ahead(record: Record, attempt: int, target: str) -> None:
         OSError: the process could not be started.
     """
     if _may_load.acquire(blocking=False):
-        _loading[record.run_id, attempt] = _start(record, attempt, target)
+        _loading[record.location, attempt] = _start(record, attempt, target)
 
 
-def dismiss(run_id: str, attempt: int) -> None:
+def dismiss(record: Record, attempt: int) -> None:
     """Sends away the supervisor that was loaded ahead, where there is one."""
-    process = _loading.pop((run_id, attempt), None)
+    process = _loading.pop((record.location, attempt), None)
     if process is not None:
         _go(process)
-        _keep(f"{run_id} dismissed", process)
+        _keep(f"{record.location} dismissed", process)
 
 
 def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) -> None:
@@ -59,13 +59,13 @@ def spawn(record: Record, attempt: int, base: Path, secrets: Mapping[str, str]) 
     Raises:
         OSError: the process could not be started.
     """
-    process = _loading.pop((record.run_id, attempt), None)
+    process = _loading.pop((record.location, attempt), None)
     if process is None or process.poll() is not None:
         has_turn = _may_load.acquire(timeout=_LOAD_SECONDS)
         process = _start(record, attempt, has_turn=has_turn)
     _order(process, record, attempt, base, secrets)
     _go(process)
-    _keep(record.run_id, process)
+    _keep(record.location, process)
 
 
 def stand_by(
@@ -80,7 +80,7 @@ def stand_by(
     """
     process = _started(record, attempt, _WAITS)
     _order(process, record, attempt, base, secrets, behind)
-    _keep(record.run_id, process)
+    _keep(record.location, process)
 
     def release() -> None:
         has_turn = _may_load.acquire(timeout=_LOAD_SECONDS)
@@ -90,18 +90,18 @@ def stand_by(
     return release
 
 
-def is_starting(run_id: str) -> bool:
+def is_starting(record: Record) -> bool:
     """Whether a supervisor that this process started for the run is still there, with or without the lock yet.
 
     On a busy machine many of them take longer to load than anybody should wait before starting another.
     """
-    child = _children.get(run_id)
+    child = _children.get(record.location)
     return child is not None and child.poll() is None
 
 
 def is_driven(record: Record) -> bool:
     """Whether a process drives the run's newest attempt, or is about to."""
-    return is_starting(record.run_id) or DriverLock(record).holder() is not None
+    return is_starting(record) or DriverLock(record).holder() is not None
 
 
 def log_tail(record: Record, attempt: int, limit: int = 2000) -> str:
@@ -205,7 +205,7 @@ _LOAD_SECONDS = 60.0
 _may_load = threading.Semaphore(max(2, os.cpu_count() or 1))
 """Turns to load. Fifty supervisors that load at once would leave the engine and its other plugins no core."""
 _loading: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
-"""By run id and attempt: supervisors that wait for their order."""
+"""By the run's place (run ids of two stores may be equal) and attempt: supervisors that wait for their order."""
 _keeping = threading.Lock()
 _children: dict[str, subprocess.Popen[bytes]] = {}
-"""By run id, until they end, so that none is left a zombie of a long-lived plugin."""
+"""By the run's place, until they end, so that none is left a zombie of a long-lived plugin."""

@@ -12,6 +12,7 @@ def shared_environment(
     *,
     run_id: str,
     attempt: int,
+    store: str = "",
     topology: Topology,
     output_dir: str,
     log_dir: str,
@@ -25,6 +26,7 @@ def shared_environment(
 ) -> dict[str, str]:
     """The variables of all ranks; `user` are the job's own, which may not override the contract.
 
+    `store` is the identity of the run's store, empty for attempts that began before stores had one.
     `output_dir` and `log_dir` are the script's `./outputs` and `./logs`; `data` maps a name to its path;
     `bin_folder` is the environment's, put before `path` (or before the user's own PATH). The names for
     scripts written for Azure ML are Azure ML's: AZUREML_RUN_ID, AZUREML_OUTPUT_DIRECTORY,
@@ -37,6 +39,7 @@ def shared_environment(
         {
             "TRAINING_RUN_ID": run_id,
             "TRAINING_ATTEMPT": str(attempt),
+            **({"TRAINING_STORE_ID": store} if store else {}),
             "TRAINING_OUTPUT_DIR": output_dir,
             "TRAINING_LOG_DIR": log_dir,
             "AZUREML_RUN_ID": run_id,

@@ -45,7 +45,8 @@ class LaunchRequest:
     in the logs. `slots_cores` is the cores of a slot (OMP_NUM_THREADS). `gpus` has the GPU ids of each slot:
     one entry per rank where nodes share a machine, else one per process of a node. `agent` is the argv prefix
     that runs the agent on every node. `worker_count` and `parameter_server_count` are TensorFlow's: workers
-    are the first ranks (None: all that are no parameter servers).
+    are the first ranks (None: all that are no parameter servers). `store` is the identity of the run's store, empty
+    for attempts that began before stores had one.
     """
 
     run_id: str
@@ -69,6 +70,7 @@ class LaunchRequest:
     worker_count: int | None = None
     parameter_server_count: int = 0
     limits: Limits = field(default_factory=Limits)
+    store: str = ""
 
     def __post_init__(self) -> None:
         for name in ("cwd", "folder"):
@@ -79,4 +81,7 @@ class LaunchRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The document `launch.json`."""
-        return {"version": VERSION, **asdict(self)}
+        document = {"version": VERSION, **asdict(self)}
+        if not self.store:
+            del document["store"]
+        return document

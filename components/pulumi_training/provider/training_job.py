@@ -15,10 +15,11 @@ from ..driver.track import catch_up, credentials_in
 from ..record.attempt import Attempt
 from ..record.files import write_whole
 from ..record.record import Record
-from ..record.staging import state_folder
+from ..record.staging import plan_file
 from ..record.store import Store
+from ..record.store_identity import identity_of
 from ..targets import catalog
-from ..targets.base import Plan, RunSpec
+from ..targets.base import UNKNOWN_PART, Plan, RunSpec
 from . import training_job_run as running
 from .handler import (
     CheckAnswer,
@@ -182,11 +183,16 @@ def _lasting(outputs: dict[str, Any]) -> dict[str, Any]:
 def _keep_plan(record: Record, number: int, document: dict[str, Any], base: Path, urn: str) -> Plan:
     """Keeps the exact request for `pulumi-training plan`, on this machine: a preview writes nothing elsewhere."""
     target = catalog.get(document["compute"]["target"])
-    run = RunSpec(record.run_id, number, document, base, record.attempt(number).folder)
+    attempt = record.attempt(number)
+    # One that is there is gone on with, under the names it has; a store gets its identity with its first attempt.
+    store = (
+        attempt.document().store_identity if attempt.exists() else identity_of(record.store) or UNKNOWN_PART
+    )
+    run = RunSpec(record.run_id, number, document, base, attempt.folder, store=store)
     plan = target.plan(run, target.find_prepared(run))
     content = {"urn": urn, "store": record.store.display, "plan": plan.to_json()}
     write_whole(
-        state_folder() / "plans" / f"{record.run_id}.json",
+        plan_file(record.store.url, record.run_id),
         json.dumps(content, indent=1).encode(),
         durable=False,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..driver.attempt_run import attempt_run
+from ..driver.attempt_run import attempt_run, handle_of
 from ..driver.follow import Detached, Follower
 from ..driver.intend import Intent, intend, remember_owner, runs_of_owner
 from ..driver.last import last
@@ -31,7 +31,6 @@ from ..spec.job import JobSpec
 from ..spec.outcome import Reason
 from ..spec.policy import LogOutput, OnCancel
 from ..targets import catalog
-from ..targets.base import Handle
 from .handler import CreateCall, InitFailed, Operation, UpdateCall
 from .pool import blocking
 from .training_job_check import declared
@@ -236,7 +235,7 @@ def _amend(record: Record, attempt: Attempt, request: Request) -> AttemptDocumen
     record.update_run(spec=request.document(), tags=given_still(run, request.job.tags))
     attempt.event("amended", "tags, limits or policies changed")
     if document.is_live and document.handle:
-        catalog.get(document.target).amend(Handle(**document.handle), request.document())
+        catalog.get(document.target).amend(handle_of(attempt, document), request.document())
     return attempt.document()
 
 

@@ -26,6 +26,12 @@ def staging_folder(store_url: str, run_id: str, attempt: int) -> Path:
     return state_folder() / "staging" / store / run_id / "attempts" / str(attempt)
 
 
+def plan_file(store_url: str, run_id: str) -> Path:
+    """Where the plan of a run's last preview is kept. The store tells it from another checkout's run of that id."""
+    store = hashlib.sha256(store_url.rstrip("/").encode()).hexdigest()[:10]
+    return state_folder() / "plans" / f"{run_id}-{store}.json"
+
+
 def state_id() -> str:
     """What tells this user's state folder apart from every other: 32 hex digits, made once.
 

@@ -6,7 +6,6 @@ run has outside of its store (processes, containers, places in a queue) is told 
 
 from __future__ import annotations
 
-import os
 import re
 import time
 import uuid
@@ -62,26 +61,6 @@ def ensure_identity(store: Store) -> str:
     return found
 
 
-def is_elsewhere(folder: str, here: str, identity: str) -> bool:
-    """Whether something that was started for the attempt in `folder` is another store's than the attempt in `here`.
-
-    Both have the same identity, run id and attempt number. A copied store has the identity of the original: as long as
-    the folder that something was started for is there, it belongs to that one. Where it is not, its store was moved.
-    """
-    if not folder or folder == here:
-        return False
-    try:
-        theirs = os.stat(folder)
-    except OSError:
-        return False
-    try:
-        if os.path.samestat(theirs, os.stat(here)):
-            return False
-    except OSError:
-        return True
-    return _identity_above(Path(folder)) in (None, identity)
-
-
 def place_of(store: Store) -> object:
     """What is equal for two stores that are one place under two names, as by a link."""
     folder = store.local_path("")
@@ -92,16 +71,6 @@ def place_of(store: Store) -> object:
     except OSError:
         return str(folder)
     return found.st_dev, found.st_ino
-
-
-def _identity_above(folder: Path) -> str | None:
-    """The identity of the store that an attempt's folder lies in; None for a working copy of a remote store."""
-    from .local_store import LocalStore
-
-    try:
-        return identity_of(LocalStore(folder.parents[3]))
-    except (TrainingError, IndexError):
-        return None
 
 
 _REMEDY = (

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..agent.marks import is_elsewhere, is_same
 from ..spec.attribution import LaunchFacts, RankFacts
 from ..spec.outcome import Status
 from ..spec.secrecy import reveal, variables
@@ -36,7 +37,8 @@ class RunSpec:
     `document` is the job as recorded (wire names, defaults filled in, no secret); `base` is the folder that
     relative paths are resolved against; `folder` is the attempt's folder on this machine; `secrets` must be
     written nowhere: environment variables, and texts hidden in the document (`spec.secrecy`); `tracking` are variables
-    that only submission can tell: which MLflow run the script logs to.
+    that only submission can tell: which MLflow run the script logs to. `store` is the identity of the attempt's store,
+    empty for attempts that began before stores had one; `backend` tells which of Pulumi's backends its stack is in.
     """
 
     run_id: str
@@ -48,6 +50,8 @@ class RunSpec:
     resume_from: str | None = None
     owner: str = ""
     tracking: Mapping[str, str] = field(default_factory=dict)
+    store: str = ""
+    backend: str = ""
 
     @cached_property
     def job(self) -> JobSpec:
@@ -155,7 +159,9 @@ class Plan:
 class Handle:
     """What is needed to speak of a submitted attempt again; it can be rebuilt from run id, attempt and workspace.
 
-    `settings` say where the backend is, for who has the record and nothing else, as another machine.
+    `settings` say where the backend is, for who has the record and nothing else, as another machine. `store` is the
+    identity of the attempt's store, empty where the attempt began before stores had one. `folder` is the attempt's on
+    this machine; `began_in` is the one that it began with, where that is another and is there no more.
     """
 
     target: str
@@ -163,10 +169,42 @@ class Handle:
     attempt: int
     folder: str
     settings: Mapping[str, str] = field(default_factory=dict)
+    store: str = ""
+    began_in: str = ""
+
+    @classmethod
+    def of(cls, target: str, run: RunSpec, settings: Mapping[str, str] | None = None) -> Handle:
+        """The handle of an attempt as a target sees it."""
+        return cls(target, run.run_id, run.attempt, str(run.folder), dict(settings or {}), run.store)
+
+    @property
+    def key(self) -> tuple[str, int, str, str]:
+        """What tells an attempt from all others, of whatever store: run id, number, store's identity, folder."""
+        return self.run_id, self.attempt, self.store, self.folder
+
+    def owns(self, store: str, folder: str) -> bool:
+        """Whether something at the backend is this attempt's; it bears its run id and number, and these two marks.
+
+        What was started for another folder belongs to that one as long as it is there (`agent.marks.is_elsewhere`).
+        Where there is no identity, the folder alone tells.
+        """
+        if store != self.store:
+            return False
+        if folder and folder == self.began_in:
+            return True
+        if store:
+            return not is_elsewhere(folder, self.folder, store)
+        return bool(folder) and is_same(folder, self.folder)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; `Handle(**document)` reads it back."""
-        return dict(self.__dict__)
+        """A JSON object; `from_json` reads it back. Fields that say nothing are left out."""
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("store", "began_in")}
+        return {**kept, **({"store": self.store} if self.store else {})}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Handle:
+        """Reads what `to_json` wrote."""
+        return cls(**{name: document[name] for name in cls.__dataclass_fields__ if name in document})
 
 
 @dataclass(frozen=True)
@@ -255,8 +293,8 @@ class Target(ABC):
         """Removes the backend's objects of an attempt; its record stays. Idempotent."""
 
     @abstractmethod
-    def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
-        """Every live or left attempt of ours in a workspace, by our labels."""
+    def find(self, compute: Mapping[str, Any], store: str = "") -> Iterable[Handle]:
+        """Every live or left attempt of ours in a workspace, by our labels; `store` is the identity of its store."""
 
     @abstractmethod
     def left(self, tell: Tell) -> Iterable[Handle]:

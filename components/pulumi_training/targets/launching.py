@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..agent.marks import STORE
 from ..launch.environ import shared_environment
 from ..launch.mpirun import launcher_line
 from ..launch.python_line import script_line
@@ -44,6 +45,7 @@ def launch_request(run: RunSpec, settings: Mapping[str, str], ground: Ground) ->
     topology = Topology(job.node_count, job.process_count_per_node)
     backend = job.distributed_backend.value if job.distributed_backend else None
     secret_names = sorted(job.secret_environment_variables)
+    forwarded = [*([STORE] if run.store else []), *(secret_names if ground.forwards_secrets else [])]
     master = "127.0.0.1" if hosts == ["localhost"] else hosts[0]
     launcher = None
     if backend is not None:
@@ -55,11 +57,12 @@ def launch_request(run: RunSpec, settings: Mapping[str, str], ground: Ground) ->
             shell_file=ground.shell_file,
             single_host=hosts == ["localhost"],
             as_root=ground.as_root,
-            forward=secret_names if ground.forwards_secrets else [],
+            forward=forwarded,
         )
     return LaunchRequest(
         run_id=run.run_id,
         attempt=run.attempt,
+        store=run.store,
         script=script_line(
             python,
             entry_script=job.entry_script,
@@ -78,6 +81,7 @@ def launch_request(run: RunSpec, settings: Mapping[str, str], ground: Ground) ->
         environment=shared_environment(
             run_id=run.run_id,
             attempt=run.attempt,
+            store=run.store,
             topology=topology,
             output_dir=f"{ground.folder}/outputs",
             log_dir=f"{ground.folder}/logs",

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -66,6 +66,14 @@ class Ticket:
         """Whether anyone who owns it still runs, or the attempt that it was for."""
         return any(owner.is_alive for owner in self.owners) or is_live(Path(self.folder))
 
+    def is_of(self, run_id: str, attempt: int, folder: Path | None) -> bool:
+        """Whether it is an attempt's, in that folder where one is given.
+
+        Copies of a store have one queue, and attempts of one run id and number.
+        """
+        is_there = folder is None or self.folder == str(folder)
+        return is_there and (self.run_id, self.attempt) == (run_id, attempt)
+
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Ticket:
         """Reads a line of the cluster's file."""
@@ -82,23 +90,27 @@ class Slots:
     A target's own kind tells which attempts live.
     """
 
-    def __init__(self, folder: Path, total: int, gpus: int = 0) -> None:
+    def __init__(self, folder: Path, total: int, gpus: int = 0, *, before: Path | None = None) -> None:
         self.file = folder / "queue.json"
         self.total = total
         self.gpus = gpus
+        self._before = before / "queue.json" if before is not None else None
 
     @classmethod
-    def of(cls: type[S], compute: Mapping[str, Any], state: Path) -> S:
-        """The slots of the cluster that `compute` describes; clusters of one name and store are one."""
-        identity = f"{compute['store']}\0{compute['workspace']}\0{compute['cluster']}"
-        if compute.get("target", "local") != "local":
-            identity += f"\0{compute['target']}"
-        name = f"{compute['cluster']}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+    def of(cls: type[S], compute: Mapping[str, Any], state: Path, store: str = "") -> S:
+        """The slots of the cluster that `compute` describes; clusters of one name and store are one.
+
+        `store` is the store's identity, however its path or URL is written. Attempts that began before stores had one
+        queue under the path as it is written, which other projects may write too; those of this store hold slots here.
+        """
+        clusters = state / "clusters"
         nodes = int(compute["maxNodes"])
+        before = clusters / _name_of(compute, str(compute["store"]))
         return cls(
-            state / "clusters" / name,
+            clusters / _name_of(compute, store) if store else before,
             total=nodes * int(compute["slotsPerNode"]),
             gpus=nodes * int(compute.get("gpusPerNode", 0)),
+            before=before if store else None,
         )
 
     def is_live(self, folder: Path) -> bool:
@@ -119,39 +131,51 @@ class Slots:
                 f"the run needs {slots} slots and {gpus} GPUs; the cluster has {self.total} and {self.gpus}",
             )
         with self._tickets() as tickets:
-            mine = _find(tickets, run_id, attempt)
+            mine = _find(tickets, run_id, attempt, folder)
             if mine is None:
                 mine = Ticket(run_id, attempt, slots, gpus, (owner,), str(folder), time.time())
                 tickets.append(mine)
             elif owner not in mine.owners:
                 mine = _replace(tickets, mine, owners=(*(o for o in mine.owners if o.is_alive), owner))
-            self._admit(tickets)
+            self._admit(tickets, self._held_before(folder))
             waiting = [t for t in tickets if not t.holds]
             for place, ticket in enumerate(waiting, 1):
-                if (ticket.run_id, ticket.attempt) == (run_id, attempt):
+                if ticket.is_of(run_id, attempt, folder):
                     return place
             return None
 
-    def held(self, run_id: str, attempt: int) -> Ticket | None:
+    def held(self, run_id: str, attempt: int, folder: Path | None = None) -> Ticket | None:
         """The ticket of an attempt that holds its slots."""
         with self._tickets() as tickets:
-            mine = _find(tickets, run_id, attempt)
+            mine = _find(tickets, run_id, attempt, folder)
             return mine if mine is not None and mine.holds else None
 
-    def leave(self, run_id: str, attempt: int) -> None:
+    def leave(self, run_id: str, attempt: int, folder: Path | None = None) -> None:
         """Gives back whatever the attempt has here."""
         with self._tickets() as tickets:
-            tickets[:] = [t for t in tickets if (t.run_id, t.attempt) != (run_id, attempt)]
+            tickets[:] = [t for t in tickets if not t.is_of(run_id, attempt, folder)]
 
     def tickets(self) -> tuple[Ticket, ...]:
         """Everyone in the queue and everyone who holds, in order of arrival."""
         with self._tickets() as tickets:
             return tuple(tickets)
 
-    def _admit(self, tickets: list[Ticket]) -> None:
+    def _held_before(self, folder: Path) -> list[Ticket]:
+        """The tickets of the queue of before that live and hold slots, of attempts in the same store as `folder`."""
+        if self._before is None or not self._before.exists():
+            return []
+        kept = folder.parents[2]  # <kept>/<run id>/attempts/<number>
+        return [
+            ticket
+            for ticket in self._read(self._before)
+            if ticket.holds and Path(ticket.folder).is_relative_to(kept) and ticket.is_alive(self.is_live)
+        ]
+
+    def _admit(self, tickets: list[Ticket], others: Sequence[Ticket] = ()) -> None:
         """Gives slots in order of arrival; nobody overtakes, so a wide run is not starved by narrow ones."""
-        free = self.total - sum(t.slots for t in tickets if t.holds)
-        idle = [g for g in range(self.gpus) if not any(g in t.gpus for t in tickets if t.holds)]
+        holding = [*others, *(t for t in tickets if t.holds)]
+        free = self.total - sum(t.slots for t in holding)
+        idle = [g for g in range(self.gpus) if not any(g in t.gpus for t in holding)]
         for ticket in [t for t in tickets if not t.holds]:
             if ticket.slots > free or ticket.gpus_wanted > len(idle):
                 return
@@ -163,7 +187,7 @@ class Slots:
     def _tickets(self) -> Iterator[list[Ticket]]:
         try:
             with locked(self.file.with_name("queue.lock"), timeout=60):
-                before = self._read()
+                before = self._read(self.file)
                 tickets = [t for t in before if t.is_alive(self.is_live)]
                 yield tickets
                 if tickets != before:
@@ -172,9 +196,9 @@ class Slots:
         except TimeoutError as error:
             raise TransientError(str(error)) from error
 
-    def _read(self) -> list[Ticket]:
+    def _read(self, file: Path) -> list[Ticket]:
         try:
-            return [Ticket.from_json(line) for line in json.loads(self.file.read_bytes())]
+            return [Ticket.from_json(line) for line in json.loads(file.read_bytes())]
         except FileNotFoundError:
             return []
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -187,8 +211,15 @@ def me() -> Owner:
     return Owner(os.getpid(), birth_of(os.getpid()) or "")
 
 
-def _find(tickets: list[Ticket], run_id: str, attempt: int) -> Ticket | None:
-    return next((t for t in tickets if (t.run_id, t.attempt) == (run_id, attempt)), None)
+def _find(tickets: list[Ticket], run_id: str, attempt: int, folder: Path | None) -> Ticket | None:
+    return next((t for t in tickets if t.is_of(run_id, attempt, folder)), None)
+
+
+def _name_of(compute: Mapping[str, Any], store: str) -> str:
+    identity = f"{store}\0{compute['workspace']}\0{compute['cluster']}"
+    if compute.get("target", "local") != "local":
+        identity += f"\0{compute['target']}"
+    return f"{compute['cluster']}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
 
 
 def _replace(tickets: list[Ticket], old: Ticket, **changes: Any) -> Ticket:

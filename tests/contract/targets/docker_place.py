@@ -49,7 +49,9 @@ class DockerPlace(Place):
         return {"image": BASE, **({"caBundle": BUNDLE} if BUNDLE else {})}
 
     def kill_node(self, started: Started, node: int) -> None:
-        self.client.api.kill(names.object_name(started.run.run_id, started.run.attempt, node))
+        self.client.api.kill(
+            names.object_name(started.run.run_id, started.run.attempt, node, store=started.run.store)
+        )
 
     def forget(self, started: Started) -> None:
         assert self.objects(started) == [], "collection takes everything away"

@@ -22,12 +22,13 @@ from pulumi_training.driver.folders import link_folders
 from pulumi_training.driver.request import recorded
 from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
+from pulumi_training.record.store_identity import ensure_identity
 from pulumi_training.spec.attribution import RankFacts, attribute
 from pulumi_training.spec.job import JobSpec
 from pulumi_training.spec.outcome import Outcome, Status
 from pulumi_training.targets import catalog
 from pulumi_training.targets.base import Handle, Observation, Plan, Queues, RunSpec, Target
-from pulumi_training.targets.local import processes
+from pulumi_training.targets.local import agent_process, processes
 
 PLACES: dict[str, type[Place]] = {}
 
@@ -142,7 +143,8 @@ class Place(ABC):
         if not (folder / "code" / "outputs").is_symlink():
             link_folders(folder / "code")
         secrets = spec.secret_environment_variables
-        return RunSpec(record.run_id, attempt, recorded(spec), self.root, folder, secrets)
+        identity = ensure_identity(record.store)
+        return RunSpec(record.run_id, attempt, recorded(spec), self.root, folder, secrets, store=identity)
 
     def plan(self, run: RunSpec) -> Plan:
         return self.target.plan(run, self.target.prepare(run, lambda line: None))
@@ -199,7 +201,7 @@ class LocalPlace(Place):
         return [" ".join(p.cmdline()) for p in self._processes(started)]
 
     def _processes(self, started: Started) -> Iterator[psutil.Process]:
-        yield from processes.find(started.run.run_id, started.run.attempt)
+        yield from processes.find(agent_process.marks_of(started.handle))
 
 
 def facts_by_rank(seen: Observation) -> dict[int, RankFacts]:

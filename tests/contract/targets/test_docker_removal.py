@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ NOBODY = "tcp://127.0.0.1:9"
 
 
 def handle_of(run: RunSpec) -> Handle:
-    return Handle("docker", run.run_id, run.attempt, str(run.folder))
+    return Handle.of("docker", run)
 
 
 def lose_daemon(folder: Path) -> None:
@@ -66,7 +67,7 @@ def test_what_may_be_there_is_not_forgotten(place: DockerPlace) -> None:
 def test_another_machine_stops_and_removes_by_the_handle_alone(place: DockerPlace, tmp_path: Path) -> None:
     started = place.start("import time\nprint('ready', flush=True)\ntime.sleep(120)\n", **ONE)
     started.until_printed("ready", 1)
-    elsewhere = Handle(**{**started.handle.to_json(), "folder": str(tmp_path / "elsewhere")})
+    elsewhere = replace(started.handle, folder=str(tmp_path / "elsewhere"), began_in=started.handle.folder)
     place.target.cancel(elsewhere, 0.0)
     assert place.left(started) == []
     started.ended()
@@ -77,7 +78,7 @@ def test_another_machine_stops_and_removes_by_the_handle_alone(place: DockerPlac
 def test_one_lost_container_leaves_no_other_behind(place: DockerPlace) -> None:
     started = place.start("open('outputs/mine', 'w').write('x')\nimport time\ntime.sleep(1)\n")
     assert started.ended().status is Status.COMPLETED
-    lost = names.object_name(started.run.run_id, started.run.attempt, 1)
+    lost = names.object_name(started.run.run_id, started.run.attempt, 1, store=started.run.store)
     place.client.api.remove_container(lost, force=True)
     for _ in range(2):  # as often as it is tried again
         with pytest.raises(PermanentError, match=lost) as failure:
@@ -91,7 +92,7 @@ def test_a_submission_that_fails_half_way_can_be_taken_away(place: DockerPlace) 
     run = place.run("pass")
     plan = place.plan(run)
     until(lambda: place.target.enter(plan, run) is None, "slots")
-    other = place.client.volumes.create(names.object_name(run.run_id, 1, 1))
+    other = place.client.volumes.create(names.object_name(run.run_id, 1, 1, store=run.store))
     try:
         with pytest.raises(PermanentError, match="belongs to somebody else"):
             place.target.submit(plan, run)

@@ -13,6 +13,7 @@ from places import Started, until
 
 from pulumi_training.spec.errors import PermanentError
 from pulumi_training.spec.outcome import Reason, Status
+from pulumi_training.targets.base import Handle
 from pulumi_training.targets.docker import names, nodes
 
 pytestmark = [
@@ -27,7 +28,7 @@ ONE = {"nodeCount": 1, "processCountPerNode": 1, "distributedBackend": None}
 
 
 def container(started: Started, node: int = 0) -> str:
-    return names.object_name(started.run.run_id, started.run.attempt, node)
+    return names.object_name(started.run.run_id, started.run.attempt, node, store=started.run.store)
 
 
 def kill_in(place: DockerPlace, started: Started, node: int, words: str) -> None:
@@ -111,7 +112,7 @@ def test_the_line_fits_the_mpi_of_the_image(place: DockerPlace, package: str, fl
 
 def test_a_node_without_network_is_lost(place: DockerPlace) -> None:
     started = place.start(SLEEP).until_printed("ready", 4)
-    network = names.object_name(started.run.run_id, started.run.attempt)
+    network = names.object_name(started.run.run_id, started.run.attempt, store=started.run.store)
     place.client.api.disconnect_container_from_network(container(started, 1), network, force=True)
     outcome = started.outcome()
     assert (outcome.reason, outcome.node) == (Reason.NODE_LOST, 1)
@@ -120,7 +121,7 @@ def test_a_node_without_network_is_lost(place: DockerPlace) -> None:
 
 def test_the_stall_limit_catches_a_cut_network(place: DockerPlace) -> None:
     started = place.start(SLEEP, stallTimeoutSeconds=6, gracePeriodSeconds=0).until_printed("ready", 4)
-    network = names.object_name(started.run.run_id, started.run.attempt)
+    network = names.object_name(started.run.run_id, started.run.attempt, store=started.run.store)
     place.client.api.disconnect_container_from_network(container(started, 1), network, force=True)
     assert started.outcome().reason is Reason.STALLED
 
@@ -241,7 +242,7 @@ def test_a_name_that_somebody_else_has_is_not_taken(place: DockerPlace) -> None:
     run = place.run("pass", **ONE)
     plan = place.plan(run)
     until(lambda: place.target.enter(plan, run) is None, "slots")
-    name = names.object_name(run.run_id, 1, 0)
+    name = names.object_name(run.run_id, 1, 0, store=run.store)
     other = place.client.containers.create(plan.request["image"], ["true"], name=name)
     try:
         with pytest.raises(PermanentError, match=name):
@@ -249,7 +250,7 @@ def test_a_name_that_somebody_else_has_is_not_taken(place: DockerPlace) -> None:
         other.reload()
     finally:
         other.remove(force=True)
-        nodes.remove(place.client, run.run_id, 1)
+        nodes.remove(place.client, Handle.of("docker", run))
         place.target.leave(run)
 
 
@@ -257,11 +258,11 @@ def test_a_volume_that_somebody_else_has_is_not_written_to(place: DockerPlace) -
     run = place.run("pass", **ONE)
     plan = place.plan(run)
     until(lambda: place.target.enter(plan, run) is None, "slots")
-    other = place.client.volumes.create(names.object_name(run.run_id, 1, 0))
+    other = place.client.volumes.create(names.object_name(run.run_id, 1, 0, store=run.store))
     try:
         with pytest.raises(PermanentError, match="belongs to somebody else"):
             place.submit(plan, run)
-        nodes.remove(place.client, run.run_id, 1)
+        nodes.remove(place.client, Handle.of("docker", run))
         mount = docker.types.Mount("/theirs", other.name)
         listed = place.client.containers.run(
             plan.request["image"], ["ls", "/theirs"], mounts=[mount], remove=True, entrypoint=[]
@@ -282,7 +283,7 @@ def test_every_node_asks_the_daemon_for_gpus_of_its_own(place: DockerPlace) -> N
         made = nodes.create(place.client, plan, run, (0, 1, 2, 3))
         asked = [place.client.api.inspect_container(one)["HostConfig"]["DeviceRequests"] for one in made]
     finally:
-        nodes.remove(place.client, run.run_id, run.attempt)
+        nodes.remove(place.client, Handle.of("docker", run))
     assert [[(r["Driver"], r["DeviceIDs"], r["Capabilities"]) for r in requests] for requests in asked] == [
         [("nvidia", ["0", "1"], [["gpu"]])],
         [("nvidia", ["2", "3"], [["gpu"]])],

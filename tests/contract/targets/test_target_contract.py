@@ -228,13 +228,15 @@ def test_remove_ends_what_lives_and_keeps_the_record(place: Place) -> None:
 def test_live_attempts_are_found_by_their_labels(place: Place) -> None:
     started = place.start(SLEEP).until_printed("ready")
     assert (started.run.run_id, 1) in found(place, started)
-    handle = next(h for h in place.target.find(started.run.compute) if h.run_id == started.run.run_id)
+    handle = next(
+        h for h in place.target.find(started.run.compute, started.run.store) if h.run_id == started.run.run_id
+    )
     place.target.cancel(handle, 0.0)
     assert place.left(started) == []
 
 
 def found(place: Place, started: Started) -> set[tuple[str, int]]:
-    return {(h.run_id, h.attempt) for h in place.target.find(started.run.compute)}
+    return {(h.run_id, h.attempt) for h in place.target.find(started.run.compute, started.run.store)}
 
 
 def test_what_the_backend_forgot_is_not_started_and_no_error(place: Place) -> None:

@@ -29,7 +29,12 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (tmp_path / "launch").mkdir()
     monkeypatch.setattr(supervisor, "_BOOTSTRAP", SLOW)
     attempt = SimpleNamespace(prepare_folder=lambda: tmp_path)
-    yield SimpleNamespace(run_id="fit-1", store=SimpleNamespace(url="/store"), attempt=lambda number: attempt)
+    yield SimpleNamespace(
+        run_id="fit-1",
+        location="/s/fit-1",
+        store=SimpleNamespace(url="/store"),
+        attempt=lambda number: attempt,
+    )
     for process in supervisor._children.values():
         process.wait(10)
     supervisor._children.clear()
@@ -39,26 +44,26 @@ def test_without_an_order_it_ends_and_takes_its_turn_along(record: Any) -> None:
     turns = supervisor._may_load._value
     supervisor.load_ahead(record, 1, "local")
     assert supervisor._may_load._value == turns - 1
-    supervisor.dismiss("fit-1", 1)
-    assert not supervisor.is_starting("fit-1")
+    supervisor.dismiss(record, 1)
+    assert not supervisor.is_starting(record)
     _until(lambda: supervisor._may_load._value == turns)
 
 
 def test_the_one_that_was_loaded_gets_the_order(record: Any, tmp_path: Path) -> None:
     supervisor.load_ahead(record, 1, "local")
-    process = supervisor._loading["fit-1", 1]
+    process = supervisor._loading["/s/fit-1", 1]
     supervisor.spawn(record, 1, tmp_path, {})
-    assert supervisor._children["fit-1"] is process
+    assert supervisor._children["/s/fit-1"] is process
     assert process.wait(10) == 0
 
 
 def test_a_dead_one_is_replaced(record: Any, tmp_path: Path) -> None:
     supervisor.load_ahead(record, 1, "local")
-    process = supervisor._loading["fit-1", 1]
+    process = supervisor._loading["/s/fit-1", 1]
     process.kill()
     process.wait(10)
     supervisor.spawn(record, 1, tmp_path, {})
-    assert supervisor._children["fit-1"] is not process
+    assert supervisor._children["/s/fit-1"] is not process
 
 
 def test_many_starts_at_once_take_turns(record: Any, tmp_path: Path) -> None:
@@ -83,11 +88,11 @@ def test_one_that_stands_by_takes_no_turn_before_it_is_released(
     monkeypatch.setenv("ORDER_TO", str(tmp_path / "order"))
     turns = supervisor._may_load._value
     release = supervisor.stand_by(record, 1, tmp_path, {"TOKEN": "x"}, "a hold")
-    assert supervisor.is_starting("fit-1") and supervisor._may_load._value == turns
+    assert supervisor.is_starting(record) and supervisor._may_load._value == turns
     time.sleep(0.2)
     assert not (tmp_path / "order").exists()
     release()
-    assert supervisor._children["fit-1"].wait(10) == 0
+    assert supervisor._children["/s/fit-1"].wait(10) == 0
     order = json.loads((tmp_path / "order").read_text())
     assert (order["behind"], order["secrets"]) == ("a hold", {"TOKEN": "x"})
     _until(lambda: supervisor._may_load._value == turns)

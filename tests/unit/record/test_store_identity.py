@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pulumi_training.agent.marks import is_elsewhere
 from pulumi_training.record.documents import AttemptDocument
 from pulumi_training.record.record import Record, runs
 from pulumi_training.record.store import Store, StoreError
@@ -19,7 +20,6 @@ from pulumi_training.record.store_identity import (
     KEY,
     ensure_identity,
     identity_of,
-    is_elsewhere,
     place_of,
 )
 from pulumi_training.spec.errors import TrainingError

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pulumi_training.agent.marks import Marks
 from pulumi_training.spec.outcome import Status
 from pulumi_training.targets.base import Handle
 from pulumi_training.targets.local import agent_process, processes
@@ -57,11 +58,11 @@ def start(run_id: str) -> Iterator[Start]:
 def test_found_by_environment(run_id: str, start: Start, tmp_path: Path) -> None:
     one = start(TRAINING_OUTPUT_DIR=str(tmp_path / "attempt" / "outputs"))
     other = start(attempt=2)
-    assert [p.pid for p in processes.find(run_id, 1)] == [one.pid]
-    assert [p.pid for p in processes.find(run_id, 2)] == [other.pid]
-    assert processes.find(run_id, 3) == []
-    assert processes.folder_of(run_id, 1) == str(tmp_path / "attempt")
-    assert processes.folder_of(run_id, 2) is None
+    assert [p.pid for p in processes.find(Marks(run_id, 1))] == [one.pid]
+    assert [p.pid for p in processes.find(Marks(run_id, 2))] == [other.pid]
+    assert processes.find(Marks(run_id, 3)) == []
+    assert (run_id, 1, "", str(tmp_path / "attempt")) in processes.find_all()
+    assert (run_id, 2, "", "") in processes.find_all()
 
 
 def test_stop_gives_the_grace_and_then_kills(run_id: str, start: Start, tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ def test_stop_gives_the_grace_and_then_kills(run_id: str, start: Start, tmp_path
     spared = start(attempt=2)
     for process in (polite, stubborn):
         assert process.stdout is not None and process.stdout.readline() == b"up\n"
-    processes.stop(run_id, 1, 0.3)
+    processes.stop(Marks(run_id, 1), 0.3)
     assert polite.wait(5) == 0 and (tmp_path / "told").exists()
     assert stubborn.wait(5) == -signal.SIGKILL
     assert spared.poll() is None
@@ -85,7 +86,7 @@ def test_stop_gives_the_grace_and_then_kills(run_id: str, start: Start, tmp_path
 def test_a_stopped_process_is_killed_too(run_id: str, start: Start) -> None:
     process = start()
     process.send_signal(signal.SIGSTOP)
-    processes.stop(run_id, 1, 0.0)
+    processes.stop(Marks(run_id, 1), 0.0)
     assert process.wait(5) in (-signal.SIGTERM, -signal.SIGKILL)  # the one that waited may come first
 
 
@@ -164,10 +165,12 @@ def test_observed_from_files_alone(folder: Path, run_id: str) -> None:
 def test_an_agent_without_a_last_word_takes_its_ranks_along(folder: Path, run_id: str, start: Start) -> None:
     for name in ("agent.lock", "launcher.log"):
         (folder / "launch" / name).touch()
-    rank = start()
+    rank = start(TRAINING_OUTPUT_DIR=str(folder / "outputs"))
+    spared = start(TRAINING_OUTPUT_DIR=str(folder / "of another store" / "outputs"))
     seen = LocalWatch().observe(Handle("local", run_id, 1, str(folder)))
     assert (seen.status, seen.launch) == (Status.FAILED, None)
     assert rank.wait(5) in (-signal.SIGTERM, -signal.SIGKILL)
+    assert spared.poll() is None
 
 
 def test_a_torn_last_word_proves_nothing(folder: Path) -> None:

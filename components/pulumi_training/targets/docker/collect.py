@@ -30,7 +30,7 @@ def bring_home(client: docker.DockerClient, handle: Handle, run: RunSpec, tell: 
         missing = _bring_all(client, handle, run, mark, tell)
         mark = {**mark, "brought": True, "missing": missing}
         write_mark(folder, mark)
-    nodes.remove(client, handle.run_id, handle.attempt)
+    nodes.remove(client, handle)
     write_mark(folder, {**mark, "removed": True})
 
 
@@ -53,7 +53,7 @@ def deliver(run: RunSpec, tell: Tell) -> None:
 def rescue(client: docker.DockerClient, handle: Handle, mark: Mapping[str, Any]) -> dict[str, Any]:
     """Brings what containers of an attempt wrote, whatever became of it, for their removal; answers the new mark."""
     folder = Path(handle.folder)
-    for number, state in sorted(nodes.states(client, handle.run_id, handle.attempt).items()):
+    for number, state in sorted(nodes.states(client, handle).items()):
         bring(client, state.id, folder, number, {part: f"{FOLDER}/{part}" for part in _PARTS}, None)
     new = {**mark, "brought": True}
     write_mark(folder, new)
@@ -64,7 +64,7 @@ def _bring_all(
     client: docker.DockerClient, handle: Handle, run: RunSpec, mark: Mapping[str, Any], tell: Tell
 ) -> list[str]:
     """Answers the names of the containers that are not there any more."""
-    found = nodes.states(client, handle.run_id, handle.attempt)
+    found = nodes.states(client, handle)
     missing = [name for number, name in enumerate(mark["nodes"]) if number not in found]
     own = _own_outputs(run)
     for number, state in sorted(found.items()):

@@ -72,7 +72,7 @@ class Followed:
             self._client = connect(self._mark)
         client, now = self._client, time.monotonic()
         if now >= self._next_look or any(shipment.is_over for shipment in self._shipments.values()):
-            self._states = nodes.states(client, self._handle.run_id, self._handle.attempt)
+            self._states = nodes.states(client, self._handle)
             self._next_look = now + _LOOK_SECONDS
             if not self._begun(client):
                 return Observation(Status.NOT_STARTED)
@@ -122,7 +122,7 @@ class Followed:
     def _conclude(self, client: docker.DockerClient) -> Observation:
         """Brings every fact, ends what is left, and notes that it is over."""
         # The agent may have told of a lost node before the next look at containers was due: it has no name for it.
-        self._states = nodes.states(client, self._handle.run_id, self._handle.attempt)
+        self._states = nodes.states(client, self._handle)
         self._note_lost(time.monotonic())
         for number, state in sorted(self._states.items()):
             shipment = self._shipments.get(number)
@@ -145,7 +145,7 @@ class Followed:
         deadline = time.monotonic() + _LAST_WORDS_SECONDS
         while (now := time.monotonic()) < deadline and not _told_lost(end) <= set(self._lost):
             time.sleep(_AGAIN_SECONDS)
-            self._states = nodes.states(client, self._handle.run_id, self._handle.attempt)
+            self._states = nodes.states(client, self._handle)
             self._note_lost(now)
 
     def _lost_before(self, end: Mapping[str, Any]) -> dict[int, LostNode]:
@@ -191,6 +191,10 @@ def let_go(folder: str) -> None:
         found.close()
 
 
+def _handle_of(mark: Mapping[str, Any], folder: Path) -> Handle:
+    return Handle("docker", mark["run_id"], int(mark["attempt"]), str(folder), store=mark.get("store", ""))
+
+
 def is_live(folder: Path) -> bool:
     """Whether containers of an attempt run, so that its slots are taken; a daemon that is silent counts as yes."""
     mark = read_mark(folder)
@@ -200,7 +204,7 @@ def is_live(folder: Path) -> bool:
         with asking(mark):
             client = connect(mark)
             try:
-                found = nodes.states(client, mark["run_id"], mark["attempt"])
+                found = nodes.states(client, _handle_of(mark, folder))
             finally:
                 client.close()
     except TrainingError:

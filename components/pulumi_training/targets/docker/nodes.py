@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
-from ..base import Plan, RunSpec
+from ..base import Handle, Plan, RunSpec
 from . import names
 from .data import ROOT
 from .handover import PROGRAM
@@ -98,7 +98,7 @@ def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence
 def require_own_volume(client: docker.DockerClient, node: Mapping[str, Any], run: RunSpec) -> None:
     """Raises PermanentError where the volume of a node is not this attempt's."""
     found = client.api.inspect_volume(node["name"])
-    if not names.is_same(found.get("Labels"), run.run_id, run.attempt, run.owner):
+    if not names.is_of(found.get("Labels"), run):
         raise PermanentError(
             Reason.LAUNCH_FAILED, f"volume {node['name']} is there and belongs to somebody else; remove it"
         )
@@ -166,10 +166,10 @@ def _orders(node: Mapping[str, Any]) -> list[str]:
     return ["--orders", "1"] if int(node["node"]) == 0 else []
 
 
-def states(client: docker.DockerClient, run_id: str, attempt: int) -> dict[int, NodeState]:
+def states(client: docker.DockerClient, handle: Handle) -> dict[int, NodeState]:
     """Every container of an attempt by node; those that ended are looked at more closely."""
     found: dict[int, NodeState] = {}
-    for line in client.api.containers(all=True, filters=names.filters(run_id, attempt)):
+    for line in _own(client.api.containers(all=True, filters=_filters(handle)), handle):
         labels = line.get("Labels") or {}
         state = NodeState(
             int(labels.get(names.NODE, 0)), line["Id"], line["Names"][0].lstrip("/"), line["State"]
@@ -198,18 +198,15 @@ def _looked_at(client: docker.DockerClient, state: NodeState) -> NodeState:
     )
 
 
-def left(client: docker.DockerClient) -> dict[tuple[str, int], str]:
-    """The attempts that something at the daemon is of, from this user's state folder, with their own folders."""
+def left(client: docker.DockerClient) -> set[tuple[str, int, str, str]]:
+    """The attempts that something at the daemon is of, from this user's state folder, as `Handle.key` tells them."""
     wanted = names.own_filters()
     labelled = [
         *client.api.containers(all=True, filters=wanted),
         *(client.api.volumes(filters=wanted).get("Volumes") or []),
         *client.api.networks(filters=wanted),
     ]
-    found = {}
-    for labels in (each["Labels"] for each in labelled):
-        found[labels[names.RUN], int(labels[names.ATTEMPT])] = str(labels.get(names.FOLDER) or "")
-    return found
+    return {names.key_of(each["Labels"]) for each in labelled}
 
 
 def kill(client: docker.DockerClient, found: Iterable[NodeState]) -> None:
@@ -222,11 +219,11 @@ def kill(client: docker.DockerClient, found: Iterable[NodeState]) -> None:
     together(one, [state for state in found if state.is_running])
 
 
-def remove(client: docker.DockerClient, run_id: str, attempt: int) -> None:
+def remove(client: docker.DockerClient, handle: Handle) -> None:
     """Removes every container, volume and network of an attempt; what is gone already is no error."""
     import docker.errors
 
-    wanted = names.filters(run_id, attempt)
+    wanted = _filters(handle)
 
     def container(line: Mapping[str, Any]) -> None:
         with suppress(docker.errors.NotFound):
@@ -236,11 +233,19 @@ def remove(client: docker.DockerClient, run_id: str, attempt: int) -> None:
         with suppress(docker.errors.NotFound):
             client.api.remove_volume(line["Name"], force=True)
 
-    together(container, client.api.containers(all=True, filters=wanted))
-    together(volume, client.api.volumes(filters=wanted).get("Volumes") or [])
-    for network in client.api.networks(filters=wanted):
+    together(container, _own(client.api.containers(all=True, filters=wanted), handle))
+    together(volume, _own(client.api.volumes(filters=wanted).get("Volumes") or [], handle))
+    for network in _own(client.api.networks(filters=wanted), handle):
         with suppress(docker.errors.NotFound):
             client.api.remove_network(network["Id"])
+
+
+def _filters(handle: Handle) -> dict[str, Any]:
+    return names.filters(handle.run_id, handle.attempt, handle.store)
+
+
+def _own(lines: Iterable[Mapping[str, Any]], handle: Handle) -> list[Mapping[str, Any]]:
+    return [line for line in lines if names.is_own(line.get("Labels"), handle)]
 
 
 @contextmanager

@@ -57,11 +57,11 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
             **({AGENT_FOLDER: "exec,mode=755"} if owner == ROOT_USER else {}),
         },
         "secret_file": SECRET_FILE,
-        "network": None if is_single else object_name(run.run_id, run.attempt),
+        "network": None if is_single else object_name(run.run_id, run.attempt, store=run.store),
         "nodes": [
             {
                 "node": node,
-                "name": object_name(run.run_id, run.attempt, node),
+                "name": object_name(run.run_id, run.attempt, node, store=run.store),
                 "hostname": host_name(node),
             }
             for node in range(job.node_count)

@@ -86,23 +86,25 @@ class DockerTarget(Target, Queues):
 
     def enter(self, plan: Plan, run: RunSpec) -> int | None:
         """See `Queues.enter`."""
-        return _slots(run.compute).enter(run.run_id, run.attempt, plan.slots, plan.gpus, me(), run.folder)
+        return _slots(run.compute, run.store).enter(
+            run.run_id, run.attempt, plan.slots, plan.gpus, me(), run.folder
+        )
 
     def leave(self, run: RunSpec) -> None:
         """See `Queues.leave`."""
-        _slots(run.compute).leave(run.run_id, run.attempt)
+        _slots(run.compute, run.store).leave(run.run_id, run.attempt, run.folder)
 
     def submit(self, plan: Plan, run: RunSpec) -> Handle:
         """Makes the containers and launches, unless that was done before."""
         mark = read_mark(run.folder)
         address = _address(mark) or address_of(_settings(run.compute))
-        handle = Handle("docker", run.run_id, run.attempt, str(run.folder), address)
+        handle = Handle.of("docker", run, address)
         if mark.get("begun"):
             return handle
-        ticket = _slots(run.compute).held(run.run_id, run.attempt)
+        ticket = _slots(run.compute, run.store).held(run.run_id, run.attempt, run.folder)
         with _talking(address) as client:
             was_begun = bool(mark)
-            mark = _mark_of(plan, address)
+            mark = {**_mark_of(plan, address), **({"store": run.store} if run.store else {})}
             write_mark(run.folder, mark)
             daemons.remember(address)
             if not was_begun:
@@ -110,8 +112,8 @@ class DockerTarget(Target, Queues):
                     self._make(client, plan, run, ticket, address)
                 except (nodes.NameTaken, UsedBefore):  # by a driver elsewhere, whose mark is there
                     was_begun = True
-            if was_begun and not _was_launched(client, nodes.states(client, run.run_id, run.attempt)):
-                nodes.remove(client, run.run_id, run.attempt)
+            if was_begun and not _was_launched(client, nodes.states(client, handle)):
+                nodes.remove(client, handle)
                 self._make(client, plan, run, ticket, address)
             write_mark(run.folder, {**mark, "begun": True})
         return handle
@@ -128,6 +130,7 @@ class DockerTarget(Target, Queues):
         made = nodes.create(client, plan, run, ticket.gpus if ticket else ())
         fill = contents(plan.request, run, secrets.token_hex(32))
         variables = {**run.secrets, "TRAINING_RUN_ID": run.run_id, "TRAINING_ATTEMPT": str(run.attempt)}
+        variables |= {"TRAINING_STORE_ID": run.store} if run.store else {}
         order = launch_order(f"{FOLDER}/launch/launch.json", variables)
         is_alone = len(made) == 1
         with ExitStack() as lines:
@@ -160,7 +163,7 @@ class DockerTarget(Target, Queues):
         from .orders import rewrite_limits
 
         with _talking(mark) as client:
-            found = nodes.states(client, handle.run_id, handle.attempt)
+            found = nodes.states(client, handle)
             if 0 in found and found[0].is_running:
                 with nodes.ended_meanwhile():
                     rewrite_limits(client, found[0].id, mark["agent"][0], Limits.of_job(document))
@@ -176,23 +179,21 @@ class DockerTarget(Target, Queues):
         from .orders import stop
 
         with _talking(address) as client:
-            found = nodes.states(client, handle.run_id, handle.attempt)
+            found = nodes.states(client, handle)
             has_ended = False
             if 0 in found and found[0].is_running and _was_launched(client, found):
                 stop(client, found[0].id, grace)
                 deadline = time.monotonic() + grace + _PATIENCE_SECONDS
                 while time.monotonic() < deadline and not has_ended:
                     has_ended = read_file(client, found[0].id, _END) is not None
-                    found = nodes.states(client, handle.run_id, handle.attempt)
+                    found = nodes.states(client, handle)
                     if has_ended or not any(state.is_running for state in found.values()):
                         break
                     time.sleep(_LOOK_SECONDS)
             if mark and not has_ended:
                 note_killed(folder)
             nodes.kill(client, found.values())
-            left = [
-                s.name for s in nodes.states(client, handle.run_id, handle.attempt).values() if s.is_running
-            ]
+            left = [s.name for s in nodes.states(client, handle).values() if s.is_running]
         if left:
             raise TransientError(f"{', '.join(left)} still run")
 
@@ -225,25 +226,22 @@ class DockerTarget(Target, Queues):
             with _talking(address) as client:
                 if mark and not mark.get("brought"):
                     mark = rescue(client, handle, mark)
-                nodes.remove(client, handle.run_id, handle.attempt)
+                nodes.remove(client, handle)
             if mark:
                 write_mark(folder, {**mark, "removed": True})
         let_go(handle.folder)
         if handle.folder:
             forget(folder)
 
-    def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
+    def find(self, compute: Mapping[str, Any], store: str = "") -> Iterable[Handle]:
         """The attempts that have containers at the cluster's daemon or a place in its queue."""
-        seen = {(t.run_id, t.attempt): t.folder for t in _slots(compute).tickets()}
-        wanted = names.workspace_filters(compute)
+        seen = {(t.run_id, t.attempt, store, t.folder) for t in _slots(compute, store).tickets()}
+        wanted = names.workspace_filters(compute, store)
         address = address_of(_settings(compute))
         with _talking(address) as client:
-            for line in client.api.containers(all=True, filters=wanted):
-                labels = line["Labels"]
-                key = (labels[names.RUN], int(labels[names.ATTEMPT]))
-                seen[key] = labels.get(names.FOLDER) or seen.get(key, "")
-        for (run_id, attempt), folder in sorted(seen.items()):
-            yield Handle("docker", run_id, attempt, folder, address)
+            seen |= {names.key_of(line["Labels"]) for line in client.api.containers(all=True, filters=wanted)}
+        for run_id, attempt, identity, folder in sorted(seen):
+            yield Handle("docker", run_id, attempt, folder, address, identity)
 
     def left(self, tell: Tell) -> Iterable[Handle]:
         """The attempts that have containers, volumes or networks at a daemon that was used from here."""
@@ -254,8 +252,8 @@ class DockerTarget(Target, Queues):
             except TrainingError as error:
                 tell(error.message)
                 continue
-            for (run_id, attempt), folder in sorted(found.items()):
-                yield Handle("docker", run_id, attempt, folder, address)
+            for run_id, attempt, identity, folder in sorted(found):
+                yield Handle("docker", run_id, attempt, folder, address, identity)
 
 
 def _settings(compute: Mapping[str, Any]) -> Mapping[str, str]:
@@ -286,8 +284,8 @@ def _was_launched(client: docker.DockerClient, found: Mapping[int, nodes.NodeSta
     return 0 in found and read_file(client, found[0].id, f"{FOLDER}/launch/agent.lock") is not None
 
 
-def _slots(compute: Mapping[str, Any]) -> Slots:
-    return Slots.of(compute, state_folder())
+def _slots(compute: Mapping[str, Any], store: str) -> Slots:
+    return Slots.of(compute, state_folder(), store)
 
 
 @contextmanager

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from ...agent.marks import Marks
 from ...environment import cache
 from ...record.files import try_lock, write_whole
 from ...spec.errors import TransientError
+from ..base import Handle
 from . import processes
 
 _LOCK = "launch/agent.lock"
@@ -97,31 +99,37 @@ def was_launched(folder: Path) -> bool:
     return has_ended(folder) or (folder / _LAUNCHED).exists()
 
 
-def stop(folder: Path, run_id: str, attempt: int, grace: float) -> None:
+def stop(handle: Handle, grace: float) -> None:
     """Asks the agent to stop its ranks and returns when nothing of the attempt runs; `grace` in seconds.
 
     Raises:
         TransientError: something survives.
     """
+    folder = Path(handle.folder)
     if is_live(folder):
         order = json.dumps({"why": "cancel", "grace_seconds": grace}).encode()
         write_whole(folder / _STOP, order, durable=False)
         deadline = time.monotonic() + grace + 15
         while is_live(folder) and time.monotonic() < deadline:
             time.sleep(0.02)
-    end_all(run_id, attempt)
+    end_all(handle)
 
 
-def end_all(run_id: str, attempt: int) -> None:
+def end_all(handle: Handle) -> None:
     """Kills what is left of an attempt's processes, and returns when none is.
 
     Raises:
         TransientError: something survives.
     """
     try:
-        processes.stop(run_id, attempt, 0.0)
+        processes.stop(marks_of(handle), 0.0)
     except TimeoutError as error:
         raise TransientError(str(error)) from error
+
+
+def marks_of(handle: Handle) -> Marks:
+    """What tells the processes of an attempt from all others."""
+    return Marks(handle.run_id, handle.attempt, handle.store, handle.folder, handle.began_in)
 
 
 _children: list[subprocess.Popen[bytes]] = []

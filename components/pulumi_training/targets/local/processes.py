@@ -1,4 +1,4 @@
-"""The processes of a run, found by what their environment says and never by a pid alone."""
+"""The processes of an attempt, found by what their environment says (`agent.marks`) and never by a pid alone."""
 
 from __future__ import annotations
 
@@ -10,43 +10,61 @@ from collections.abc import Iterator
 
 import psutil
 
-
-def find(run_id: str, attempt: int) -> list[psutil.Process]:
-    """Every live process that carries TRAINING_RUN_ID and TRAINING_ATTEMPT of the attempt, except this one."""
-    return find_all().get((run_id, attempt), [])
+from ...agent.marks import ATTEMPT, RUN, STORE, Marks, folder_of, value_of
 
 
-def find_all() -> dict[tuple[str, int], list[psutil.Process]]:
-    """Every live process of any run, by run id and attempt."""
-    found: dict[tuple[str, int], list[psutil.Process]] = {}
-    for process, run_id, attempt in _all():
-        found.setdefault((run_id, attempt), []).append(process)
+def find(marks: Marks) -> list[psutil.Process]:
+    """Every live process of the attempt, except this one."""
+    return [process for process, words in _all() if marks.fit(process.pid, words)]
+
+
+def find_all() -> dict[tuple[str, int, str, str], list[psutil.Process]]:
+    """Every live process of any run, by run id, attempt, its store's identity, and the attempt's folder.
+
+    Where identity or folder cannot be told they are empty.
+    """
+    found: dict[tuple[str, int, str, str], list[psutil.Process]] = {}
+    for process, words in _all():
+        run_id, attempt = value_of(RUN, words), int(value_of(ATTEMPT, words))
+        folder = folder_of(run_id, attempt, process.pid, words)
+        found.setdefault((run_id, attempt, value_of(STORE, words), folder), []).append(process)
     return found
 
 
-def stop(run_id: str, attempt: int, grace: float) -> None:
+def is_of_this_machine(process: psutil.Process) -> bool:
+    """Whether a process is none of a container's, whose target answers for it."""
+    try:
+        return os.readlink(f"/proc/{process.pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return True
+
+
+def stop(marks: Marks, grace: float) -> None:
     """SIGTERM to all of them, SIGKILL to those left after `grace` seconds; returns when none is left.
 
     Raises:
         TimeoutError: something survives SIGKILL for ten seconds (a process stuck in the kernel).
     """
-    for process in find(run_id, attempt):
+    for process in find(marks):
         _send(process, signal.SIGTERM)
     deadline = time.monotonic() + grace
-    while find(run_id, attempt):
+    while find(marks):
         if time.monotonic() >= deadline:
             break
         time.sleep(0.05)
     last = time.monotonic() + 10
-    while left := find(run_id, attempt):
+    while left := find(marks):
         for process in left:
             _send(process, signal.SIGKILL)
         if time.monotonic() > last:
-            raise TimeoutError(f"{len(left)} processes of {run_id} survive SIGKILL: {[p.pid for p in left]}")
+            raise TimeoutError(
+                f"{len(left)} processes of {marks.run_id} survive SIGKILL: {[p.pid for p in left]}"
+            )
         time.sleep(0.02)
 
 
-def _all() -> Iterator[tuple[psutil.Process, str, int]]:
+def _all() -> Iterator[tuple[psutil.Process, list[bytes]]]:
+    """This user's processes of runs, with the `NAME=value` words of their environments."""
     own = os.getpid()
     for pid in _candidates():
         try:
@@ -58,10 +76,8 @@ def _all() -> Iterator[tuple[psutil.Process, str, int]]:
                 continue
         except (psutil.Error, OSError):
             continue
-        run_id = environment.get("TRAINING_RUN_ID")
-        attempt = environment.get("TRAINING_ATTEMPT", "")
-        if run_id and attempt.isdigit():
-            yield process, run_id, int(attempt)
+        if environment.get(RUN) and environment.get(ATTEMPT, "").isdigit():
+            yield process, [os.fsencode(f"{name}={value}") for name, value in environment.items()]
 
 
 def _candidates() -> Iterator[int]:
@@ -82,15 +98,3 @@ def _send(process: psutil.Process, number: int) -> None:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         return
-
-
-def folder_of(run_id: str, attempt: int) -> str | None:
-    """The attempt's folder, from the environment of one of its live processes."""
-    for process in find(run_id, attempt):
-        try:
-            output = process.environ().get("TRAINING_OUTPUT_DIR")
-        except (psutil.Error, OSError):
-            continue
-        if output:
-            return os.path.dirname(output)
-    return None

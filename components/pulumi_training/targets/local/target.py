@@ -91,18 +91,20 @@ class LocalTarget(Target, Queues):
 
     def enter(self, plan: Plan, run: RunSpec) -> int | None:
         """See `Queues.enter`."""
-        return _slots(run.compute).enter(run.run_id, run.attempt, plan.slots, plan.gpus, me(), run.folder)
+        return _slots(run.compute, run.store).enter(
+            run.run_id, run.attempt, plan.slots, plan.gpus, me(), run.folder
+        )
 
     def leave(self, run: RunSpec) -> None:
         """See `Queues.leave`."""
-        _slots(run.compute).leave(run.run_id, run.attempt)
+        _slots(run.compute, run.store).leave(run.run_id, run.attempt, run.folder)
 
     def submit(self, plan: Plan, run: RunSpec) -> Handle:
         """Starts `agent run`, unless it runs or ran."""
-        handle = Handle("local", run.run_id, run.attempt, str(run.folder))
+        handle = Handle.of("local", run)
         # Beside the environments and not among them: pruning those would take it from under a live run.
         agent = [sys.executable, "-I", "-S", str(install(cache.root().parent / "agent"))]
-        ticket = _slots(run.compute).held(run.run_id, run.attempt)
+        ticket = _slots(run.compute, run.store).held(run.run_id, run.attempt, run.folder)
         request = {
             **plan.request,
             "agent": agent,
@@ -117,6 +119,8 @@ class LocalTarget(Target, Queues):
             **run.variables,
             "TRAINING_RUN_ID": run.run_id,
             "TRAINING_ATTEMPT": str(run.attempt),
+            "TRAINING_OUTPUT_DIR": f"{run.folder}/outputs",
+            **({"TRAINING_STORE_ID": run.store} if run.store else {}),
         }
         prefix = Path(plan.request["prefix"])
         environment = with_interpreter(environment, prefix / "bin")
@@ -138,7 +142,7 @@ class LocalTarget(Target, Queues):
 
     def cancel(self, handle: Handle, grace: float) -> None:
         """See `Target.cancel`."""
-        agent_process.stop(Path(handle.folder), handle.run_id, handle.attempt, grace)
+        agent_process.stop(handle, grace)
 
     def collect(self, handle: Handle, run: RunSpec, tell: Tell) -> None:
         """Delivers named outputs; `./outputs` and `./logs` are in the attempt's folder already."""
@@ -150,19 +154,24 @@ class LocalTarget(Target, Queues):
 
     def remove(self, handle: Handle) -> None:
         """Ends what is left of the processes and takes the copy of the source away."""
-        agent_process.stop(Path(handle.folder), handle.run_id, handle.attempt, 0.0)
+        agent_process.stop(handle, 0.0)
         shutil.rmtree(Path(handle.folder) / "code", ignore_errors=True)
 
-    def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
+    def find(self, compute: Mapping[str, Any], store: str = "") -> Iterable[Handle]:
         """The attempts that have live processes on this machine or a place in the cluster's queue."""
-        seen = {(t.run_id, t.attempt) for t in _slots(compute).tickets()} | set(processes.find_all())
-        for run_id, attempt in sorted(seen):
-            yield Handle("local", run_id, attempt, processes.folder_of(run_id, attempt) or "")
+        queued = {(t.run_id, t.attempt, store, t.folder) for t in _slots(compute, store).tickets()}
+        for key in sorted(queued | set(processes.find_all())):
+            yield _handle(*key)
 
     def left(self, tell: Tell) -> Iterable[Handle]:
         """The attempts that have live processes on this machine."""
-        for run_id, attempt in processes.find_all():
-            yield Handle("local", run_id, attempt, processes.folder_of(run_id, attempt) or "")
+        for key, found in processes.find_all().items():
+            if any(processes.is_of_this_machine(process) for process in found):
+                yield _handle(*key)
+
+
+def _handle(run_id: str, attempt: int, store: str, folder: str) -> Handle:
+    return Handle("local", run_id, attempt, folder, store=store)
 
 
 def _environment_of(run: RunSpec) -> tuple[Any, Path]:
@@ -191,8 +200,8 @@ def _prepared(
     )
 
 
-def _slots(compute: Mapping[str, Any]) -> Slots:
-    return Slots.of(compute, state_folder())
+def _slots(compute: Mapping[str, Any], store: str) -> Slots:
+    return Slots.of(compute, state_folder(), store)
 
 
 def _found_at_submission(plan: Plan, ticket: Ticket | None, tracking: Mapping[str, str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class LocalWatch(Watch):
             if not agent_process.has_ended(folder):
                 if not agent_process.was_begun(folder):
                     return Observation(Status.NOT_STARTED)
-                agent_process.end_all(handle.run_id, handle.attempt)
+                agent_process.end_all(handle)
                 was_launched = agent_process.was_launched(folder)
                 return Observation(
                     Status.FAILED if was_launched else Status.NOT_STARTED, ranks=_ranks(folder)
