@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ..spec.errors import PermanentError, Problem, SpecError, TrainingError, TransientError, mask
 from ..spec.object_services import EXTRAS, NO_BUCKET, REFUSALS
 from ..spec.outcome import Reason
+from ..spec.refusals import cause, is_of_this_machine
 from ..spec.urls import display, scheme_of, secrets_of
 from .references import Place
 
@@ -111,6 +112,9 @@ class Objects:
         except (
             Exception
         ) as error:  # each driver has its own family of errors: OSError, ClientError, HttpError, ...
+            system = cause(error)
+            if system is not None and is_of_this_machine(system):
+                raise system from None  # no answer of the store's; whoever asked knows which folder it was for
             words = mask(f"{type(error).__name__}: {error}", secrets_of(self.place.url))
             if any(sign in words.lower() for sign in NO_BUCKET):
                 told = f"{self.place} is not there: {words}. Make the bucket or container."

@@ -7,12 +7,16 @@ since is told as a warning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..spec.errors import Problem, SpecError
+from ..spec.errors import PermanentError, Problem, SpecError
+from ..spec.outcome import Reason
+from ..spec.refusals import advice, is_of_this_machine
 from . import cache as caches
 from . import image_tags, registry
 from .image_probe import ImageFacts, demand, kept_facts, probe
@@ -79,15 +83,16 @@ def ensure_image(
     from . import image_build
 
     lock = caches.root(cache).parent / "images" / request.digest[:32]
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with caches.building(lock, on_wait=lambda: progress(WAITING)):
-        found = _on_daemon(request, client, cache)
-        if found is not None:  # the build that was waited for
-            return found
-        log = log_of(request.digest, cache)
-        facts, reference, was_built = image_build.make(
-            request, client, log, progress, dict(secrets or {}), cache=cache
-        )
+    log = log_of(request.digest, cache)
+    with _of_this_machine():
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with caches.building(lock, on_wait=lambda: progress(WAITING)):
+            found = _on_daemon(request, client, cache)
+            if found is not None:  # the build that was waited for
+                return found
+            facts, reference, was_built = image_build.make(
+                request, client, log, progress, dict(secrets or {}), cache=cache
+            )
     return _result(
         request,
         facts,
@@ -121,6 +126,21 @@ def find_image(
 def log_of(digest: str, cache: Path | None = None) -> Path:
     """The log of the newest build of a digest."""
     return caches.root(cache).parent / "images" / "logs" / f"{digest[:32]}.log"
+
+
+@contextmanager
+def _of_this_machine() -> Iterator[None]:
+    """Tells a full disk of this machine, where a build is prepared, from a daemon that does not answer."""
+    try:
+        yield
+    except OSError as error:
+        if not is_of_this_machine(error):
+            raise
+        place = error.filename or tempfile.gettempdir()
+        words = advice(error, "other folders, by TMPDIR and TRAINING_CACHE_DIR")
+        raise PermanentError(
+            Reason.IMAGE_BUILD_FAILED, f"The image could not be prepared on this machine: {place}: {words}"
+        ) from error
 
 
 def _on_daemon(request: ImageRequest, client: DockerClient, cache: Path | None) -> ImageEnvironment | None:

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..spec.refusals import advice
 from .files import OURS, create_whole, sync_folder, temporary_beside, write_whole
 from .store import NotFound, Store, Stored, StoreError
-
-_ADVICE = {
-    errno.ENOSPC: "the disk is full; free some space, or choose another store",
-    errno.EDQUOT: "the disk quota is used up; free some space, or choose another store",
-    errno.EROFS: "the file system is read-only; choose another store",
-    errno.EACCES: "permission denied; give this user write access, or choose another store",
-    errno.EPERM: "the system does not permit it; give this user write access, or choose another store",
-    errno.ENOTDIR: "a file is where a folder is needed; choose another store",
-    errno.EEXIST: "a file is where a folder is needed; choose another store",
-    errno.ENAMETOOLONG: "the path is too long; choose a store with a shorter path",
-    errno.EMFILE: "this process has too many open files; raise `ulimit -n`",
-    errno.EIO: "the disk reports an input/output error; check it, or choose another store",
-    errno.ESTALE: "the network file system lost the folder; mount it again",
-}
 
 
 class LocalStore(Store):
@@ -130,8 +116,7 @@ class LocalStore(Store):
             raise StoreError(self._words(path, error)) from error
 
     def _words(self, path: Path, error: OSError) -> str:
-        advice = _ADVICE.get(error.errno or 0, error.strerror or str(error))
-        return f"The store {self.root} cannot be used: {path}: {advice}."
+        return f"The store {self.root} cannot be used: {path}: {advice(error)}."
 
 
 def _copy_whole(source: Path, target: Path) -> None:

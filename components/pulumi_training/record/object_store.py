@@ -12,6 +12,7 @@ from typing import Any
 
 from ..spec.errors import Problem, SpecError, TransientError, mask
 from ..spec.object_services import EXTRAS, NO_BUCKET, REFUSALS
+from ..spec.refusals import advice, cause, is_of_this_machine
 from ..spec.urls import scheme_of, secrets_of
 from .files import OURS, temporary_beside
 from .store import NotFound, Store, Stored, StoreError
@@ -189,6 +190,8 @@ class ObjectStore(Store):
         except (
             Exception
         ) as error:  # each driver has its own family of errors: OSError, ClientError, HttpError, ...
+            if is_of_this_machine(error):
+                raise StoreError(_refused(key, error)) from error
             words = mask(f"{type(error).__name__}: {error}", secrets_of(self.url))
             lower = words.lower()
             if isinstance(error, FileExistsError) or (
@@ -202,6 +205,14 @@ class ObjectStore(Store):
                     f"{self.display} refused {key}: {words}. Check the credentials and rights."
                 ) from error
             raise TransientError(f"{self.display} did not answer for {key}: {words}") from error
+
+
+def _refused(key: str, error: BaseException) -> str:
+    """This machine's copy of an object cannot be read or written: the store has nothing to do with it."""
+    system = cause(error)
+    assert system is not None
+    place = system.filename or "the folder for temporary files or the staging folder"
+    return f"{key} cannot pass through this machine: {place}: {advice(system, 'another TMPDIR and TRAINING_STATE_DIR')}"
 
 
 _MAKE_IT = "Make the bucket or container, or choose another store."

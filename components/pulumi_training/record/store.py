@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from ..spec.errors import TrainingError
+from ..spec.refusals import advice
 from ..spec.urls import display
 from .location import local_folder
 
 
 class StoreError(TrainingError):
     """A store refused: read-only, full, not permitted, not able. Names the place and what to do."""
+
+
+@contextmanager
+def explained(folder: Path, doing: str) -> Iterator[None]:
+    """Turns an `OSError` of a folder of the record into words; `doing` says what could not be done.
+
+    Raises:
+        StoreError: the file system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{folder}: {doing}: {advice(error)}") from error
 
 
 class NotFound(TrainingError, KeyError):

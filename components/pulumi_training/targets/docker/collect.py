@@ -66,7 +66,9 @@ def _bring_all(
     """Answers the names of the containers that are not there any more."""
     found = nodes.states(client, handle)
     missing = [name for number, name in enumerate(mark["nodes"]) if number not in found]
-    own = _own_outputs(run)
+    # Those below the script's own folders come with them: `code/outputs` is but another way to `outputs`.
+    parts = tuple(f"{CODE}/{part}/" for part in _PARTS)
+    own = [path for path in _own_outputs(run).values() if not f"{path}/".startswith(parts)]
     for number, state in sorted(found.items()):
         tell(f"collecting outputs of node {number}" if len(mark["nodes"]) > 1 else "collecting outputs")
         listing = _listing(client, state, mark, number) if state.is_running else None
@@ -79,9 +81,11 @@ def _bring_all(
             listing,
         )
         tell_differences(brought, number, tell)
-        for path in own.values():
-            inside = path.removeprefix(f"{CODE}/")
-            tell_differences(bring(client, state.id, run.code, number, {inside: path}, None), number, tell)
+        for path in own:
+            inside = f"code/{path.removeprefix(f'{CODE}/')}"
+            tell_differences(
+                bring(client, state.id, Path(handle.folder), number, {inside: path}, None), number, tell
+            )
     return missing
 
 

@@ -14,7 +14,7 @@ from ...environment import cache
 from ...spec.errors import Problem, SpecError
 from ..base import RunSpec
 from .data import CODE, FOLDER
-from .parcels import Fill, Parcel
+from .parcels import Fill, Parcel, reading
 from .request import AGENT_FOLDER, SECRET_FILE, SHELL_FILE
 
 _SHELL = """#!{python} -IS
@@ -48,7 +48,9 @@ def contents(request: Mapping[str, Any], run: RunSpec, secret: str) -> Fill:
             into.folder(f"{FOLDER}/{folder}")
         into.file(SECRET_FILE, secret.encode(), 0o600 if request.get("owner") else 0o644)
         for file in agent:
-            into.file(f"{AGENT_FOLDER}/{file.relative_to(home).as_posix()}", file.read_bytes())
+            with reading(file):
+                program = file.read_bytes()
+            into.file(f"{AGENT_FOLDER}/{file.relative_to(home).as_posix()}", program)
         into.file(SHELL_FILE, _SHELL.format(python=request["agent"][0], package=PACKAGE).encode(), 0o755)
         into.file(f"{FOLDER}/launch/launch.json", json.dumps(launch, indent=1).encode())
         into.zeros(f"{FOLDER}/{ROOM}", _ROOM_BYTES)

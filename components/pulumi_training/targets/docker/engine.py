@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...record.store import StoreError
 from ...spec.errors import PermanentError, Problem, SpecError, TransientError
 from ...spec.outcome import Reason
+from ...spec.refusals import advice
 
 if TYPE_CHECKING:
     import docker
@@ -50,9 +55,12 @@ def asking(address: Mapping[str, str]) -> Iterator[None]:
     `docker.errors.NotFound` and a conflict (409) pass: only the caller knows what they mean.
 
     Raises:
-        TransientError: no answer, or an error of the daemon's own.
+        TransientError: no answer, half an answer, or an error of the daemon's own.
         PermanentError: the daemon refuses.
+        StoreError: it is this machine that refuses, whose disk is full or whose folder cannot be written.
     """
+    import tarfile
+
     import docker.errors
     import requests.exceptions
     import urllib3.exceptions
@@ -77,9 +85,15 @@ def asking(address: Mapping[str, str]) -> Iterator[None]:
         docker.errors.DockerException,
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
-        OSError,
     ) as error:
         raise TransientError(f"the Docker daemon at {host} does not answer: {_cause(error)}") from error
+    except tarfile.TarError as error:
+        raise TransientError(f"the Docker daemon at {host} sent half of an archive: {error}") from error
+    except OSError as error:
+        if _is_of_connection(error):
+            raise TransientError(f"the Docker daemon at {host} does not answer: {_cause(error)}") from error
+        place = error.filename or "a file of this machine"
+        raise StoreError(f"{place} cannot be used: {advice(error)}") from error
 
 
 def cores(client: docker.DockerClient, address: Mapping[str, str]) -> int:
@@ -182,7 +196,11 @@ def _by_ssh(host: str, options: Mapping[str, Any]) -> docker.DockerClient:
 
     from .tunnel import Tunnel
 
-    tunnel = Tunnel(host)
+    try:
+        tunnel = Tunnel(host)
+    except OSError as error:
+        words = f"the way to {host} needs a socket in the folder for temporary files"
+        raise StoreError(f"{words}: {advice(error, 'another folder, by TMPDIR')}") from error
     try:
         client = _client({**options, "base_url": tunnel.address})
     except docker.errors.DockerException as error:
@@ -235,6 +253,22 @@ def _way_out(words: str) -> str:
     if "non-overlapping" in words:
         return "; raise default-address-pools in the daemon's settings, or run fewer multi-node jobs at once"
     return ""
+
+
+_OF_THE_NETWORK = frozenset(
+    (
+        errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN,
+        errno.EADDRNOTAVAIL, errno.EPROTO,
+    )
+)  # fmt: skip
+
+
+def _is_of_connection(error: OSError) -> bool:
+    """Whether a connection failed, and not a file: both are the same class of error."""
+    from .streams import StreamEnded
+
+    own = (ConnectionError, TimeoutError, ssl.SSLError, socket.gaierror, socket.herror, StreamEnded)
+    return isinstance(error, own) or error.errno in _OF_THE_NETWORK
 
 
 def _cause(error: BaseException) -> str:

@@ -31,6 +31,8 @@ _AGAIN_SECONDS = 0.1
 _FLUSH_SECONDS = 20.0
 _FIRST_WORD_SECONDS = 5.0
 _RESTART_SECONDS = 0.5
+_REFUSED_SECONDS = 3.0
+"""Between two tries to write what a node sends where this machine refuses it."""
 
 
 class Followed:
@@ -50,7 +52,12 @@ class Followed:
         self._lock = threading.Lock()
 
     def look(self) -> Observation:
-        """Where it stands. Raises TransientError where the daemon does not answer."""
+        """Where it stands.
+
+        Raises:
+            TransientError: the daemon does not answer.
+            StoreError: this machine cannot keep what comes.
+        """
         with self._lock:
             conclusion = Conclusion.read(self._folder)
             if conclusion is not None:
@@ -107,6 +114,9 @@ class Followed:
             if shipment.is_over:
                 shipment.close()
                 del self._shipments[number]
+                if shipment.refused is not None:
+                    self._next_start = now + _REFUSED_SECONDS
+                    raise shipment.refused
         if now < self._next_start:
             return
         for number, state in self._states.items():

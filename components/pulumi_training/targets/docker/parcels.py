@@ -47,7 +47,7 @@ class _Whole:
         self._left = size
 
     def read(self, count: int) -> bytes:
-        with _reading(self._path):
+        with reading(self._path):
             piece = self._stream.read(count)
         if not piece and self._left:
             raise PermanentError(
@@ -58,7 +58,7 @@ class _Whole:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Tells a file of ours that cannot be read from a daemon that does not take it."""
     try:
         yield
@@ -104,7 +104,7 @@ class Parcel(ABC):
         """
         if path in without:
             return
-        with _reading(source):
+        with reading(source):
             found = source.lstat()
             is_link = stat.S_ISLNK(found.st_mode)
             target = os.readlink(source) if is_link else ""

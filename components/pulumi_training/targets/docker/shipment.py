@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...record.files import write_whole
+from ...record.store import StoreError, explained
 from .data import FOLDER
 from .names import host_name
+from .places import Blocked, found_at, is_of_this_side
 from .ranks import is_better
 from .streams import STDOUT, Stream
 
@@ -29,7 +32,8 @@ _CLOSE_SECONDS = 10.0
 class Shipment:
     """One node's stream, read by a thread of its own until it ends.
 
-    `state` is the run's as node 0 tells it (None until told), `is_over` once nothing more can come.
+    `state` is the run's as node 0 tells it (None until told), `is_over` once nothing more can come, `refused` what
+    this machine did not take, after which it is over too.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Shipment:
         self.state: str | None = None
         self.is_over = False
         self.trouble = ""
+        self.refused: StoreError | None = None
         self._folder = folder
         self._parts = FIRST_NODE if node == 0 else OTHER_NODES
         self._flushed = self._asked = 0
@@ -84,13 +89,15 @@ class Shipment:
         return {
             path.relative_to(self._folder).as_posix(): path.stat().st_size
             for path in paths
-            if path.is_file() and path.suffix != ".json"
+            if path.is_file() and not path.is_symlink() and path.suffix != ".json"
         }
 
     def _receive(self) -> None:
         try:
             for head, content in _frames(self._stdout()):
                 self._take(head, content)
+        except StoreError as error:
+            self.trouble, self.refused = error.message, error
         except (OSError, ValueError, struct.error) as error:
             self.trouble = str(error)
         finally:
@@ -109,18 +116,32 @@ class Shipment:
             self._news.notify_all()
 
     def _write(self, name: str, at: int, content: bytes, *, is_whole: bool) -> None:
-        if name.startswith("/") or ".." in name.split("/"):
-            raise ValueError(f"a file outside of the attempt: {name}")
+        if not self._is_expected(name):
+            raise ValueError(f"a file outside of what was asked for: {name}")
         path = self._folder / name
-        if is_whole:
-            if not name.startswith("ranks/") or is_better(content, path):
-                write_whole(path, content, durable=False)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("r+b" if path.exists() and at else "wb") as stream:
-            stream.seek(at)
-            stream.write(content)
-            stream.truncate()
+        with explained(self._folder, f"{name} of a node cannot be written there"):
+            try:
+                here = found_at(self._folder, name)
+            except Blocked:
+                return  # what has the same name in another node is sorted out at the end
+            if here is not None and not stat.S_ISREG(here.st_mode):
+                return
+            if is_whole:
+                if not name.startswith("ranks/") or is_better(content, path):
+                    write_whole(path, content, durable=False)
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("r+b" if here is not None and at else "wb") as stream:
+                stream.seek(at)
+                stream.write(content)
+                stream.truncate()
+
+    def _is_expected(self, name: str) -> bool:
+        """Whether the node was asked for files of that name: it is a script's to do with as it likes."""
+        if is_of_this_side(name):
+            return False
+        is_asked_for = any(name.startswith(f"{part}/") for part in self._parts)
+        return is_asked_for or (bool(self._events) and name.startswith(f"{EVENTS}/") and "tfevents" in name)
 
     def _stdout(self) -> Iterator[bytes]:
         errors = b""

@@ -38,6 +38,7 @@ class Tunnel:
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(self._folder / "s"))
         self._server.listen(16)
+        self._trouble = ""
         self._children: list[subprocess.Popen[bytes]] = []
         self.address = f"unix://{self._folder / 's'}"
         threading.Thread(target=self._serve, name="docker-ssh", daemon=True).start()
@@ -45,9 +46,10 @@ class Tunnel:
     def words(self) -> str:
         """What ssh said, the end of it; empty where it had nothing to complain of."""
         try:
-            return (self._folder / "err").read_bytes()[-_WORDS:].decode("utf-8", "replace").strip()
+            said = (self._folder / "err").read_bytes()[-_WORDS:].decode("utf-8", "replace").strip()
         except FileNotFoundError:
-            return ""
+            said = ""
+        return said or self._trouble
 
     def close(self) -> None:
         """Ends every connection; returns when their processes have ended."""
@@ -66,14 +68,18 @@ class Tunnel:
             except OSError:
                 return
             # ssh has the connection itself as its input and output: nothing of ours lies between.
-            with connection, (self._folder / "err").open("ab") as errors:
-                child = subprocess.Popen(
-                    self._line,
-                    stdin=connection.fileno(),
-                    stdout=connection.fileno(),
-                    stderr=errors,
-                    start_new_session=True,
-                )
+            try:
+                with connection, (self._folder / "err").open("ab") as errors:
+                    child = subprocess.Popen(
+                        self._line,
+                        stdin=connection.fileno(),
+                        stdout=connection.fileno(),
+                        stderr=errors,
+                        start_new_session=True,
+                    )
+            except OSError as error:  # whoever connected sees the connection closed, and asks for the words
+                self._trouble = str(error)
+                continue
             self._children = [*(known for known in self._children if known.poll() is None), child]
 
 
