@@ -7,7 +7,7 @@ import re
 import time
 
 from .ending import exception_line, signal_name
-from .facts import read_json_or_empty, read_tail, write_json
+from .facts import give_room, read_json_or_empty, read_tail, say, write_last
 from .marks import Marks
 from .sweep import sweep
 
@@ -50,8 +50,18 @@ def close(
         "launcher_tail": "\n".join(part for part in (tail, trouble) if part),
         "survivors": survivors,
     }
-    write_json(f"{request.folder}/launch/end.json", document, is_final=True)
+    for rank in range(request.world_size):
+        give_room(request.folder, str(rank))
+    _write(request, "launch/end.json", document)
     return 0 if len(succeeded) == request.world_size and stopped is None else 1
+
+
+def _write(request: Request, path: str, document: dict[str, Any]) -> None:
+    """A last word. What the disk does not take is said: what is on it by then is for whoever looks next."""
+    try:
+        write_last(request.folder, path, document, request.spare)
+    except OSError as problem:
+        say(f"agent run: {path} not written: {problem}")
 
 
 def first_failed(ranks: dict[int, dict[str, Any]], members: Members, log: str) -> int | None:
@@ -76,19 +86,29 @@ def first_failed(ranks: dict[int, dict[str, Any]], members: Members, log: str) -
 
 def _complete_members(request: Request, members: Members) -> None:
     """Writes the facts of ranks whose disk is not this one."""
-    os.makedirs(f"{request.folder}/ranks", exist_ok=True)
+    try:
+        os.makedirs(f"{request.folder}/ranks", exist_ok=True)
+    except OSError as problem:
+        say(f"agent run: {problem}")
     for rank, member in members.by_rank.items():
-        if (
-            member.exited_at is not None
-            and read_json_or_empty(request.rank_file(rank)).get("state") != "exited"
-        ):
-            write_json(request.rank_file(rank), member.facts, is_final=True)
+        if member.exited_at is not None and _facts_of(request, rank).get("state") != "exited":
+            _write(request, f"ranks/{rank}.json", member.facts)
+
+
+def _facts_of(request: Request, rank: int) -> dict[str, Any]:
+    """What a rank wrote down, wherever there was room for it."""
+    facts = read_json_or_empty(request.rank_file(rank))
+    if facts.get("state") == "exited" or request.spare is None:
+        return facts
+    return read_json_or_empty(f"{request.spare}/ranks/{rank}.json") or facts
 
 
 def _complete(request: Request, rank: int, members: Members) -> dict[str, Any]:
     """The final facts of a rank; a wrapper that was killed could not write them itself."""
-    facts = read_json_or_empty(request.rank_file(rank))
+    facts = _facts_of(request, rank)
     member = members.by_rank.get(rank)
+    if facts.get("state") != "exited" and member is not None and member.exited_at is not None:
+        return member.facts  # as it told itself; the disk takes nothing
     if facts.get("state") == "exited" or (not facts and member is None):
         return facts
     facts = {**(member.facts if member is not None else {}), **facts}
@@ -102,5 +122,5 @@ def _complete(request: Request, rank: int, members: Members) -> dict[str, Any]:
         ended_by_launcher=bool(member is not None and member.terminated_at),
         exception=exception_line(request.log_file(rank)),
     )
-    write_json(request.rank_file(rank), facts, is_final=True)
+    _write(request, f"ranks/{rank}.json", facts)
     return facts

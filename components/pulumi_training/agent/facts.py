@@ -14,6 +14,59 @@ if TYPE_CHECKING:
 
 ROOM = "launch/room"
 """A file of a run's folder that takes up what its last words need, where whoever made the folder put it there."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def say(words: str) -> None:
+    """A line to stderr. That may be a file on a full disk: what cannot be said must not end who says it."""
+    try:
+        os.write(2, f"{words}\n".encode("utf-8", "replace"))
+    except OSError:
+        return
+
+
+def keep_room(folder: str, name: str, size: int) -> None:
+    """Keeps room in a run's folder for the last word `name` (`end`, a rank): nobody else can take it.
+
+    On a disk that is full by now there is none to keep.
+    """
+    path = _kept_room(folder, name)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    except OSError:
+        return
+    try:
+        os.write(fd, bytes(size))
+    except OSError:
+        return
+    finally:
+        os.close(fd)
+
+
+def give_room(folder: str, name: str) -> None:
+    """Gives back the room of a last word that was said."""
+    _unlink(_kept_room(folder, name))
+
+
+def _kept_room(folder: str, name: str) -> str:
+    return f"{folder}/{ROOM}-{name}"
+
+
+def write_last(folder: str, path: str, document: dict[str, Any], spare: str | None = None) -> None:
+    """Writes a last word of a run: `path` is relative to its folder.
+
+    Where the disk is full, into the room that was kept for it; where the folder takes nothing at all, below `spare`.
+    Raises OSError where neither does.
+    """
+    name = os.path.basename(path)[: -len(".json")]
+    try:
+        write_json(f"{folder}/{path}", document, is_final=True)
+        give_room(folder, name)
+    except OSError:
+        if spare is None:
+            raise
+        os.makedirs(os.path.dirname(f"{spare}/{path}"), exist_ok=True)
+        _replace(f"{spare}/{path}", document, is_final=True)
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -42,18 +95,47 @@ def write_json(path: str, document: dict[str, Any], *, is_final: bool = False) -
     try:
         _replace(path, document, is_final=is_final)
     except OSError as problem:
-        if not is_final or problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_final or problem.errno not in _FULL:
             raise
-        _make_room(path)
-        _replace(path, document, is_final=is_final)
+        if not _into_room(path, document):
+            _make_room(path)
+            _replace(path, document, is_final=is_final)
+
+
+def _into_room(path: str, document: dict[str, Any]) -> bool:
+    """Writes over the room that was kept for this very word, and gives it its name: a script that still writes cannot
+    take what was never given up. Whether there was such room, and enough."""
+    folder, name = os.path.dirname(os.path.dirname(path)), os.path.basename(path)
+    kept = _kept_room(folder, name[: -len(".json")])
+    data = dumps(document).encode("ascii")
+    try:
+        if os.stat(kept).st_size < len(data):
+            return False
+        fd = os.open(kept, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.pwrite(fd, data, 0)
+        os.ftruncate(fd, len(data))
+        os.fsync(fd)
+        os.replace(kept, path)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _make_room(path: str) -> None:
     """Gives up the room that the folder of a run has for its last words, below which `path` is one folder down."""
-    try:  # noqa: SIM105 - contextlib is one import more for every rank
-        os.unlink(f"{os.path.dirname(os.path.dirname(path))}/{ROOM}")
+    _unlink(f"{os.path.dirname(os.path.dirname(path))}/{ROOM}")
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
     except OSError:
-        pass  # there was none, or another rank was quicker
+        return  # there was none, or another rank was quicker
 
 
 def _replace(path: str, document: dict[str, Any], *, is_final: bool) -> None:

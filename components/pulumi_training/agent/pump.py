@@ -23,6 +23,7 @@ class Pump:
     def __init__(self, log: int, secrets: Iterable[str]) -> None:
         self._log = log
         self._masker = Masker(secrets)
+        self._lost = 0
         self._read_end, self.write_end = os.pipe()
         self.is_open = True
 
@@ -59,6 +60,13 @@ class Pump:
         os.close(self._read_end)
 
     def _write(self, data: bytes) -> None:
+        """Puts it into the log; what a full disk does not take is counted, for the script must not wait or end."""
+        if self._lost:
+            data = f"agent: {self._lost} bytes of output could not be written here\n".encode() + data
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._log, view) :]
+        try:
+            while view:
+                view = view[os.write(self._log, view) :]
+            self._lost = 0
+        except OSError:
+            self._lost += len(view)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # the plain module, without the enums of `signal`
 import os
 import select
-import sys
 import time
 
+from .facts import keep_room, say
 from .rank_facts import first_facts
 from .ranks_env import rank_number, script_environment
 from .request import Request, read_request
@@ -32,6 +32,8 @@ LAUNCHER_GRACE = 0.1
 HOLD_SECONDS = 5.0
 """How long an exited wrapper waits to be let go by `agent run`."""
 NOT_STARTED = 127
+ROOM_BYTES = 8 << 10
+"""More than the facts of a rank ever take."""
 
 
 def run_rank(request_path: str) -> int:
@@ -40,7 +42,7 @@ def run_rank(request_path: str) -> int:
         request = read_request(request_path)
         rank = rank_number(os.environ)
     except (OSError, ValueError) as problem:
-        sys.stderr.write(f"agent rank: {problem}\n")
+        say(f"agent rank: {problem}")
         return NOT_STARTED
     return RankWrapper(request, rank).run()
 
@@ -116,9 +118,7 @@ class RankWrapper:
         try:
             os.write(self._log, f"agent: {text}\n".encode("utf-8", "replace"))
         except (OSError, AttributeError):
-            sys.stderr.write(
-                f"agent rank {self.rank}: {text}\n"
-            )  # no log to write to: the launcher's shows it
+            say(f"agent rank {self.rank}: {text}")  # no log to write to: the launcher's shows it
         now = time.time()
         self.facts.update(state="exited", started_at=now, ended_at=now, exit_code=NOT_STARTED, exception=text)
         self._leave_at = time.monotonic() + HOLD_SECONDS
@@ -129,6 +129,7 @@ class RankWrapper:
         from .memory import oom_kills
 
         request = self.request
+        keep_room(request.folder, str(self.rank), ROOM_BYTES)
         self._oom_before = oom_kills()
         self._activity = Activity(
             request.log_file(self.rank),
@@ -261,7 +262,12 @@ class RankWrapper:
                 "TRAINING_METRICS": self.environment["TRAINING_METRICS"],  # this store's, and this rank's
             }
             destination = f"{request.folder}/logs/stacks/rank-{self.rank}.txt"
-            saved = save_stacks(self.script.pid, marks, request.log_file(self.rank), destination, self.pump)
+            try:
+                saved = save_stacks(
+                    self.script.pid, marks, request.log_file(self.rank), destination, self.pump
+                )
+            except OSError as problem:
+                say(f"agent rank {self.rank}: stacks not saved: {problem}")
         self._tell({"t": "stacks", "saved": saved})
 
     # -- the loop --------------------------------------------------------------------------------------------
@@ -305,9 +311,13 @@ class RankWrapper:
             self._write()
 
     def _write(self, *, is_final: bool = False) -> None:
-        from .facts import write_json
+        from .facts import write_json, write_last
 
+        request = self.request
         try:
-            write_json(self.request.rank_file(self.rank), self.facts, is_final=is_final)
+            if is_final:
+                write_last(request.folder, f"ranks/{self.rank}.json", self.facts, request.spare)
+            else:
+                write_json(request.rank_file(self.rank), self.facts)
         except OSError as problem:
-            sys.stderr.write(f"agent rank {self.rank}: facts not written: {problem}\n")
+            say(f"agent rank {self.rank}: facts not written: {problem}")

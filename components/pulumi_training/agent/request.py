@@ -56,6 +56,7 @@ class Request:
         self.worker_count: int | None = document.get("worker_count")
         self.parameter_server_count = int(document.get("parameter_server_count") or 0)
         self.limits = Limits(document.get("limits") or {})
+        self.spare: str | None = document.get("spare_folder")
 
     @property
     def world_size(self) -> int:

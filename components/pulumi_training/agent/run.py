@@ -10,11 +10,10 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # the plain module, without the enums of `signal`
 import os
 import select
-import sys
 import time
 
 from . import channel
-from .facts import read_json_or_empty, write_json
+from .facts import keep_room, read_json_or_empty, say, write_json
 from .launcher import Launcher
 from .request import Limits, Request, read_request
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from .stopping import Stopping
 
 TICK_SECONDS = 0.1
+ROOM_BYTES, ROOM_BYTES_OF_A_RANK = 32 << 10, 32
+"""More than `end.json` ever takes."""
 LAST_WORDS_SECONDS = 1.0
 """How long the ranks' last messages are read after the launcher's end."""
 
@@ -37,7 +38,7 @@ def run_launch(request_path: str) -> int:
         request = read_request(request_path)
         os.makedirs(f"{request.folder}/launch", exist_ok=True)
     except (OSError, ValueError) as problem:
-        sys.stderr.write(f"agent run: {problem}\n")
+        say(f"agent run: {problem}")
         return 2
     return Launch(request, os.path.abspath(request_path), mark).run()
 
@@ -68,6 +69,7 @@ class Launch:
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
         _signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         trouble = ""
+        keep_room(self.request.folder, "end", ROOM_BYTES + ROOM_BYTES_OF_A_RANK * self.request.world_size)
         self._server = channel.listen("127.0.0.1" if self.request.is_single_host else "")
         address = f"{self._own_name()}:{self._server.getsockname()[1]}"
         try:
@@ -104,7 +106,10 @@ class Launch:
             "launcher_pid": launcher.process.pid,
             "address": address,
         }
-        write_json(f"{self.request.folder}/launch/run.json", document)
+        try:
+            write_json(f"{self.request.folder}/launch/run.json", document)
+        except OSError as problem:  # it is for people; the run goes on without
+            say(f"agent run: launch/run.json: {problem}")
 
     def _step(self, wait: float) -> None:
         """One turn: hear the ranks, see the orders from outside, enforce limits and deadlines."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from ..record.attempt import Attempt
 from ..record.files import OURS, locked
 from ..record.sources import fetch, key_of
-from ..record.store import StoreError
+from ..record.store import StoreError, explained
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
+from ..spec.refusals import advice
 from .folders import link_folders
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def alone(attempt: Attempt) -> Iterator[None]:
     except TimeoutError as error:
         raise TransientError(str(error)) from error
     except OSError as error:
-        raise StoreError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise StoreError(f"{folder} cannot be written: {advice(error)}") from error
 
 
 def is_copied(attempt: Attempt) -> bool:
@@ -55,14 +56,11 @@ def copy(attempt: Attempt, tree: Tree) -> None:
     from ..identity.copy import copy_tree  # the supervisor, which imports this module, must load fast
 
     code = attempt.prepare_folder() / "code"
+    attempt.keep_room()
     shutil.rmtree(code, ignore_errors=True)
-    try:
+    with explained(code, "the source could not be copied there"):
         copy_tree(tree, code)
         link_folders(code)
-    except OSError as error:
-        raise StoreError(
-            f"the source could not be copied to {code}: {error.strerror or error}; free some space, or choose another store"
-        ) from error
     attempt.store.write(_manifest_key(attempt), json.dumps(tree.manifest(), indent=0).encode(), durable=False)
 
 
@@ -86,12 +84,14 @@ def bring(attempt: Attempt) -> None:
                 "the source was not copied when the run was asked for, and is not archived",
             )
         code = attempt.prepare_folder() / "code"
+        attempt.keep_room()
         temporary = attempt.folder / "code.part"
         for left in (code, temporary):
             shutil.rmtree(left, ignore_errors=True)
-        fetch(attempt.store, digest, temporary)
-        link_folders(temporary)
-        temporary.rename(code)
+        with explained(code, "the source could not be unpacked there"):
+            fetch(attempt.store, digest, temporary)
+            link_folders(temporary)
+            temporary.rename(code)
         if not attempt.store.exists(_manifest_key(attempt)):
             attempt.store.write(_manifest_key(attempt), _files_of(attempt, notes), durable=False)
 

@@ -17,6 +17,7 @@ from ..targets import catalog
 from ..tracking.tracker import Tracker
 from .passage import Passage
 from .policy import Policy
+from .watching import quietly
 
 _BEHIND_SECONDS = 0.02
 _IN_FLIGHT_SECONDS = 1.0
@@ -57,13 +58,14 @@ def drive(
             target = catalog.get(attempt.document().target)  # the job may have been moved since
             if attempt.document().is_live:
                 me = this_process()
-                attempt.update(
+                quietly(
+                    attempt.update,
                     supervisor={
                         "pid": me.pid,
                         "host": me.host,
                         "boot_id": me.boot_id,
                         "started_at": time.time(),
-                    }
+                    },
                 )
             tracker = Tracker.of(record, attempt) if trackers is not None else None
             if tracker is not None and trackers is not None:

@@ -15,7 +15,7 @@ from ..record.record import Record
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
 from .start import start
-from .supervisor import is_driven, log_tail
+from .supervisor import is_driven, last_word
 
 _LOOK_SECONDS = 0.1
 _LOOK_REMOTE_SECONDS = 2.0
@@ -89,11 +89,9 @@ class Follower:
             attempt.event("abandoned", "the processes that own this run die as soon as they are started")
         except TrainingError as error:
             return error
-        return PermanentError(
-            Reason.SUPERVISOR_LOST,
-            f"the process that owns run {self.record.run_id} dies as soon as it is started",
-            log_tail=log_tail(self.record, attempt.number),
-        )
+        words = f"the process that owns run {self.record.run_id} ends as soon as it is started"
+        why = last_word(self.record, attempt.number)
+        return PermanentError(Reason.SUPERVISOR_LOST, f"{words}: {why}" if why else words)
 
     async def _stamp(self, attempt: Attempt) -> str:
         """Changes when the document may have; costs one `stat` for a folder store."""

@@ -13,9 +13,11 @@ from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..record.sources import keep
+from ..record.store import StoreError
 from ..spec.attribution import attribute
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
+from ..spec.refusals import advice, is_of_this_machine
 from ..targets.base import Handle, Plan, Queues, Target
 from ..tracking.tracker import Tracker
 from .attempt_run import attempt_run, handle_of, record_plan
@@ -99,19 +101,26 @@ class Passage:
         return bool(self._run.compute.get("trackingUri"))
 
     def _guarded(self, step: Callable[[], Outcome]) -> Outcome:
-        """Turns whatever goes wrong into an outcome, after what was submitted is seen stopped."""
+        """Turns whatever goes wrong into an outcome, after what was submitted is seen stopped.
+
+        But for a disk of this machine that takes nothing: no training ends for that, and none is counted as begun. The
+        next driver goes on from there.
+        """
         try:
             return step()
         except CancelRequested:
             outcome = Outcome(Reason.CANCELED, "canceled before it started")
+        except (StoreError, OSError) as error:
+            if is_of_this_machine(error):
+                raise _stuck(error) from error
+            what = "the system refused: " if isinstance(error, OSError) else ""
+            outcome = Outcome(Reason.LAUNCH_FAILED, f"{what}{error}")
         except PermanentError as error:
             outcome = Outcome(error.reason, error.message, log_tail=error.log_tail)
         except TransientError as error:
             outcome = Outcome(Reason.TARGET_UNAVAILABLE, error.message)
         except TrainingError as error:
             outcome = Outcome(Reason.LAUNCH_FAILED, error.message)
-        except OSError as error:
-            outcome = Outcome(Reason.LAUNCH_FAILED, f"the system refused: {error}")
         except Exception as error:
             log.exception("attempt %s of %s", self._attempt.number, self._run.run_id)
             outcome = Outcome(
@@ -273,3 +282,10 @@ class Passage:
     def _raise_if_canceled(self) -> None:
         if self._attempt.document().cancel_requested:
             raise CancelRequested
+
+
+def _stuck(error: StoreError | OSError) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    place = f"{error.filename}: " if error.filename else ""
+    return StoreError(f"this machine took no more: {place}{advice(error, 'another folder')}")

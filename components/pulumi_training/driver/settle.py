@@ -18,6 +18,7 @@ from ..targets.base import RunSpec, Target
 from .attempt_run import handle_of
 from .policy import Policy
 from .row import finite
+from .watching import quietly
 
 _COLLECT_TRIES = 4
 _PAUSE_SECONDS = 0.5
@@ -33,7 +34,7 @@ def settle(
     did well; otherwise it stands beside the run's own reason.
     """
     document = attempt.update(status=Status.FINALIZING, progress="collecting outputs")
-    attempt.event("finalizing", outcome.message, reason=outcome.reason.value)
+    quietly(attempt.event, "finalizing", outcome.message, reason=outcome.reason.value)
     failure = _collect(attempt, target, run, document)
     if failure is not None:
         if outcome.is_success:
@@ -65,8 +66,8 @@ def collect_again(record: Record, attempt: Attempt, target: Target, run: RunSpec
 def _collect(attempt: Attempt, target: Target, run: RunSpec, document: AttemptDocument) -> Outcome | None:
     def tell(line: str) -> None:
         if line.startswith(_WARNING):
-            attempt.event("warning", line.removeprefix(_WARNING))
-        attempt.update(progress=line)
+            _warn(attempt, line.removeprefix(_WARNING))
+        quietly(attempt.update, progress=line)
 
     last = ""
     for number in range(_COLLECT_TRIES):
@@ -83,6 +84,12 @@ def _collect(attempt: Attempt, target: Target, run: RunSpec, document: AttemptDo
         except (TrainingError, OSError) as error:
             last = str(error)
     return Outcome(Reason.COLLECT_FAILED, f"the outputs could not be collected: {last}")
+
+
+def _warn(attempt: Attempt, words: str) -> None:
+    """Once, however often it is collected."""
+    if not any(event.kind == "warning" and event.message == words for event in attempt.events()):
+        attempt.event("warning", words)
 
 
 def _verdict(metrics: MetricsReader, policy: Policy, met: Outcome) -> Outcome:
@@ -124,7 +131,7 @@ def _conclude(record: Record, attempt: Attempt, run: RunSpec, policy: Policy, ou
     seconds = max(0.0, now - document.started_at) if document.started_at is not None else None
     if seconds is not None and (amount := policy.cost(seconds)) is not None:
         changes["cost"] = {"amount": amount, "seconds": seconds, "nodes": policy.nodes}
-    attempt.event("ended", outcome.message, reason=outcome.reason.value, will_retry=will_retry)
+    quietly(attempt.event, "ended", outcome.message, reason=outcome.reason.value, will_retry=will_retry)
     attempt.update(**changes)
     if outcome.reason is not Reason.COLLECT_FAILED:
         shutil.rmtree(

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from ..record.record import Record
 from ..record.store import Store
+from ..spec.errors import TrainingError
 from ..targets import catalog
 from .drive import drive
+from .supervisor import LAST_WORD
 from .track import finish, make_up, use_credentials
 
 if TYPE_CHECKING:
@@ -32,7 +34,14 @@ def main(text: bytes | None = None) -> None:
     record = Record(Store.open(order["store"]), order["run_id"], secrets=tuple(secrets.values()))
     use_credentials(secrets)
     trackers: list[Tracker] = []
-    drive(record, order["attempt"], Path(order["base"]), secrets, trackers, order["behind"])
+    try:
+        drive(record, order["attempt"], Path(order["base"]), secrets, trackers, order["behind"])
+        gave_up = ""
+    except TrainingError as error:
+        gave_up = error.message
     for tracker in trackers:
         finish(tracker)
+    if gave_up:
+        sys.stderr.write(f"{LAST_WORD}{' '.join(gave_up.split())}\n")
+        return
     make_up(record)

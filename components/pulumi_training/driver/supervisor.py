@@ -29,6 +29,8 @@ from pulumi_training.driver.supervise import main
 main(order)
 """
 _WAITS = "waits"
+LAST_WORD = "gave up: "
+"""How a supervisor begins the line that says why it ends before its run does."""
 
 
 def load_ahead(record: Record, attempt: int, target: str) -> None:
@@ -104,13 +106,15 @@ def is_driven(record: Record) -> bool:
     return is_starting(record) or DriverLock(record).holder() is not None
 
 
-def log_tail(record: Record, attempt: int, limit: int = 2000) -> str:
-    """The last words of the supervisors of an attempt, at most `limit` characters."""
+def last_word(record: Record, attempt: int) -> str:
+    """Why the last supervisor of an attempt gave up; empty where it did not say. A traceback stays in its log."""
+    path = record.attempt(attempt).folder / "launch" / "supervisor.log"
     try:
-        text = (record.attempt(attempt).folder / "launch" / "supervisor.log").read_text(errors="replace")
+        lines = path.read_text(errors="replace").splitlines()
     except OSError:
         return ""
-    return text[-limit:]
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return last.removeprefix(LAST_WORD) if last.startswith(LAST_WORD) else last and f"{last} (see {path})"
 
 
 def _start(

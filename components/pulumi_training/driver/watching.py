@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from ..record.attempt import Attempt
+from ..record.store import StoreError
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
 from ..targets.base import Handle, Observation, RunSpec, Target
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.05
 UNANSWERED_SECONDS = 600.0
 """For how long a target may say nothing of what was submitted to it."""
+REFUSED_SECONDS = 60.0
+"""For how long this machine's own disk may take nothing of what comes from a target."""
+_REFUSED_PAUSE = 10.0
+"""A disk that took something for so long has room again."""
 _SHOW_SECONDS = 0.5
 _SYNC_SECONDS = 10.0
 _CANCELER_SECONDS = 1.5
@@ -32,12 +37,14 @@ class Watching:
         self._run = run
         self._policy = policy
         self._asked_to_stop: float | None = None
+        self._refused_first = self._refused_last = float("-inf")
 
     def to_the_end(self, handle: Handle) -> Observation:
         """The observation of its end.
 
         Raises:
             PermanentError: the target has not answered for `UNANSWERED_SECONDS`.
+            StoreError: this machine has taken nothing for `REFUSED_SECONDS`; the attempt goes on.
         """
         watch = self._target.watch(self._run.compute)
         row = Row(self._attempt, self._policy.metrics_rank, prefers_lines=self._policy.shows_lines)
@@ -52,6 +59,9 @@ class Watching:
                 except TransientError:
                     seen = Observation(Status.NOT_RESPONDING)
                     self._not_responding(now - answered)
+                except StoreError as error:
+                    self._refused(error, now)
+                    seen = Observation(Status.RUNNING)
                 if seen.status.is_terminal or seen.status is Status.NOT_STARTED:
                     return seen
                 if not is_running and seen.status is Status.RUNNING:
@@ -67,6 +77,15 @@ class Watching:
                 time.sleep(WATCH_SECONDS)
         finally:
             watch.close()
+
+    def _refused(self, error: StoreError, now: float) -> None:
+        """Waits for room: somebody may be making some. `now` is monotonic."""
+        if now - self._refused_last > _REFUSED_PAUSE:
+            self._refused_first = now
+            quietly(self._attempt.update, progress=f"waiting: {error.message}")
+        self._refused_last = now
+        if now - self._refused_first > REFUSED_SECONDS:
+            raise error
 
     def _obey(self, handle: Handle, now: float) -> None:
         """Stops an attempt whose canceler went away after asking and before it could see to it."""

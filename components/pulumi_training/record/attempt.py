@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..agent.facts import ROOM
 from ..spec.errors import TransientError
+from ..spec.outcome import Reason
+from ..spec.refusals import advice, is_full
 from .documents import AttemptDocument, decode, encode
 from .events import Event, EventLog
-from .files import OURS, locked
-from .store import NotFound, Store, StoreError
+from .files import OURS, locked, write_whole
+from .store import NotFound, Store, StoreError, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from .sync import SyncReport
 
 _SUBFOLDERS = ("events", "launch", "ranks", "metrics", "logs/std", "logs/stacks", "outputs")
+_ROOM_BYTES = 128 << 10
+"""For the attempt's document, its last events and its manifest, and a block for each of a file system of large ones."""
+_LAST_EVENTS = frozenset(("finalizing", "warning", "ended"))
 # Written every second or so, or found anew by the next driver: nothing is lost that a power cut takes.
 _FLEETING = frozenset(("progress", "metrics", "queue_position", "cost", "plan", "environment", "supervisor"))
 
@@ -114,17 +120,42 @@ class Attempt:
                 old = self.document()
                 new = old.changed(**changes)
                 if new != old:
-                    fleeting = _FLEETING.issuperset(changes)
-                    self.store.write(self._key, encode(new.to_json(), self._secrets), durable=not fleeting)
+                    self._write(new, is_fleeting=_FLEETING.issuperset(changes))
+                if new.status.is_terminal and new.outcome and new.outcome.reason is not Reason.COLLECT_FAILED:
+                    self.give_room()
                 return new
         except TimeoutError as error:
             raise TransientError(str(error)) from error
         except OSError as error:
-            raise StoreError(f"{self.folder} cannot be written: {error.strerror or error}") from error
+            raise StoreError(f"{self.folder} cannot be written: {advice(error)}") from error
+
+    def keep_room(self) -> None:
+        """Keeps room for the attempt's last words before its script can fill the disk.
+
+        Raises:
+            StoreError: there is none any more.
+        """
+        path = self.folder / ROOM
+        with explained(self.folder, "there is no room for what a run writes at its end"):
+            if path.exists():
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, bytes(_ROOM_BYTES), durable=False)
+
+    def give_room(self) -> bool:
+        """Gives back the room that was kept: whether there was any."""
+        try:
+            (self.folder / ROOM).unlink()
+        except OSError:
+            return False
+        return True
 
     def event(self, kind: str, message: str = "", **data: Any) -> None:
         """Adds an event: a kind, words for a person, data for a program."""
-        self._events.append(kind, message, **data)
+        if kind in _LAST_EVENTS:
+            self._in_any_case(lambda: self._events.append(kind, message, **data))
+        else:
+            self._events.append(kind, message, **data)
 
     def events(self, after: str | None = None) -> Iterator[Event]:
         """The events after a cursor, oldest first."""
@@ -147,7 +178,8 @@ class Attempt:
         from .manifest import build
 
         manifest = build(self.folder / "outputs", cache=self.folder / f"{OURS}digests", progress=progress)
-        self.store.write(f"{self.prefix}/manifest.json", encode(manifest.to_json()))
+        document = encode(manifest.to_json())
+        self._in_any_case(lambda: self.store.write(f"{self.prefix}/manifest.json", document))
         return manifest
 
     def manifest(self) -> Manifest | None:
@@ -159,6 +191,22 @@ class Attempt:
         except NotFound:
             return None
         return Manifest.from_json(decode(data, f"{self.location}/manifest.json"))
+
+    def _write(self, document: AttemptDocument, *, is_fleeting: bool) -> None:
+        data = encode(document.to_json(), self._secrets)
+        if is_fleeting:
+            self.store.write(self._key, data, durable=False)
+        else:
+            self._in_any_case(lambda: self.store.write(self._key, data))
+
+    def _in_any_case(self, step: Callable[[], None]) -> None:
+        """Writes what must not be lost; where the disk is full, into the room that was kept for it."""
+        try:
+            step()
+        except StoreError as error:
+            if not is_full(error) or not self.give_room():
+                raise
+            step()
 
     @property
     def _key(self) -> str:

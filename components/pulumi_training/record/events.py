@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..spec.refusals import advice
 from .documents import masked
 from .files import write_all
 from .store import NotFound, Store, StoreError
@@ -91,9 +92,7 @@ class EventLog:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise StoreError(
-                f"The event could not be written to {folder}: {error.strerror or error}"
-            ) from error
+            raise StoreError(f"The event could not be written to {folder}: {advice(error)}") from error
 
     def _is_full(self, path: Path, segment: int) -> bool:
         if not path.exists():

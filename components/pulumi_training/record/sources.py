@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..spec.errors import Problem, SpecError
-from .store import Store
+from ..spec.refusals import advice
+from .store import Store, StoreError
 
 _DIGEST = re.compile(r"^(?:sha256:)?([0-9a-f]{8,128})$")
 
@@ -30,8 +33,8 @@ def keep(store: Store, tree_folder: Path, digest: str) -> bool:
         return False
     from ..identity.archive import archive
 
-    with tempfile.TemporaryDirectory(prefix="training-source-") as scratch:
-        packed = Path(scratch) / "source.tar.zst"
+    with _scratch() as scratch:
+        packed = scratch / "source.tar.zst"
         archive(tree_folder, packed)
         store.upload(packed, key)
     return True
@@ -46,7 +49,19 @@ def fetch(store: Store, digest: str, destination: Path) -> None:
     if local is not None and local.is_file():
         extract(local, destination)
         return
-    with tempfile.TemporaryDirectory(prefix="training-source-") as scratch:
-        packed = Path(scratch) / "source.tar.zst"
+    with _scratch() as scratch:
+        packed = scratch / "source.tar.zst"
         store.download(key, packed)
         extract(packed, destination)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for an archive on its way. Raises `StoreError` where there is no room for it."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="training-source-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        place = error.filename or tempfile.gettempdir()
+        words = advice(error, "another folder for temporary files, by TMPDIR")
+        raise StoreError(f"the source could not be packed in {place}: {words}") from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..agent.facts import ROOM
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
 from .files import OURS
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from .attempt import Attempt
 
 _JOURNAL = f"{OURS}sync.jsonl"
-_NOT_OURS_TO_SYNC = ("attempt.json", "manifest.json", "events/")
-"""Written to the store directly."""
+_NOT_OURS_TO_SYNC = ("attempt.json", "manifest.json", "events/", ROOM)
+"""Written to the store directly, and what only takes up room here."""
 _THREADS = 4
 _TRIES = 5
 _pause = time.sleep

@@ -118,6 +118,19 @@ def attribute(launch: LaunchFacts | None, ranks: Sequence[RankFacts]) -> Outcome
     return _launcher_ended(launch, ranks)
 
 
+def launch_of_markers(expected: int, ranks: Sequence[RankFacts]) -> LaunchFacts | None:
+    """The facts of a launch whose owner left no last word, where its ranks left theirs: every one of them ended by itself.
+
+    That a full disk kept the owner from writing takes nothing from what the ranks wrote. None where a rank is missing,
+    was lost or was stopped: then nobody knows how it would have ended.
+    """
+    own = [r for r in ranks if r.state == "exited" and not (r.lost or r.stopped_by_us or r.ended_by_launcher)]
+    if expected < 1 or {r.rank for r in own} != set(range(expected)):
+        return None
+    first = min((r for r in own if not r.success), key=lambda r: (r.ended_at or 0.0, r.rank), default=None)
+    return LaunchFacts(ranks_expected=expected, first_failed=None if first is None else first.rank)
+
+
 def _vanished(ranks: Sequence[RankFacts]) -> Outcome:
     running = [r for r in ranks if r.state != "exited"]
     return Outcome(

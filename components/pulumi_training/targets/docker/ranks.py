@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...record.files import write_whole
-from ...spec.attribution import LaunchFacts, RankFacts
+from ...spec.attribution import LaunchFacts, RankFacts, launch_of_markers
 from ...spec.outcome import Status
 from ..base import Observation
 
@@ -62,6 +62,9 @@ def concluded(folder: Path, conclusion: Conclusion) -> Observation:
     ranks = read_ranks(folder)
     end = read_json(folder / "launch" / "end.json")
     launch = _with_lost(LaunchFacts.from_json(end) if end else None, conclusion.lost, ranks, folder)
+    if launch is None or not end:  # a disk that was full took no last word of the launch
+        expected = int(read_json(folder / "launch" / "docker.json").get("ranks", 0))
+        launch = launch_of_markers(expected, ranks) or launch
     if launch is None:
         return Observation(Status.FAILED, ranks)
     is_whole = launch.stopped_why is None and sum(r.success for r in ranks) == launch.ranks_expected

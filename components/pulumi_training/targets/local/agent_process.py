@@ -16,7 +16,7 @@ from ...environment import cache
 from ...record.files import try_lock, write_whole
 from ...spec.errors import TransientError
 from ..base import Handle
-from . import processes
+from . import last_words, processes
 
 _LOCK = "launch/agent.lock"
 _END = "launch/end.json"
@@ -86,7 +86,7 @@ def _take(lock: int) -> bool:
 
 def has_ended(folder: Path) -> bool:
     """Whether the agent left its last word."""
-    return (folder / _END).exists()
+    return last_words.exists(folder, _END)
 
 
 def was_begun(folder: Path) -> bool:

@@ -24,7 +24,7 @@ from ...record.staging import state_folder
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
-from . import agent_process, processes
+from . import agent_process, last_words, processes
 from .slots import Slots, Ticket, me
 from .surroundings import inherited, with_interpreter
 from .watch import LocalWatch
@@ -109,6 +109,7 @@ class LocalTarget(Target, Queues):
             **plan.request,
             "agent": agent,
             "limits": dict(Limits.of_job(run.document).__dict__),  # they may have changed in the queue
+            "spare_folder": str(last_words.spare_folder(run.folder)),
             **_found_at_submission(plan, ticket, run.tracking),
         }
         path = run.folder / "launch" / "launch.json"
@@ -155,6 +156,8 @@ class LocalTarget(Target, Queues):
     def remove(self, handle: Handle) -> None:
         """Ends what is left of the processes and takes the copy of the source away."""
         agent_process.stop(handle, 0.0)
+        if handle.folder:
+            last_words.recover(Path(handle.folder))
         shutil.rmtree(Path(handle.folder) / "code", ignore_errors=True)
 
     def find(self, compute: Mapping[str, Any], store: str = "") -> Iterable[Handle]:

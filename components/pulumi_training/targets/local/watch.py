@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
-from ...spec.attribution import LaunchFacts, RankFacts
+from ...spec.attribution import LaunchFacts, RankFacts, launch_of_markers
 from ...spec.outcome import Status
 from ..base import Handle, Observation, Watch
-from . import agent_process
+from . import agent_process, last_words
 
 
 class LocalWatch(Watch):
@@ -22,6 +20,7 @@ class LocalWatch(Watch):
         anything is NotStarted.
         """
         folder = Path(handle.folder)
+        last_words.recover(folder)
         if not agent_process.has_ended(folder):
             if agent_process.is_live(folder):
                 return Observation(Status.RUNNING)
@@ -29,15 +28,15 @@ class LocalWatch(Watch):
                 if not agent_process.was_begun(folder):
                     return Observation(Status.NOT_STARTED)
                 agent_process.end_all(handle)
-                was_launched = agent_process.was_launched(folder)
-                return Observation(
-                    Status.FAILED if was_launched else Status.NOT_STARTED, ranks=_ranks(folder)
-                )
+                if not agent_process.was_launched(folder):
+                    return Observation(Status.NOT_STARTED, ranks=_ranks(folder))
+                last_words.recover(folder)
         ranks = _ranks(folder)
-        end = _read(folder / "launch" / "end.json")
-        if not end:
-            return Observation(Status.FAILED, ranks)  # damaged: nothing may be read out of it
-        launch = LaunchFacts.from_json(end)
+        end = last_words.read(folder, "launch/end.json")
+        # Without it, or where it is damaged, nothing may be read out of it: the ranks' own words stand.
+        launch = LaunchFacts.from_json(end) if end else launch_of_markers(_expected(folder), ranks)
+        if launch is None:
+            return Observation(Status.FAILED, ranks)
         is_whole = launch.stopped_why is None and sum(r.success for r in ranks) == launch.ranks_expected
         return Observation(
             Status.COMPLETED if is_whole else Status.FAILED, ranks, launch, _first_start(ranks)
@@ -54,7 +53,7 @@ class LocalWatch(Watch):
 
 
 def _ranks(folder: Path) -> tuple[RankFacts, ...]:
-    documents = (_read(path) for path in (folder / "ranks").glob("*.json"))
+    documents = last_words.read_all(folder, "ranks")
     facts = [
         RankFacts.from_json(d, "" if d.get("success") else _tail(folder, int(d["rank"])))
         for d in documents
@@ -76,12 +75,13 @@ def _log(folder: Path, rank: int) -> Path:
     return folder / "logs" / "std" / f"rank-{rank}.log"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _expected(folder: Path) -> int:
+    """How many ranks were to be started; 0 where nobody can tell."""
+    request = last_words.read(folder, "launch/launch.json")
     try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
+        return int(request["node_count"]) * int(request["process_count_per_node"])
+    except (KeyError, TypeError, ValueError):
+        return 0
 
 
 def _first_start(ranks: tuple[RankFacts, ...]) -> float | None:
