@@ -11,6 +11,7 @@ USAGE = """usage: agent run   --request launch.json
        agent launch --request launch.json [--secret-file FILE]
        agent ship  --folder FOLDER --parts PART,... [--events PART]
        agent files --folder FOLDER --parts PART,... [--digests 1]
+       agent keep  --folder FOLDER --parts PART,... [--node N] [--without PLACE]
        agent exec  [-OPTION]... HOST COMMAND...
        agent sweep --run-id ID --attempt N [--store IDENTITY] [--folder FOLDER]"""
 
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
             from .alone import launch
 
             return launch(options["request"], options.get("secret-file"))
-        if verb in ("ship", "files"):
+        if verb in ("ship", "files", "keep"):
             return _show_files(verb, options)
     except KeyError as missing:
         return _usage(f"{verb} needs --{missing.args[0]}")
@@ -69,6 +70,12 @@ def _show_files(verb: str, options: dict[str, str]) -> int:
         from .ship import ship
 
         return ship(folder, parts, options.get("events"))
+    if verb == "keep":
+        from .keep import keep
+
+        without = tuple(filter(None, [options.get("without")]))
+        keep(folder, parts, int(options.get("node", "0")), owns=True, without=without)
+        return 0
     from .files import list_files
 
     return list_files(folder, parts, digests="digests" in options)

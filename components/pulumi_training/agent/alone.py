@@ -38,7 +38,7 @@ def launch(request_path: str, secret_file: str | None = None) -> int:
     os.close(log)
     from .run import run_launch
 
-    return run_launch(request_path)
+    return run_launch(request_path, is_alone=True, secret_file=secret_file)
 
 
 def state(folder: str) -> str:

@@ -26,6 +26,7 @@ KINDS = {
 }
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SHOWN = 200
 _ALIASES = ("outputs", "logs")
 """Links in a run's copy of the source that lead into the attempt's folder."""
 
@@ -124,6 +125,13 @@ def judge(path: str, target: str, home: str) -> str | None:
 def relative(path: str, target: str) -> str:
     """What a link at `path` must say to lead to `target`, both relative to the same folder."""
     return os.path.relpath(target or ".", os.path.dirname(path) or ".")
+
+
+def shown(text: str) -> str:
+    """A name, or what a link says, for a message: one line, whatever a script put into it."""
+    words = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    words = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)
+    return words if len(words) <= _SHOWN else f"{words[: _SHOWN - 1]}…"
 
 
 def attempt_above(path: str) -> str | None:

@@ -24,6 +24,7 @@ READY = b"ready\n"
 USED_BEFORE, CUT_SHORT = 73, 74
 """Exit codes."""
 PIECE = 1 << 20
+ZEROS = bytes(PIECE)
 
 
 def unpack(stream: BinaryIO) -> None:
@@ -44,8 +45,12 @@ def unpack(stream: BinaryIO) -> None:
             with open(path, "wb") as file:  # noqa: PTH123
                 while size:
                     piece = take(stream, min(size, PIECE))
-                    file.write(piece)
+                    if piece == ZEROS[: len(piece)]:
+                        file.seek(len(piece), os.SEEK_CUR)  # a hole stays one
+                    else:
+                        file.write(piece)
                     size -= len(piece)
+                file.truncate()
             if changed:
                 os.utime(path, (changed, changed))
         elif kind == b"z":

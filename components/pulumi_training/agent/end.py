@@ -33,6 +33,8 @@ def close(
     _complete_members(request, members)
     ranks = {rank: _complete(request, rank, members) for rank in range(request.world_size)}
     succeeded = [rank for rank, facts in ranks.items() if facts.get("success")]
+    if request.is_alone:
+        _keep_outputs(request)
     log = f"{request.folder}/launch/launcher.log"
     process = launcher.process if launcher is not None else None
     stopped = stopping.stopped
@@ -62,6 +64,16 @@ def _write(request: Request, path: str, document: dict[str, Any]) -> None:
         write_last(request.folder, path, document, request.spare)
     except OSError as problem:
         say(f"agent run: {path} not written: {problem}")
+
+
+def _keep_outputs(request: Request) -> None:
+    """Before the last word: whoever waits for it ends this machine, and what is in its memory is gone."""
+    from .keep import PARTS, keep
+
+    try:
+        keep(request.folder, list(PARTS), owns=True, without=tuple(filter(None, [request.secret_file])))
+    except Exception as problem:  # noqa: BLE001 - a run's end is told whatever its links are
+        say(f"agent run: outputs: {type(problem).__name__}: {problem}")
 
 
 def first_failed(ranks: dict[int, dict[str, Any]], members: Members, log: str) -> int | None:

@@ -71,8 +71,7 @@ def write_last(folder: str, path: str, document: dict[str, Any], spare: str | No
 
 def read_json(path: str) -> dict[str, Any]:
     """Reads one document. Raises OSError where there is none, ValueError where it is not a JSON object."""
-    with open(path, "rb") as stream:  # noqa: PTH123
-        document = loads(stream.read().decode("utf-8"))
+    document = loads(_read(path).decode("utf-8"))
     if not isinstance(document, dict):
         raise ValueError(f"{path} is not a JSON object")
     return document
@@ -84,6 +83,31 @@ def read_json_or_empty(path: str) -> dict[str, Any]:
         return read_json(path)
     except (OSError, ValueError):
         return {}
+
+
+def open_plain(path: str) -> int:
+    """Opens a plain file to read. Raises OSError for anything else that a script put there, and waits for no pipe."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if os.fstat(fd).st_mode & 0o170000 != 0o100000:
+        os.close(fd)
+        raise OSError(errno.EINVAL, "is no plain file", path)
+    return fd
+
+
+def open_log(path: str) -> int:
+    """Opens a log to append to; whatever else a script put in its place goes. Raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags, 0o644)
+        if os.fstat(fd).st_mode & 0o170000 == 0o100000:
+            os.set_blocking(fd, True)
+            return fd
+        os.close(fd)
+    except OSError as problem:
+        if problem.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+    os.unlink(path)
+    return os.open(path, flags | os.O_EXCL, 0o644)
 
 
 def write_json(path: str, document: dict[str, Any], *, is_final: bool = False) -> None:
@@ -155,10 +179,23 @@ def _replace(path: str, document: dict[str, Any], *, is_final: bool) -> None:
         os.close(fd)
 
 
+def _read(path: str) -> bytes:
+    fd = open_plain(path)
+    try:
+        parts: list[bytes] = []
+        while True:
+            part = os.read(fd, 1 << 20)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+    finally:
+        os.close(fd)
+
+
 def read_tail(path: str, limit: int) -> bytes:
     """The last `limit` bytes of a file, or nothing where it cannot be read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_plain(path)
     except OSError:
         return b""
     try:

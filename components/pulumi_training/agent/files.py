@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 
+from .facts import open_plain
 from .plainjson import dumps
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ def _digest(path: str) -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:  # noqa: PTH123
+    with os.fdopen(open_plain(path), "rb") as stream:
         while True:
             block = stream.read(_BLOCK)
             if not block:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from .channel import ADDRESS_VARIABLE, SECRET_VARIABLE
+from .facts import open_log
 from .script import SIGKILL, SIGTERM, Script, start
 
 TYPE_CHECKING = False
@@ -24,11 +25,7 @@ class Launcher:
         self._temporary = _short_temporary()
         rank_words = [*request.agent, "rank", "--request", request_path]
         self.argv = [*request.launcher, *rank_words] if request.launcher else rank_words
-        log = os.open(
-            f"{request.folder}/launch/launcher.log",
-            os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC,
-            0o644,
-        )
+        log = open_log(f"{request.folder}/launch/launcher.log")
         try:
             environment = self._environment(request, address, secret)
             self.process: Script = start(self.argv, environment, request.folder, log, dies_with_parent=False)

@@ -12,7 +12,7 @@ import os
 import select
 import time
 
-from .facts import keep_room, say
+from .facts import keep_room, open_log, say
 from .rank_facts import first_facts
 from .ranks_env import rank_number, script_environment
 from .request import Request, read_request
@@ -98,8 +98,7 @@ class RankWrapper:
         request, rank = self.request, self.rank
         for folder in ("logs/std", "metrics", "ranks"):
             os.makedirs(f"{request.folder}/{folder}", exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._log = os.open(request.log_file(rank), flags, 0o644)
+        self._log = open_log(request.log_file(rank))
         self.environment = script_environment(request, rank, os.environ)
         output = self._log
         secrets = [self.environment[name] for name in request.secret_names if self.environment.get(name)]

@@ -57,6 +57,8 @@ class Request:
         self.parameter_server_count = int(document.get("parameter_server_count") or 0)
         self.limits = Limits(document.get("limits") or {})
         self.spare: str | None = document.get("spare_folder")
+        self.is_alone = False
+        self.secret_file: str | None = None
 
     @property
     def world_size(self) -> int:

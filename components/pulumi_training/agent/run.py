@@ -31,11 +31,15 @@ LAST_WORDS_SECONDS = 1.0
 """How long the ranks' last messages are read after the launcher's end."""
 
 
-def run_launch(request_path: str) -> int:
-    """Runs one launch; 0 only when every rank succeeded and nothing was stopped."""
+def run_launch(request_path: str, *, is_alone: bool = False, secret_file: str | None = None) -> int:
+    """Runs one launch; 0 only when every rank succeeded and nothing was stopped.
+
+    `is_alone`: the machine is there for this run alone, so that what its outputs link to is kept before it ends.
+    """
     mark = _mark_of(request_path)
     try:
         request = read_request(request_path)
+        request.is_alone, request.secret_file = is_alone, secret_file
         os.makedirs(f"{request.folder}/launch", exist_ok=True)
     except (OSError, ValueError) as problem:
         say(f"agent run: {problem}")

@@ -19,7 +19,7 @@ import struct
 import time
 
 from .alone import END, state
-from .facts import ROOM
+from .facts import ROOM, open_plain
 from .plainjson import dumps, loads
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ class Shipper:
         if size == at and path in self._sent:
             return False
         try:
-            with open(f"{self._folder}/{path}", "rb") as stream:  # noqa: PTH123
+            with os.fdopen(open_plain(f"{self._folder}/{path}"), "rb") as stream:
                 stream.seek(at)
                 piece = stream.read(PIECE_BYTES)
         except OSError:
@@ -102,7 +102,7 @@ class Shipper:
 
     def _send_whole(self, path: str) -> bool:
         try:
-            with open(f"{self._folder}/{path}", "rb") as stream:  # noqa: PTH123
+            with os.fdopen(open_plain(f"{self._folder}/{path}"), "rb") as stream:
                 content = stream.read()
         except OSError:
             return False

@@ -12,6 +12,7 @@ import select
 import sys
 import time
 
+from .facts import open_log, open_plain
 from .sweep import process_environment, process_ids
 
 TYPE_CHECKING = False
@@ -45,10 +46,13 @@ def save_stacks(
         size, quiet = now, quiet + 1 if now == size else 0
     if size == before:
         return False
-    os.makedirs(os.path.dirname(destination), exist_ok=True)
-    with open(log, "rb") as source, open(destination, "ab") as sink:  # noqa: PTH123
-        source.seek(before)
-        sink.write(source.read(min(size - before, 1 << 20)))
+    try:
+        os.makedirs(os.path.dirname(destination), exist_ok=True)
+        with os.fdopen(open_plain(log), "rb") as source, os.fdopen(open_log(destination), "ab") as sink:
+            source.seek(before)
+            sink.write(source.read(min(size - before, 1 << 20)))
+    except OSError:
+        return False  # a script put something else in the place of one of them
     return True
 
 

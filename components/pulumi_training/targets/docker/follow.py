@@ -16,6 +16,7 @@ from .bring import bring_facts
 from .data import FOLDER
 from .engine import asking, connect
 from .fetch import read_file
+from .links import keep
 from .nodes import NodeState
 from .ranks import Conclusion, LostNode, concluded, note_killed, read_json, was_killed
 from .request import read_mark, write_mark
@@ -134,6 +135,7 @@ class Followed:
         # The agent may have told of a lost node before the next look at containers was due: it has no name for it.
         self._states = nodes.states(client, self._handle)
         self._note_lost(time.monotonic())
+        keep(client, self._states.values(), self._mark)
         for number, state in sorted(self._states.items()):
             shipment = self._shipments.get(number)
             if shipment is None or not shipment.flush(_FLUSH_SECONDS):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...agent.beneath import read_beneath
 from ...record.files import write_whole
 from ...spec.attribution import LaunchFacts, RankFacts, launch_of_markers
 from ...spec.outcome import Status
@@ -124,15 +125,11 @@ def _worth(facts: Mapping[str, Any]) -> int:
     return 1 if facts.get("lost") else 2
 
 
-def log_of(folder: Path, rank: int) -> Path:
-    """The log of a rank."""
-    return folder / "logs" / "std" / f"rank-{rank}.log"
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object, or {} where there is none that can be read."""
     try:
-        document = json.loads(path.read_bytes())
+        with read_beneath(str(path.parent), path.name) as stream:
+            document = json.loads(stream.read())
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
@@ -140,8 +137,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _tail(folder: Path, rank: int) -> str:
     try:
-        with log_of(folder, rank).open("rb") as stream:
+        with read_beneath(str(folder), f"logs/std/rank-{rank}.log") as stream:
             stream.seek(max(0, stream.seek(0, 2) - 4096))
             return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-20:])
-    except FileNotFoundError:
+    except OSError:
         return ""

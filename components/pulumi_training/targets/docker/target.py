@@ -29,6 +29,7 @@ from .data import FOLDER, bring
 from .engine import asking, connect, require_gpus
 from .follow import let_go
 from .handover import Line, UsedBefore, launch_order
+from .links import named_parts
 from .parcels import Parcel
 from .ranks import Conclusion, note_killed
 from .request import read_mark, write_mark
@@ -176,6 +177,7 @@ class DockerTarget(Target, Queues):
         if not address or mark.get("removed") or Conclusion.read(folder) is not None:
             return
         from .fetch import read_file
+        from .links import keep
         from .orders import stop
 
         with _talking(address) as client:
@@ -192,6 +194,8 @@ class DockerTarget(Target, Queues):
                     time.sleep(_LOOK_SECONDS)
             if mark and not has_ended:
                 note_killed(folder)
+            if mark:
+                keep(client, found.values(), mark)
             nodes.kill(client, found.values())
             left = [s.name for s in nodes.states(client, handle).values() if s.is_running]
         if left:
@@ -270,6 +274,7 @@ def _mark_of(plan: Plan, address: Mapping[str, str]) -> dict[str, Any]:
         "ranks": launch["node_count"] * launch["process_count_per_node"],
         "agent": list(plan.request["agent"]),
         "begun": False,
+        **({"named": named} if (named := named_parts(plan.request.get("folders") or ())) else {}),
     }
 
 

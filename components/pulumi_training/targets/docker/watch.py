@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from ...agent.beneath import read_beneath
 from ...spec.errors import TransientError
 from ...spec.outcome import Status
 from ..base import Handle, Observation, Watch
 from .follow import follow, let_go
-from .ranks import Conclusion, concluded, log_of
+from .ranks import Conclusion, concluded
 
 
 class DockerWatch(Watch):
@@ -42,10 +43,10 @@ class DockerWatch(Watch):
         with suppress(TransientError):  # what has come is here
             self.observe(handle)  # keeps the stream going
         try:
-            with log_of(Path(handle.folder), rank).open("rb") as stream:
+            with read_beneath(handle.folder, f"logs/std/rank-{rank}.log") as stream:
                 stream.seek(start)
                 return stream.read(limit)
-        except FileNotFoundError:
+        except OSError:
             return b""
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ...agent.beneath import read_beneath
 from ...record.files import write_whole
 from ...record.staging import state_folder
 
@@ -32,7 +33,7 @@ def recover(folder: Path) -> None:
 
 def read(folder: Path, name: str) -> dict[str, Any]:
     """A document of the attempt, or of what is not home yet; {} where there is none that can be read."""
-    return _read(spare_folder(folder) / name) or _read(folder / name)
+    return _read(spare_folder(folder), name) or _read(folder, name)
 
 
 def read_all(folder: Path, part: str) -> list[dict[str, Any]]:
@@ -52,9 +53,10 @@ def forget(folder: Path) -> None:
     shutil.rmtree(spare_folder(folder), ignore_errors=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(folder: Path, name: str) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        with read_beneath(str(folder), name) as stream:
+            document = json.loads(stream.read())
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

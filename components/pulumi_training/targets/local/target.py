@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import sys
@@ -146,11 +147,21 @@ class LocalTarget(Target, Queues):
         agent_process.stop(handle, grace)
 
     def collect(self, handle: Handle, run: RunSpec, tell: Tell) -> None:
-        """Delivers named outputs; `./outputs` and `./logs` are in the attempt's folder already."""
-        if not run.document["outputs"]:
-            return
-        from ...data.mount import deliver
+        """Delivers named outputs; `./outputs` and `./logs` are in the attempt's folder already.
 
+        What their links lead to is kept where it is in the attempt's folder too: the copy of the source, where scripts
+        leave what they work with, is taken away.
+        """
+        from ...agent.keep import PARTS, keep
+
+        if not run.document["outputs"]:
+            keep(str(run.folder), list(PARTS), owns=False)
+            return
+        from ...data.mount import deliver, delivered
+
+        named = delivered(run.job.outputs, run.code, base=run.base)
+        own = [os.path.relpath(place, run.folder) for place in named.values()]
+        keep(str(run.folder), [*PARTS, *own], owns=False)
         deliver(run.job.outputs, run.code, tell, base=run.base)
 
     def remove(self, handle: Handle) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...agent.beneath import read_beneath
 from ...spec.attribution import LaunchFacts, RankFacts, launch_of_markers
 from ...spec.outcome import Status
 from ..base import Handle, Observation, Watch
@@ -45,10 +46,10 @@ class LocalWatch(Watch):
     def read_log(self, handle: Handle, rank: int, start: int, limit: int = 1 << 20) -> bytes:
         """See `Watch.read_log`."""
         try:
-            with _log(Path(handle.folder), rank).open("rb") as stream:
+            with read_beneath(handle.folder, _log(rank)) as stream:
                 stream.seek(start)
                 return stream.read(limit)
-        except FileNotFoundError:
+        except OSError:
             return b""
 
 
@@ -64,15 +65,15 @@ def _ranks(folder: Path) -> tuple[RankFacts, ...]:
 
 def _tail(folder: Path, rank: int) -> str:
     try:
-        with _log(folder, rank).open("rb") as stream:
+        with read_beneath(str(folder), _log(rank)) as stream:
             stream.seek(max(0, stream.seek(0, 2) - 4096))
             return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-20:])
-    except FileNotFoundError:
+    except OSError:
         return ""
 
 
-def _log(folder: Path, rank: int) -> Path:
-    return folder / "logs" / "std" / f"rank-{rank}.log"
+def _log(rank: int) -> str:
+    return f"logs/std/rank-{rank}.log"
 
 
 def _expected(folder: Path) -> int:
