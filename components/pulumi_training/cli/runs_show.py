@@ -191,7 +191,7 @@ def _events(seen: RunView, shows_all: bool) -> None:
 def _outputs(seen: RunView, shows_all: bool) -> None:
     from . import output, text
 
-    if not seen.outputs:
+    if not seen.outputs and not seen.skipped:
         return
     total = text.size(sum(file.size for file in seen.outputs))
     count = len(seen.outputs)
@@ -207,7 +207,7 @@ def _outputs(seen: RunView, shows_all: bool) -> None:
     if len(shown) < count:
         output.line(f"… {count - len(shown)} more; --all shows them", "dim")
     for path, why in seen.skipped.items():
-        output.line(f"{path} was not kept: it {why}", "yellow")
+        output.line(f"{path.removeprefix('../')} was not kept: it {why}", "yellow")
 
 
 def _environment(seen: RunView, shows_all: bool) -> None:

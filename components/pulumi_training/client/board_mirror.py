@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ..agent.beneath import find_beneath
 from ..record.attempt import Attempt
 from ..record.record import Record
 from .board_metrics import MetricsWriter
@@ -83,16 +86,25 @@ class _Shown:
 
     def _bring(self, file: Listed) -> None:
         place = self._folder / file.path.removeprefix("logs/")
-        here = self._attempt.folder / file.path
+        here = self._here(file.path)
         if place.is_symlink():
-            if here.is_file():
+            if here is not None and Path(os.readlink(place)) == here:
                 return
-            place.unlink()  # the working copy of a remote store was taken away
+            place.unlink()  # the working copy of a remote store was taken away, or a script put a link there
         place.parent.mkdir(parents=True, exist_ok=True)
-        if here.is_file() and not place.exists():
+        if here is not None and not place.exists():
             place.symlink_to(here)
             return
         self._download(file, place)
+
+    def _here(self, path: str) -> Path | None:
+        """The file itself on this machine: TensorBoard would follow whatever link a script put in its place."""
+        folder = self._attempt.folder
+        try:
+            real, at = find_beneath(str(folder), path)
+        except OSError:
+            return None
+        return folder / real if stat.S_ISREG(at.st_mode) else None
 
     def _download(self, file: Listed, place: Path) -> None:
         """Appends what is new: event files only grow. One that became shorter is another one."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ..agent.sparse import finish, write_sparse
 from ..record.attempt import Attempt
 from ..record.store import NotFound
 from ..spec.errors import TrainingError, TransientError
@@ -110,7 +113,7 @@ def download(
 
     threads = 1 if attempt.store.is_local else _THREADS
     large = sum(1 for file in todo if file.size > ranges.FIRST)
-    with _source(attempt, min(large, threads)) as source:
+    with _source(attempt, min(large, threads), destination) as source:
         pool = ThreadPoolExecutor(threads, thread_name_prefix="download")
         try:
             kept = sum(pool.map(bring, _groups(attempt, todo)))
@@ -151,18 +154,19 @@ class _Counter:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where files come from, and how many ranges of each are read ahead, by which threads."""
+    """Where files come from, how many ranges of each are read ahead, by which threads, and the folder they go to."""
 
     attempt: Attempt
     pool: Executor
     ahead: int
+    destination: Path | None = None
 
 
 @contextmanager
-def _source(attempt: Attempt, at_once: int) -> Iterator[_Source]:
+def _source(attempt: Attempt, at_once: int, destination: Path | None = None) -> Iterator[_Source]:
     """`at_once`: how many large files come at a time."""
     with ThreadPoolExecutor(ranges.AT_ONCE, thread_name_prefix="ranges") as pool:
-        yield _Source(attempt, pool, max(1, ranges.AT_ONCE // max(1, at_once)))
+        yield _Source(attempt, pool, max(1, ranges.AT_ONCE // max(1, at_once)), destination)
 
 
 def _groups(attempt: Attempt, files: Sequence[Wanted]) -> list[Sequence[Wanted]]:
@@ -186,8 +190,8 @@ def _bring_group(source: _Source, files: Mapping[Path, Wanted], counter: _Counte
         came = source.attempt.store.read_small(keys)
         for (place, file), data in zip(list(left.items()), came, strict=True):
             if data is not None and hashlib.sha256(data).hexdigest() == file.sha256:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                part = place.with_name(place.name + _PART)
+                part = _part_of(source, place)
+                _clear(part)
                 part.write_bytes(data)
                 part.replace(place)
                 counter.add(file.size)
@@ -200,9 +204,10 @@ def _bring(source: _Source, file: Wanted, place: Path, counter: _Counter) -> boo
     if _is_there(place, file):
         counter.add(file.size)
         return True
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(place.name + _PART)
-    begun = part.stat().st_size if part.is_file() and file.sha256 else 0
+    part = _part_of(source, place)
+    if not _is_plain(part) or not file.sha256:
+        _clear(part)
+    begun = part.stat().st_size if part.exists() else 0
     found = _fetch(source, file, part, begun if begun <= file.size else 0, counter)
     if begun and found != file.sha256:  # the part was of something else: once more, from the start
         counter.add(-file.size)
@@ -217,8 +222,42 @@ def _bring(source: _Source, file: Wanted, place: Path, counter: _Counter) -> boo
     return False
 
 
+def _part_of(source: _Source, place: Path) -> Path:
+    """The unfinished file beside `place`, whose folder is made.
+
+    Below the folder that is downloaded to, nothing goes through a link: whoever put it there says where it leads.
+    """
+    top = source.destination
+    if top is None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        top.mkdir(parents=True, exist_ok=True)
+        folder = top
+        for name in place.parent.relative_to(top).parts:
+            folder = folder / name
+            if folder.is_symlink():
+                raise DownloadFailed(
+                    f"{folder} is a link, and a download goes through none; remove it, or download to another folder"
+                )
+            folder.mkdir(exist_ok=True)
+    return place.with_name(place.name + _PART)
+
+
+def _clear(part: Path) -> None:
+    """Takes away what is no unfinished file of ours: a link would be written through, a pipe waited for."""
+    if part.is_symlink() or not part.is_dir():
+        part.unlink(missing_ok=True)
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
 def _is_there(place: Path, file: Wanted) -> bool:
-    if file.sha256 is None or not place.is_file() or place.stat().st_size != file.size:
+    if file.sha256 is None or not _is_plain(place) or place.stat().st_size != file.size:
         return False
     return _hash_of(place).hexdigest() == file.sha256
 
@@ -227,15 +266,18 @@ def _fetch(source: _Source, file: Wanted, part: Path, begin: int, counter: _Coun
     """Writes the file to `part` from byte `begin` on; answers the sha256 of the whole."""
     digest = _hash_of(part, begin) if begin else hashlib.sha256()
     counter.add(begin)
-    with part.open("r+b" if begin else "wb") as stream:
-        stream.seek(begin)
-        stream.truncate()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    with os.fdopen(os.open(part, flags, 0o666), "wb", buffering=0) as stream:
+        stream.truncate(begin)
+        at = begin
         for data in _pieces(source, file, begin):
-            stream.write(data)
+            write_sparse(stream.fileno(), at, data)
+            at += len(data)
             digest.update(data)
             counter.add(len(data))
             if counter.is_over:
                 raise TransientError(f"the download stopped before {file.path} was complete")
+        finish(stream.fileno(), at)
     return digest.hexdigest()
 
 
@@ -273,12 +315,10 @@ def _read(attempt: Attempt, file: Wanted, start: int, count: int) -> bytes:
 
 def _read_staged(attempt: Attempt, path: str, start: int, count: int, error: NotFound) -> bytes:
     """Reads this machine's copy of a file that the store does not have yet."""
-    try:
-        with (attempt.folder / path).open("rb") as stream:
-            stream.seek(start)
-            return stream.read(count)
-    except FileNotFoundError:
+    data = attempt.read_staged(path, start, count)
+    if data is None:
         raise DownloadFailed(f"{path} is not in {attempt.location} any more") from error
+    return data
 
 
 def _hash_of(path: Path, limit: int | None = None) -> _Hash:

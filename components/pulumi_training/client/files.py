@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..agent.beneath import find_beneath
 from ..record.attempt import Attempt
 from ..record.files import OURS
 
@@ -28,7 +30,7 @@ def names(attempt: Attempt, folder: str) -> list[str]:
 
 
 def listing(attempt: Attempt, folder: str) -> list[Listed]:
-    """Every file below a folder of the attempt, sorted; links to files count, links to folders are not followed."""
+    """Every file below a folder of the attempt, sorted; links to other files of it count, those to folders are not followed."""
     skip = len(attempt.prefix) + 1
     found = {stored.key[skip:]: stored.size for stored in attempt.store.list(f"{attempt.prefix}/{folder}")}
     if not attempt.store.is_local:
@@ -40,7 +42,15 @@ def _local(root: Path, folder: str) -> dict[str, int]:
     found = {}
     for base, _, file_names in os.walk(root / folder):
         for name in file_names:
-            place = Path(base, name)
-            if not name.startswith(OURS) and place.is_file():
-                found[place.relative_to(root).as_posix()] = place.stat().st_size
+            if name.startswith(OURS):
+                continue
+            path = Path(base, name).relative_to(root).as_posix()
+            try:
+                at = os.lstat(root / path)
+                if stat.S_ISLNK(at.st_mode):
+                    at = find_beneath(str(root), path)[1]
+            except OSError:
+                continue  # it went away meanwhile, or leads out or nowhere
+            if stat.S_ISREG(at.st_mode):
+                found[path] = at.st_size
     return found

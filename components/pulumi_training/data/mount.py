@@ -126,12 +126,8 @@ def deliver(
     Raises `PermanentError(COLLECT_FAILED)` naming the output; the data stays in `code_folder`.
     """
     done: dict[str, Transferred] = {}
-    for name, spec in outputs.items():
-        place = resolve(spec.uri, base=base, path=f"outputs.{name}.uri")
-        if spec.mode is DataMode.MOUNT and place.local is not None:
-            continue
-        folder = _inside(code_folder, spec.path_on_compute, f"outputs.{name}.pathOnCompute")
-        folder = folder or code_folder / HIDDEN / "outputs" / name
+    for name, folder in delivered(outputs, code_folder, base=base).items():
+        place = resolve(outputs[name].uri, base=base, path=f"outputs.{name}.uri")
         if not folder.exists():
             raise PermanentError(Reason.COLLECT_FAILED, f"outputs.{name}: the script removed {folder}")
         try:
@@ -139,6 +135,20 @@ def deliver(
         except TrainingError as error:
             raise PermanentError(Reason.COLLECT_FAILED, f"outputs.{name}: {error}") from error
     return done
+
+
+def delivered(
+    outputs: Mapping[str, OutputSpec], code_folder: Path, *, base: Path | None = None
+) -> dict[str, Path]:
+    """Where the script writes each output that is not mounted."""
+    found: dict[str, Path] = {}
+    for name, spec in outputs.items():
+        place = resolve(spec.uri, base=base, path=f"outputs.{name}.uri")
+        if spec.mode is DataMode.MOUNT and place.local is not None:
+            continue
+        folder = _inside(code_folder, spec.path_on_compute, f"outputs.{name}.pathOnCompute")
+        found[name] = folder or code_folder / HIDDEN / "outputs" / name
+    return found
 
 
 def _materialise(

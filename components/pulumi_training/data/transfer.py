@@ -14,10 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from ..agent.beneath import shown
+from ..agent.sparse import copy_sparse
 from ..identity.limits import readable
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
-from .folder import files_of
+from .folder import files_of, opener, places
 from .journal import Journal
 from .objects import Object, Objects
 from .references import Place, require, resolve
@@ -29,6 +31,7 @@ _SMALL = 256 * 1024
 """Files of so many bytes at most come in groups, each one call of the driver."""
 _GROUP = 32
 _TRIES = 4
+_NAMED = 3
 _pause = time.sleep
 _T = TypeVar("_T")
 
@@ -120,16 +123,17 @@ def upload(
         objects = Objects(place)
         journal = Journal("upload", place.url, str(source))
         there = {o.path: o for o in _retried(objects.files, str(place))}
-        files = files_of(source)
+        files, place_of = _present(source, progress), places(source)
         missing = [
             (p, at)
             for p, at in files
-            if not _is_there(source, p, at, there.get(p), journal) and (overwrites or p not in there)
+            if not _is_there(partial(place_of, p), p, at, there.get(p), journal)
+            and (overwrites or p not in there)
         ]
 
         def send(item: tuple[str, os.stat_result]) -> tuple[int, int]:
             path, at = item
-            sent = _retried(lambda: _send(objects, source, path), str(place))
+            sent = _retried(lambda: _send(objects, place_of(path), path), str(place))
             journal.add(path, at, sent.mark)
             return 1, at.st_size
 
@@ -149,7 +153,7 @@ def _copy(
 ) -> Transferred:
     from .folder import digests_of
 
-    files = files_of(source)
+    files = _present(source, progress)
     same_size = [(p, at) for p, at in files if _size(_join(destination, p)) == at.st_size]
     wanted = digests_of(source, same_size) if same_size else {}
     present = {p: hashlib.sha256() for p in wanted}
@@ -161,12 +165,14 @@ def _copy(
     missing = [(path, at) for path, at in files if path not in kept]
     _require_room(destination, sum(at.st_size for _, at in missing), Place(str(source), source))
 
+    opened = opener(source)
+
     def copy(item: tuple[str, os.stat_result]) -> tuple[int, int]:
         target = _join(destination, item[0])
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_beside(target)
         try:
-            shutil.copyfile(_join(source, item[0]), temporary)
+            _copy_file(opened(item[0]), temporary)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -179,6 +185,25 @@ def _copy(
     sweep({_join(destination, path).parent for path, _ in missing})
     moved = _all(copy, missing, _Shown(progress, words, len(missing), total))
     return Transferred(len(missing), moved, len(kept))
+
+
+def _present(source: Path, progress: Progress | None) -> list[tuple[str, os.stat_result]]:
+    """The files of a folder of this machine; what a run left there and does not count is named."""
+    left: dict[str, str] = {}
+    files = files_of(source, left)
+    if left and progress:
+        named = [f"{shown(path or source.name)} is left out: it {why}" for path, why in sorted(left.items())]
+        more = f"; {len(named) - _NAMED} more are left out" if len(named) > _NAMED else ""
+        progress(f"warning: {'; '.join(named[:_NAMED])}{more}")
+    return files
+
+
+def _copy_file(read: int, target: Path) -> None:
+    try:
+        with target.open("xb") as written:
+            copy_sparse(read, written.fileno())
+    finally:
+        os.close(read)
 
 
 def _groups(wanted: Sequence[Object]) -> list[Sequence[Object]]:
@@ -226,8 +251,7 @@ def _take(wanted: Object, temporary: Path, target: Path) -> None:
     temporary.replace(target)
 
 
-def _send(objects: Objects, source: Path, path: str) -> Object:
-    file = _join(source, path)
+def _send(objects: Objects, file: Path, path: str) -> Object:
     sent = objects.put(str(file), path)
     if sent.size != file.stat().st_size:
         raise TransientError(f"{path} arrived with {sent.size} of {file.stat().st_size} bytes")
@@ -242,12 +266,12 @@ def _is_here(target: Path, wanted: Object, journal: Journal) -> bool:
     )
 
 
-def _is_there(source: Path, path: str, at: os.stat_result, there: Object | None, journal: Journal) -> bool:
+def _is_there(
+    place: Callable[[], Path], path: str, at: os.stat_result, there: Object | None, journal: Journal
+) -> bool:
     if there is None or there.size != at.st_size:
         return False
-    return journal.has(path, at, there.mark) or (
-        there.md5 is not None and _md5(_join(source, path)) == there.md5
-    )
+    return journal.has(path, at, there.mark) or (there.md5 is not None and _md5(place()) == there.md5)
 
 
 class _Shown(NamedTuple):

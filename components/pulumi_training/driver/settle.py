@@ -76,8 +76,10 @@ def _collect(attempt: Attempt, target: Target, run: RunSpec, document: AttemptDo
         try:
             if document.handle:
                 target.collect(handle_of(attempt, document), run, tell)
-            attempt.write_manifest(tell)
+            manifest = attempt.write_manifest(tell)
             attempt.sync_all(tell)
+            if manifest.warning:
+                tell(f"{_WARNING}{manifest.warning}")
             return None
         except PermanentError as error:
             return Outcome(Reason.COLLECT_FAILED, error.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -26,23 +26,33 @@ class Digested:
     error: OSError | None = None
 
 
-def digest_files(files: Sequence[tuple[str, int]]) -> list[Digested]:
-    """Digests the files, given by path and size, in that order; a failure is in its result, not raised."""
+def open_file(path: str) -> int:
+    """Opens a file to read; links are followed, and no pipe is waited for. Raises OSError."""
+    # O_NONBLOCK: what was a file when it was listed may be a pipe by now.
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def digest_files(
+    files: Sequence[tuple[str, int]], opened: Callable[[str], int] = open_file
+) -> list[Digested]:
+    """Digests the files, given by path and size, in that order; a failure is in its result, not raised.
+
+    `opened` answers a descriptor for a path.
+    """
     large = [path for path, size in files if size >= LARGE]
     if len(large) < 2 or _THREADS < 2:
-        return [digest_file(path) for path, _ in files]
+        return [digest_file(path, opened) for path, _ in files]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="digest") as pool:
-        ahead = pool.map(digest_file, large)
-        small = {path: digest_file(path) for path, size in files if size < LARGE}
+        ahead = pool.map(lambda path: digest_file(path, opened), large)
+        small = {path: digest_file(path, opened) for path, size in files if size < LARGE}
         done = {**small, **dict(zip(large, ahead, strict=True))}
     return [done[path] for path, _ in files]
 
 
-def digest_file(path: str) -> Digested:
+def digest_file(path: str, opened: Callable[[str], int] = open_file) -> Digested:
     """Digests one file."""
     try:
-        # O_NONBLOCK: what was a file when it was listed may be a pipe by now.
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        handle = opened(path)
         try:
             content = os.read(handle, CHUNK)
             digest = hashlib.sha256(content)

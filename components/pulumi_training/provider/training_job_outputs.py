@@ -44,7 +44,10 @@ def outputs(record: Record, run: RunDocument, attempt: Attempt, document: Attemp
         tracking_url=tracked.url,
         reproduce=f"pulumi-training reproduce {run.run_id} --store {record.store.display}",
         environment_lock=list(environment.get("packages") or []),
-        warnings=[*(environment.get("warnings") or []), *([tracked.warning] if tracked.warning else [])],
+        warnings=[
+            *(environment.get("warnings") or []),
+            *filter(None, [tracked.warning, manifest.warning if manifest else ""]),
+        ],
         submitted_at=_iso(document.created_at),
         started_at=_iso(started),
         ended_at=_iso(ended),

@@ -158,6 +158,8 @@ async def _carry(
         return await _carry(call, request, await blocking(_intend, request, call, True), deadline)
     attempt = record.attempt(document.attempt)
     answered = await blocking(_outputs, record, attempt)
+    if words := await blocking(_left_out, attempt):
+        call.progress.warning(words)
     if document.outcome is None or not document.outcome.is_success:
         raise InitFailed(record.run_id, answered, reasons=reasons(document.outcome, attempt))
     return record, attempt, answered
@@ -247,6 +249,12 @@ def _again(record: Record, attempt: Attempt, base: Path, step: Step) -> None:
         return
     target = catalog.get(attempt.document().target)
     collect_again(record, attempt, target, attempt_run(record, attempt, base, {}), policy)
+
+
+def _left_out(attempt: Attempt) -> str:
+    """What of the outputs was not kept and why; a finished run's row says it, and its record."""
+    manifest = attempt.manifest()
+    return manifest.warning if manifest else ""
 
 
 def _outputs(record: Record, attempt: Attempt) -> dict[str, Any]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..agent.beneath import find_beneath, read_beneath
 from ..agent.facts import ROOM
 from ..spec.errors import TransientError
 from ..spec.outcome import Reason
 from ..spec.refusals import advice, is_full
-from .documents import AttemptDocument, decode, encode
+from .documents import AttemptDocument, decode, encode, masked
 from .events import Event, EventLog
 from .files import OURS, locked, write_whole
 from .store import NotFound, Store, StoreError, explained
@@ -28,6 +30,7 @@ _SUBFOLDERS = ("events", "launch", "ranks", "metrics", "logs/std", "logs/stacks"
 _ROOM_BYTES = 128 << 10
 """For the attempt's document, its last events and its manifest, and a block for each of a file system of large ones."""
 _LAST_EVENTS = frozenset(("finalizing", "warning", "ended"))
+_LEFT = ("launch/links-*.json", "launch/left-*.json")
 # Written every second or so, or found anew by the next driver: nothing is lost that a power cut takes.
 _FLEETING = frozenset(("progress", "metrics", "queue_position", "cost", "plan", "environment", "supervisor"))
 
@@ -89,11 +92,33 @@ class Attempt:
 
     def read_file(self, path: str) -> bytes | None:
         """One of its files, of this machine's copy first; None where there is none."""
-        local = self.folder / path
+        staged = self.read_staged(path)
+        if staged is not None:
+            return staged
         try:
-            return local.read_bytes() if local.is_file() else self.store.read(f"{self.prefix}/{path}")
-        except (NotFound, FileNotFoundError):
+            return self.store.read(f"{self.prefix}/{path}")
+        except NotFound:
             return None
+
+    def read_staged(self, path: str, start: int = 0, length: int = -1) -> bytes | None:
+        """Bytes of one of its files on this machine; None where there is none, or a link in its way leads out."""
+        try:
+            stream = read_beneath(str(self.folder), path)
+        except OSError:
+            return None
+        with stream:
+            stream.seek(start)
+            if length >= 0:
+                return stream.read(length)
+            return stream.read()
+
+    def staged_size(self, path: str) -> int | None:
+        """Bytes of one of its files on this machine; None as for `read_staged`."""
+        try:
+            found = find_beneath(str(self.folder), path)[1]
+        except OSError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def read_json(self, path: str) -> dict[str, Any] | None:
         """A JSON object among its files, as `read_file`; None also where it cannot be read or is none."""
@@ -177,10 +202,25 @@ class Attempt:
         """Digests `outputs/` and keeps `manifest.json`; unchanged files are not read again."""
         from .manifest import build
 
-        manifest = build(self.folder / "outputs", cache=self.folder / f"{OURS}digests", progress=progress)
+        manifest = build(
+            self.folder / "outputs",
+            cache=self.folder / f"{OURS}digests",
+            progress=progress,
+            left=masked(self._left_out(), self._secrets),
+        )
         document = encode(manifest.to_json())
         self._in_any_case(lambda: self.store.write(f"{self.prefix}/manifest.json", document))
         return manifest
+
+    def _left_out(self) -> dict[str, str]:
+        """What each machine of the run says that it left out of outputs and logs, by path: why."""
+        left: dict[str, str] = {}
+        for path in sorted(path for pattern in _LEFT for path in self.folder.glob(pattern)):
+            document = self.read_json(f"launch/{path.name}") or {}
+            found = document.get("left")
+            if isinstance(found, dict):
+                left.update({path: str(why) for path, why in found.items()})
+        return left
 
     def manifest(self) -> Manifest | None:
         """What `write_manifest` kept, or None before."""

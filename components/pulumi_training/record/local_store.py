@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+from ..agent.beneath import LeadsOut, NoFile, find_beneath, read_beneath
+from ..agent.sparse import copy_sparse
 from ..spec.refusals import advice
 from .files import OURS, create_whole, sync_folder, temporary_beside, write_whole
 from .store import NotFound, Store, Stored, StoreError
@@ -24,17 +28,15 @@ class LocalStore(Store):
 
     def read(self, key: str, start: int = 0, length: int | None = None, *, is_there: bool = False) -> bytes:
         """See `Store.read`."""
-        path = self.local_path(key)
-        with self._explained(path, key), path.open("rb") as stream:
+        with self._explained(self.local_path(key), key), self._opened(key) as stream:
             if start:
                 stream.seek(start)
             return stream.read() if length is None else stream.read(length)
 
     def size(self, key: str) -> int:
         """See `Store.size`."""
-        path = self.local_path(key)
-        with self._explained(path, key):
-            return path.stat().st_size
+        with self._explained(self.local_path(key), key):
+            return self._state(key).st_size
 
     def write(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """See `Store.write`."""
@@ -50,18 +52,28 @@ class LocalStore(Store):
 
     def exists(self, key: str) -> bool:
         """See `Store.exists`."""
-        return self.local_path(key).is_file()
+        self.local_path(key)
+        try:
+            return stat.S_ISREG(self._state(key).st_mode)
+        except OSError:
+            return False
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        """See `Store.list`; links are listed as the files they lead to, and not followed to folders."""
-        top = self.local_path(prefix)
+        """See `Store.list`; links that count are listed as the files they lead to, and not followed to folders."""
         found = []
-        for folder, _, names in os.walk(top):
+        for folder, _, names in os.walk(self.local_path(prefix)):
             for name in names:
-                path = os.path.join(folder, name)
-                if not name.startswith(OURS) and os.path.isfile(path):
-                    relative = os.path.relpath(path, self.root)
-                    found.append(Stored(relative, os.stat(path).st_size))
+                if name.startswith(OURS):
+                    continue
+                key = os.path.relpath(os.path.join(folder, name), self.root)
+                try:
+                    state = os.lstat(os.path.join(folder, name))
+                    if stat.S_ISLNK(state.st_mode):
+                        state = self._state(key)
+                except OSError:
+                    continue  # it went away meanwhile, or leads out or nowhere
+                if stat.S_ISREG(state.st_mode):
+                    found.append(Stored(key, state.st_size))
         return iter(sorted(found))
 
     def children(self, prefix: str = "") -> tuple[str, ...]:
@@ -86,16 +98,17 @@ class LocalStore(Store):
         target = self.local_path(key)
         with self._explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            _copy_whole(path, target)
+            with path.open("rb") as stream:
+                _copy_whole(stream, target)
 
     def download(self, key: str, path: Path) -> None:
         """See `Store.download`."""
-        source = self.local_path(key)
-        if not source.is_file():
+        if not self.exists(key):
             raise NotFound(key, self.display)
         with self._explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _copy_whole(source, path)
+            with self._opened(key) as stream:
+                _copy_whole(stream, path)
 
     def local_path(self, key: str) -> Path:
         """The file of `key`. Raises `StoreError` for a key that leads out of the store."""
@@ -103,12 +116,25 @@ class LocalStore(Store):
             raise StoreError(f"{key!r} leads out of the store {self.root}")
         return self.root / key
 
+    def _opened(self, key: str) -> IO[bytes]:
+        """The file of `key`. A script may have put a link in the place of one of its attempt's files."""
+        attempt, path = _split(key)
+        if path:
+            return read_beneath(str(self.root / attempt), path)
+        return self.local_path(key).open("rb")
+
+    def _state(self, key: str) -> os.stat_result:
+        attempt, path = _split(key)
+        if path:
+            return find_beneath(str(self.root / attempt), path)[1]
+        return self.local_path(key).stat()
+
     @contextmanager
     def _explained(self, path: Path, key: str | None = None) -> Iterator[None]:
         """Turns an `OSError` into words that name the path and the way out."""
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, LeadsOut, NoFile) as error:
             if key is not None:
                 raise NotFound(key, self.display) from error
             raise StoreError(self._words(path, error)) from error
@@ -119,12 +145,19 @@ class LocalStore(Store):
         return f"The store {self.root} cannot be used: {path}: {advice(error)}."
 
 
-def _copy_whole(source: Path, target: Path) -> None:
+def _split(key: str) -> tuple[str, str]:
+    """The attempt's part of a key and the path in it, which is empty for keys of no attempt."""
+    parts = key.split("/", 4)
+    if len(parts) == 5 and parts[0] == "runs" and parts[2] == "attempts":
+        return "/".join(parts[:4]), parts[4]
+    return key, ""
+
+
+def _copy_whole(source: IO[bytes], target: Path) -> None:
     temporary = temporary_beside(target)
     try:
-        with source.open("rb") as read, temporary.open("xb") as written:
-            shutil.copyfileobj(read, written, 1024 * 1024)
-            written.flush()
+        with temporary.open("xb") as written:
+            copy_sparse(source.fileno(), written.fileno())
             os.fsync(written.fileno())
         temporary.replace(target)
     except OSError:

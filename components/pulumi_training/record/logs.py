@@ -36,27 +36,21 @@ def read_log(attempt: Attempt, rank: int, start_byte: int = 0, *, limit: int = C
 
     Empty at the end, and while there is no log yet.
     """
-    path = attempt.folder / _name(rank)
+    data = attempt.read_staged(_name(rank), start_byte, limit)
     try:
-        if path.is_file():
-            with path.open("rb") as stream:
-                stream.seek(start_byte)
-                data = stream.read(limit)
-        else:
+        if data is None:
             data = attempt.store.read(f"{attempt.prefix}/{_name(rank)}", start_byte, limit)
-    except (NotFound, FileNotFoundError):
+    except NotFound:
         return b"", start_byte
     return data, start_byte + len(data)
 
 
 def size(attempt: Attempt, rank: int) -> int:
     """Bytes in a rank's log; 0 while there is none."""
-    path = attempt.folder / _name(rank)
+    staged = attempt.staged_size(_name(rank))
     try:
-        return (
-            path.stat().st_size if path.is_file() else attempt.store.size(f"{attempt.prefix}/{_name(rank)}")
-        )
-    except (NotFound, FileNotFoundError):
+        return attempt.store.size(f"{attempt.prefix}/{_name(rank)}") if staged is None else staged
+    except NotFound:
         return 0
 
 

@@ -76,14 +76,12 @@ class MetricsReader:
 
     def _read(self, start: int) -> bytes:
         name = f"metrics/rank-{self.rank}.jsonl"
-        path = self.attempt.folder / name
+        data = self.attempt.read_staged(name, start, _CHUNK)
+        if data is not None:
+            return data
         try:
-            if path.is_file():
-                with path.open("rb") as stream:
-                    stream.seek(start)
-                    return stream.read(_CHUNK)
             return self.attempt.store.read(f"{self.attempt.prefix}/{name}", start, _CHUNK)
-        except (NotFound, FileNotFoundError):
+        except NotFound:
             return b""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..agent.beneath import find_beneath
 from ..agent.facts import ROOM
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _JOURNAL = f"{OURS}sync.jsonl"
 _NOT_OURS_TO_SYNC = ("attempt.json", "manifest.json", "events/", ROOM)
 """Written to the store directly, and what only takes up room here."""
+_COPIES = ("code", "code.part")
+"""The source is archived, and its copy has data in it that is no part of the record."""
 _THREADS = 4
 _TRIES = 5
 _pause = time.sleep
@@ -74,12 +78,17 @@ def sync(attempt: Attempt, *, outputs: bool, progress: Callable[[str], None] | N
 
 
 def _bring(attempt: Attempt, path: str, tries: int) -> bool:
-    source = attempt.folder / path
+    root = str(attempt.folder)
     for left in range(tries - 1, -1, -1):
-        if not source.is_file():
+        try:
+            # A link counts where it leads to another file of the attempt; that one's own name is opened.
+            real, at = find_beneath(root, path)
+        except OSError:
+            return False
+        if not stat.S_ISREG(at.st_mode):
             return False
         try:
-            attempt.store.upload(source, f"{attempt.prefix}/{path}")
+            attempt.store.upload(attempt.folder / real, f"{attempt.prefix}/{path}")
             return True
         except TransientError as error:
             if not left:
@@ -93,16 +102,20 @@ def _files(folder: Path, outputs: bool) -> list[tuple[str, os.stat_result]]:
     found = []
     for base, folders, names in os.walk(folder):
         prefix = os.path.relpath(base, folder)
-        folders[:] = sorted(
-            n for n in folders if not n.startswith(OURS) and (outputs or prefix != "." or n != "outputs")
-        )
+        aside = () if prefix != "." else _COPIES if outputs else (*_COPIES, "outputs")
+        folders[:] = sorted(n for n in folders if not n.startswith(OURS) and n not in aside)
         for name in sorted(names):
             path = name if prefix == "." else f"{prefix}/{name}"
             if name.startswith(OURS) or path.startswith(_NOT_OURS_TO_SYNC):
                 continue
-            place = Path(base, name)
-            if place.is_file():
-                found.append((path, place.stat()))
+            try:
+                at = os.lstat(os.path.join(base, name))
+                if stat.S_ISLNK(at.st_mode):
+                    at = find_beneath(str(folder), path)[1]
+            except OSError:
+                continue  # it went away meanwhile, or leads out or nowhere
+            if stat.S_ISREG(at.st_mode):
+                found.append((path, at))
     return sorted(found, key=lambda item: (item[0].startswith("outputs/"), item[0]))
 
 

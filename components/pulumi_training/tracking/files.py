@@ -6,11 +6,14 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from ..agent.beneath import find_beneath
+from ..agent.sparse import copy_sparse
 from ..record.files import temporary_beside
 
 if TYPE_CHECKING:
@@ -26,13 +29,42 @@ _WRITERS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 def send_folder(client: MlflowClient, run: Run, folder: Path, name: str) -> None:
     """Makes `folder` the artifacts `name` of a run. Raises what MLflow and the file system raise."""
-    if not folder.is_dir() or not any(path.is_file() for path in folder.rglob("*")):
+    found, is_plain = _files(folder)
+    if not found:
         return
     place = urlsplit(run.info.artifact_uri)
     if place.scheme == "file":
-        shutil.copytree(folder, Path(url2pathname(place.path), name), copy_function=share, dirs_exist_ok=True)
-    else:
+        for path, real in found.items():
+            target = Path(url2pathname(place.path), name, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            share(str(folder.parent / real), str(target))
+    elif is_plain:
         client.log_artifacts(run.info.run_id, str(folder), name)
+    else:  # MLflow would follow the links, and wait for the pipes
+        with tempfile.TemporaryDirectory(prefix="training-artifacts-") as scratch:
+            for path, real in found.items():
+                (Path(scratch) / path).parent.mkdir(parents=True, exist_ok=True)
+                (Path(scratch) / path).symlink_to((folder.parent / real).absolute())
+            client.log_artifacts(run.info.run_id, scratch, name)
+
+
+def _files(folder: Path) -> tuple[dict[str, str], bool]:
+    """The files that count, path to the path that has no link in it; and whether there is nothing else."""
+    found, is_plain = {}, not folder.is_symlink()
+    for base, folders, names in os.walk(folder):
+        is_plain = is_plain and not any(os.path.islink(os.path.join(base, inner)) for inner in folders)
+        for file in names:
+            path = os.path.relpath(os.path.join(base, file), folder)
+            try:
+                real, at = find_beneath(str(folder.parent), f"{folder.name}/{path}")
+            except OSError:
+                is_plain = False  # it leads out or nowhere
+                continue
+            is_file = stat.S_ISREG(at.st_mode)
+            is_plain = is_plain and is_file and real == f"{folder.name}/{path}"
+            if is_file:
+                found[path] = real
+    return found, is_plain
 
 
 def share(source: str, target: str) -> str:
@@ -50,7 +82,7 @@ def share(source: str, target: str) -> str:
     temporary = temporary_beside(path)
     try:
         if not (_cloned(source, temporary) or _linked(source, temporary, found)):
-            shutil.copy2(source, temporary)
+            _copied(source, temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -71,6 +103,12 @@ def _cloned(source: str, target: Path) -> bool:
         return False
     shutil.copystat(source, target)
     return True
+
+
+def _copied(source: str, target: Path) -> None:
+    with Path(source).open("rb") as read, target.open("xb") as written:
+        copy_sparse(read.fileno(), written.fileno())
+    shutil.copystat(source, target)
 
 
 def _linked(source: str, target: Path, found: os.stat_result) -> bool:
