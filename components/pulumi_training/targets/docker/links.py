@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +17,36 @@ if TYPE_CHECKING:
     import docker
 
 log = logging.getLogger(__name__)
+_SECONDS = 600.0
+_PAUSE_SECONDS = 1.0
 
 
 def keep(client: docker.DockerClient, states: Iterable[NodeState], mark: Mapping[str, Any]) -> None:
     """Has every running node keep what its outputs link to; node 0 did so already, but for named outputs.
 
-    Called before containers are ended: what is in their memory (`/tmp`) goes with them.
+    Called before containers are ended: what is in their memory (`/tmp`) goes with them. A node that does not do it
+    within ten minutes is ended all the same.
     """
     named = list(mark.get("named") or ())
     wanted = [state for state in states if state.status == "running" and (state.node or named)]
-    nodes.together(lambda state: _keep(client, state, mark, [*PARTS, *named]), wanted)
+    if mark.get("agent"):
+        nodes.together(lambda state: _keep(client, state, mark, [*PARTS, *named]), wanted)
 
 
 def _keep(client: docker.DockerClient, state: NodeState, mark: Mapping[str, Any], parts: list[str]) -> None:
     options = ["--folder", FOLDER, "--parts", ",".join(parts), "--node", str(state.node)]
     command = [*mark["agent"], "keep", *options, "--without", SECRET_FILE]
+    began = time.monotonic()
     with nodes.ended_meanwhile():
-        made = client.api.exec_create(state.id, command)
-        said = client.api.exec_start(made["Id"])
-        if said:
-            log.warning("node %s: outputs: %s", state.node, said.decode("utf-8", "replace")[-500:])
+        # Not waited for on the connection: it may say nothing for longer than a connection is held.
+        made = client.api.exec_create(state.id, command, stdout=False, stderr=False)
+        client.api.exec_start(made["Id"], detach=True)
+        while client.api.exec_inspect(made["Id"])["Running"]:
+            waited = time.monotonic() - began
+            if waited > _SECONDS:
+                log.warning("node %s was still copying what its outputs link to", state.node)
+                return
+            time.sleep(min(_PAUSE_SECONDS, max(0.02, waited / 10)))
 
 
 def named_parts(folders: Iterable[str]) -> list[str]:
