@@ -39,7 +39,7 @@ def download(
 
     Files that are there already are kept, and an interrupted download goes on where it was.
     """
-    from ..client.download import DownloadFailed, wanted
+    from ..client.download import DownloadFailed, not_kept, wanted
     from ..client.download import download as bring
     from ..client.runs import find
     from ..client.view import view
@@ -53,6 +53,8 @@ def download(
         raise DownloadFailed(f"{found.run.run_id} has no attempt yet")
     chosen = found.record.attempt(seen.document.attempt)
     files = wanted(chosen, logs=logs, prefix=path)
+    for lost, target in not_kept(chosen).items():
+        output.note(f"{lost} is not brought: it is a link to {target}, and its content was not kept")
     if path and not files:
         there = ", ".join(file.path for file in seen.outputs[:10]) or "no outputs"
         raise DownloadFailed(f"no file of {found.run.run_id} begins with {path!r}; there is: {there}")

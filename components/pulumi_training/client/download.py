@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ..agent.beneath import LeadsOut, find_beneath, shown
 from ..agent.sparse import finish, write_sparse
 from ..record.attempt import Attempt
 from ..record.store import NotFound
@@ -71,7 +72,10 @@ def wanted(attempt: Attempt, *, logs: bool = False, prefix: str = "") -> list[Wa
     """
     manifest = attempt.manifest()
     if manifest is not None:
-        files = [Wanted(f"outputs/{e.path}", e.size, e.sha256) for e in manifest.entries]
+        lost = not_kept(attempt)
+        files = [
+            Wanted(f"outputs/{e.path}", e.size, e.sha256) for e in manifest.entries if e.path not in lost
+        ]
     else:
         files = [Wanted(f.path, f.size) for f in listing(attempt, "outputs")]
     is_of_logs = prefix.startswith("logs/")
@@ -81,6 +85,23 @@ def wanted(attempt: Attempt, *, logs: bool = False, prefix: str = "") -> list[Wa
         found = listing(attempt, "logs")
         chosen += [Wanted(f.path, f.size) for f in found if not is_of_logs or f.path.startswith(prefix)]
     return sorted(chosen, key=lambda file: file.path)
+
+
+def not_kept(attempt: Attempt) -> dict[str, str]:
+    """Outputs that a manifest of before has and that are links out of the run's folder: path to where they lead.
+
+    Their content was digested and never kept, and may be anything by now.
+    """
+    manifest, found = attempt.manifest(), {}
+    for entry in manifest.entries if manifest and attempt.store.is_local else ():
+        try:
+            if (attempt.folder / "outputs" / entry.path).is_symlink():
+                find_beneath(str(attempt.folder), f"outputs/{entry.path}")
+        except LeadsOut as error:
+            found[entry.path] = shown(error.target)
+        except OSError:
+            continue  # it is gone, which its download says
+    return found
 
 
 def download(

@@ -139,6 +139,8 @@ class LocalStore(Store):
                 raise NotFound(key, self.display) from error
             raise StoreError(self._words(path, error)) from error
         except OSError as error:
+            if key is not None and error.errno == errno.ELOOP:
+                raise NotFound(key, self.display) from error
             raise StoreError(self._words(path, error)) from error
 
     def _words(self, path: Path, error: OSError) -> str:
