@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from ...agent.beneath import judge, relative
+from ...agent.beneath import judge, relative, shown
+from ...agent.keep import PARTS
 from ...agent.sparse import finish, write_sparse
 from ...record.files import OURS, write_whole
 from ...record.store import StoreError, explained
@@ -148,8 +149,8 @@ class Merge:
         leads = judge(name, target, FOLDER)
         if name.startswith(_FACTS):
             self.brought.left_out[name] = "is a link in the place of a file of the run's own"
-        elif leads is None:
-            self.brought.left_out[name] = f"is a link to {target}, outside of the run's own folder"
+        elif leads is None or not any(leads == top or leads.startswith(f"{top}/") for top in (*PARTS, part)):
+            self.brought.left_out[name] = f"is a link to {shown(target)}, outside of what the run put out"
         else:
             self._links[part, name] = leads
 

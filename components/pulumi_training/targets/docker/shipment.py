@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...agent.sparse import finish, write_sparse
 from ...record.files import write_whole
 from ...record.store import StoreError, explained
 from .data import FOLDER
@@ -132,9 +133,9 @@ class Shipment:
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("r+b" if here is not None and at else "wb") as stream:
-                stream.seek(at)
-                stream.write(content)
-                stream.truncate()
+                stream.truncate(at)
+                write_sparse(stream.fileno(), at, content)
+                finish(stream.fileno(), at + len(content))
 
     def _is_expected(self, name: str) -> bool:
         """Whether the node was asked for files of that name: it is a script's to do with as it likes."""
