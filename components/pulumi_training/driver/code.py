@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..record.attempt import Attempt
 from ..record.files import OURS, locked
@@ -92,8 +92,18 @@ def bring(attempt: Attempt) -> None:
             fetch(attempt.store, digest, temporary)
             link_folders(temporary)
             temporary.rename(code)
+            _keep_environment_of(attempt, notes)
         if not attempt.store.exists(_manifest_key(attempt)):
             attempt.store.write(_manifest_key(attempt), _files_of(attempt, notes), durable=False)
+
+
+def _keep_environment_of(attempt: Attempt, notes: dict[str, Any]) -> None:
+    """A retry is made of the same files as the attempt before it, not of those that are there now."""
+    if notes.get("retry_of") is not None:
+        from ..environment.beside import keep_again
+
+        before = Attempt(attempt.store, attempt.run_id, int(notes["retry_of"]))
+        keep_again(before.folder, attempt.folder)
 
 
 def _files_of(attempt: Attempt, notes: dict[str, object]) -> bytes:

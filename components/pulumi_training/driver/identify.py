@@ -7,17 +7,18 @@ newest. A provider's Check and a submission from a notebook ask the same way, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..environment import beside
 from ..identity.key import run_key
 from ..identity.rules import FIRST, NEWEST
 from ..identity.rules import known as known_rules
 from ..identity.tree import Tree
 from ..record.record import Record
 from ..record.store import NotFound, Store
-from ..spec.errors import Problem, TrainingError
+from ..spec.errors import Problem, SpecError, TrainingError
 from ..spec.job import JobSpec
 from ..spec.partition import key_fields
 from .intend import runs_of_owner
@@ -29,12 +30,16 @@ IsKept = Callable[[str, int], bool]
 
 @dataclass(frozen=True)
 class Identity:
-    """What decides whether a job is another run; `tree` is the source as it was seen, whatever digest counts."""
+    """What decides whether a job is another run; `tree` is the source as it was seen, whatever digest counts.
+
+    `environment_files` are the digests of what the environment is made of and the tree has not.
+    """
 
     source_digest: str
     run_key: str
     rules: int
     tree: Tree
+    environment_files: Mapping[str, str] = field(default_factory=dict)
 
 
 def identify(
@@ -61,7 +66,7 @@ def identify(
         if identity is not None and (rules == NEWEST or is_kept(identity.run_key, rules)):
             break
     newest = identity
-    if before is None and (newest is None or newest.tree.aside):
+    if before is None and (newest is None or newest.tree.aside or newest.environment_files):
         for rules in range(NEWEST - 1, FIRST - 1, -1):
             identity = _under(rules, job, base, refused, [])
             if identity is not None and is_kept(identity.run_key, rules):
@@ -98,5 +103,14 @@ def _under(
     if tree is None or found:
         return None
     digest = job.source_digest or tree.digest
-    whole = job.model_copy(update={"source_digest": digest})
-    return Identity(digest, run_key(key_fields(whole)), rules, tree)
+    fields = key_fields(job.model_copy(update={"source_digest": digest}))
+    files: dict[str, str] = {}
+    if rules != FIRST and job.environment is not None and beside.names_files(job.environment):
+        try:
+            files = beside.contents(job.environment, tree.root, {entry.path for entry in tree.entries})
+        except SpecError as error:
+            found += error.problems
+            return None
+    # Only where there are any: a job without is the same under either rules.
+    key = run_key({**fields, "environmentFiles": files} if files else fields)
+    return Identity(digest, key, rules, tree, files)

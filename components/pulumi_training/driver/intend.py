@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..identity import manifests
+from ..identity.rules import FIRST
 from ..identity.tree import Tree
 from ..identity.why import file_changes
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument, RunDocument
 from ..record.record import Record
-from ..record.store import NotFound, Store
-from ..spec.errors import PermanentError
+from ..record.store import NotFound, Store, StoreError
+from ..spec.errors import PermanentError, SpecError
 from ..spec.outcome import OnNextUp, Outcome, Reason
 from ..targets import catalog
 from .ahead import is_wanted
@@ -160,6 +161,7 @@ def _run_document(request: Request, number: int) -> RunDocument:
         spec=request.document(),
         source_digest=request.source_digest,
         source_rules=request.source_rules,
+        environment_files=dict(request.environment_files),
         newest_attempt=number,
     )
 
@@ -181,11 +183,33 @@ def _what_changed(tree: Tree, seen_digest: str) -> str:
     return f"{tree.root} changed after it was checked" + (f": {', '.join(words)}" if words else "")
 
 
+def _keep_environment(attempt: Attempt, tree: Tree, request: Request) -> None:
+    """Keeps what the environment is made of beside the tree, as the key has counted it."""
+    from ..environment.beside import keep, names_files  # reads requirements; most jobs name none
+
+    spec = request.job.environment
+    if spec is None or not names_files(spec):
+        return
+    try:
+        kept = keep(spec, tree.root, {entry.path for entry in tree.entries}, attempt.folder)
+    except SpecError as error:
+        raise PermanentError(Reason.SOURCE_CHANGED, f"changed after it was checked: {error}") from error
+    except OSError as error:
+        raise StoreError(
+            f"files of the environment could not be copied to {attempt.folder}: {error.strerror or error}"
+        ) from error
+    seen = request.environment_files
+    if request.source_rules != FIRST and kept != seen:
+        changed = sorted(place for place in kept.keys() | seen.keys() if kept.get(place) != seen.get(place))
+        raise PermanentError(Reason.SOURCE_CHANGED, f"{', '.join(changed)} changed after it was checked")
+
+
 def _copy(attempt: Attempt, tree: Tree, request: Request) -> None:
     try:
         if request.seen_digest is not None and tree.digest != request.seen_digest:
             raise PermanentError(Reason.SOURCE_CHANGED, _what_changed(tree, request.seen_digest))
         copy(attempt, tree)
+        _keep_environment(attempt, tree, request)
     except PermanentError as error:
         attempt.update(outcome=Outcome(error.reason, error.message), acknowledged=True, ended_at=time.time())
         raise

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..environment.beside import keep_again
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.record import Record
@@ -75,6 +76,7 @@ def reproduce(record: Record, environ: Mapping[str, str] = os.environ) -> Reprod
     attempt.store.write(
         f"{attempt.prefix}/source.json", original.store.read(f"{original.prefix}/source.json")
     )
+    keep_again(original.folder, attempt.prepare_folder())
     return Reproduction(again, attempt, original, base, secrets, warnings)
 
 
@@ -103,8 +105,11 @@ def _pinned(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The job with its packages at the versions of then; an environment that is still there is used as it is."""
     target = catalog.get(document.target)
-    found = target.find_prepared(RunSpec(original.run_id, original.number, spec, base, original.folder))
     kept = document.environment or {}
+    try:
+        found = target.find_prepared(RunSpec(original.run_id, original.number, spec, base, original.folder))
+    except SpecError:  # files that it was made of are gone; their versions are in the record
+        found = None
     if found is not None and found.digest == kept.get("digest"):
         return spec, ()
     environment = spec.get("environment")

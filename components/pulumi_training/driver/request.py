@@ -31,7 +31,8 @@ class Request:
 
     `base` is the folder that relative paths are resolved against; `seen_digest` is the source tree as Check saw
     it, whatever digest counts for the key; `known_id` is the id of a resource that exists already; `source_rules`
-    is the version of the rules (`identity.rules`) that the tree and the key were made under.
+    is the version of the rules (`identity.rules`) that the tree and the key were made under, `environment_files`
+    what the key counts of files that are not in the tree (`environment.beside.contents`).
     """
 
     name: str
@@ -46,6 +47,7 @@ class Request:
     seen_digest: str | None = None
     known_id: str | None = None
     source_rules: int = FIRST
+    environment_files: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def run_id(self) -> str:

@@ -13,6 +13,7 @@ from ..spec.errors import PermanentError, TrainingError
 from ..spec.outcome import Reason
 from . import cache, interpreters, mpi, uv
 from .digest import Request
+from .requirements import located
 
 TAIL_LINES = 40
 
@@ -164,8 +165,8 @@ class _Build:
             constraints.write_text("\n".join(self.request.pip.constraints) + "\n", encoding="utf-8")
             arguments += ["--constraints", str(constraints)]
         for place in self.request.spec.find_links:
-            local = self.request.source / Path(place).expanduser()
-            arguments += ["--find-links", place if "://" in place else str(local.resolve())]
+            local = located(self.request.source, place).resolve()
+            arguments += ["--find-links", place if "://" in place else str(local)]
         if conda_packages:
             arguments += ["--break-system-packages"]  # a conda prefix may say that it is managed by conda
         count = sum(1 for line in lines if not line.startswith("-"))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..spec.errors import Problem, SpecError
 from .dockerfile import BUILD, CONTEXT
 from .dockerfile_reading import DockerfileFacts, read_dockerfile
+from .requirements import located
 
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
@@ -47,12 +48,12 @@ class UserContext:
         Raises:
             SpecError: the Dockerfile or the folder does not exist, or the docker package is missing.
         """
-        folder = (source / Path(spec.build_context or ".").expanduser()).resolve()
+        folder = located(source, spec.build_context or ".").resolve()
         if not folder.is_dir():
             raise SpecError(
                 Problem("environment.buildContext", f"the folder `{spec.build_context}` does not exist")
             )
-        dockerfile = (source / Path(spec.dockerfile or "Dockerfile").expanduser()).resolve()
+        dockerfile = located(source, spec.dockerfile or "Dockerfile").resolve()
         if not dockerfile.is_file():
             names = sorted(p.name for p in source.iterdir() if p.is_file()) if source.is_dir() else []
             near = difflib.get_close_matches(dockerfile.name, names, 3, 0.5)
@@ -98,7 +99,7 @@ class Lists:
                 options += ["--find-links", place]
                 continue
             inner = f"links-{index}"
-            copies.append(((request.source / Path(place).expanduser()).resolve(), inner))
+            copies.append((located(request.source, place).resolve(), inner))
             options += ["--find-links", f"{BUILD}/files/{inner}"]
         lines = [*extra]
         for line in request.pip.lines:

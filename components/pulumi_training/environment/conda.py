@@ -11,6 +11,7 @@ from typing import IO, Any
 from ..spec.errors import PermanentError, Problem, SpecError
 from ..spec.outcome import Reason
 from .conda_file import CondaRequest, name_of
+from .requirements import located
 from .uv import mask_urls
 
 DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
@@ -64,7 +65,7 @@ def channel_urls(name: str, source: Path) -> list[str]:
     """
     if "://" in name:
         return [name]
-    folder = source / Path(name).expanduser()
+    folder = located(source, name)
     if folder.is_dir():
         return [folder.resolve().as_uri()]
     if name.startswith((".", "/", "~")):

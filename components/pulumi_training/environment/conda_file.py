@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..spec.errors import Problem, SpecError
-from .requirements import missing
+from .requirements import located, missing
 
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
@@ -104,7 +104,7 @@ def read(spec: EnvironmentSpec, source: Path) -> CondaRequest | None:
 def _file(name: str, source: Path, found: list[Problem]) -> tuple[str, dict[str, Any]]:
     import yaml
 
-    path = source / name
+    path = located(source, name)
     if not path.is_file():
         found.append(Problem(_PATH, missing(name, source)))
         return "", {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..spec.errors import Problem, SpecError
 from ..spec.fields import Identity, identity_of
-from . import build_context, mpi
+from . import build_context, mpi, requirements
 from .digest import Request, content_of
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class ImageRequest:
 
 def problems(spec: EnvironmentSpec, source: Path) -> list[Problem]:
     """Everything wrong with what is to be installed into an image, as far as it can be seen without Docker."""
-    from . import conda_file, interpreters, requirements
+    from . import conda_file, interpreters
 
     of_conda = conda_file.problems(spec, source)
     conda = None if of_conda else conda_file.read(spec, source)
@@ -150,7 +150,7 @@ def ca_bundle(spec: EnvironmentSpec, source: Path) -> Path | None:
                 Problem("environment.caBundleInImage", "needs a caBundle: name the file that is to be kept")
             )
         return None
-    path = (source / Path(named).expanduser()).resolve()
+    path = requirements.located(source, named).resolve()
     if not path.is_file():
         raise SpecError(Problem("environment.caBundle", f"`{named}` does not exist ({path})"))
     return path

@@ -9,6 +9,7 @@ environment shared by jobs must not depend on a folder that changes or goes.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..spec.errors import Problem, SpecError
+from .mirror import reflected
 
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
@@ -56,7 +58,8 @@ class Requirements:
 
     `lines` go to the installer as they are; `names` are canonical; `projects` are the local folders and
     archives among the lines, whose content belongs to the environment's digest; `texts` maps each file read
-    to its text.
+    to its text. `files`, `places` and `links` say where those files, projects and folders of wheels were found, by
+    the names that the declaration has for them, seen from the source folder.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -64,6 +67,9 @@ class Requirements:
     names: set[str] = field(default_factory=set)
     projects: list[Path] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
+    places: dict[str, Path] = field(default_factory=dict)
+    links: dict[str, Path] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -74,12 +80,13 @@ class Requirements:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a line stands: for messages, and for relative paths."""
+    """Where a line stands: for messages, and for relative paths. `inside` is the file's folder as the declaration names it."""
 
     path: str
     folder: Path
     source: Path
     label: str = ""
+    inside: str = ""
 
     def problem(self, message: str) -> Problem:
         return Problem(self.path, f"{self.label}: {message}" if self.label else message)
@@ -106,6 +113,12 @@ def read(spec: EnvironmentSpec, source: Path, *, more: tuple[str, ...] = ()) -> 
     if found:
         raise SpecError(found)
     return requirements
+
+
+def is_place(line: str) -> bool:
+    """Whether a requirement is of a folder or an archive of this machine."""
+    bare = _LINE_OPTIONS.sub("", line.strip())
+    return bool(_is_project(bare) or re.search(r"@\s*file://", bare))
 
 
 def canonical(name: str) -> str:
@@ -173,12 +186,13 @@ def _package(line: str, place: _Place, result: Requirements, found: list[Problem
 
 def _requirement(line: str, place: _Place, result: Requirements, found: list[Problem], strict: bool) -> None:
     bare = _LINE_OPTIONS.sub("", line)
-    if _PATH.match(bare) or (_ARCHIVE.search(bare) and not _URL.match(bare) and " @ " not in bare):
+    if _is_project(bare):
         located = _locate(bare, place, found)
         if located is None:
             return
-        path, extras = located
+        path, extras, found_at, named = located
         result.projects.append(path)
+        result.places[_named(place, named, found_at)] = found_at
         result.lines.append(f"{path}{extras}")
     else:
         if strict and not _URL.match(bare):
@@ -187,9 +201,15 @@ def _requirement(line: str, place: _Place, result: Requirements, found: list[Pro
         reference = re.search(r"@\s*file://([^\s;#]+)", bare)
         if reference and Path(reference.group(1)).exists():
             result.projects.append(Path(reference.group(1)))
+            result.places[reference.group(1)] = Path(reference.group(1))
     name = name_of(bare)
     if name:
         result.names.add(name)
+
+
+def _is_project(bare: str) -> bool:
+    is_archive = _ARCHIVE.search(bare) and not _URL.match(bare) and " @ " not in bare
+    return bool(_PATH.match(bare) or is_archive)
 
 
 def _judge(line: str, place: _Place, found: list[Problem]) -> None:
@@ -208,15 +228,29 @@ def _judge(line: str, place: _Place, found: list[Problem]) -> None:
         found.append(place.problem(f"`{line}` is not a requirement ({reason}){advice}"))
 
 
-def _locate(line: str, place: _Place, found: list[Problem]) -> tuple[Path, str] | None:
+def located(folder: Path, name: str) -> Path:
+    """Where a name of the declaration leads from a folder: `~` is the user's, links are not followed."""
+    return reflected(folder, Path(os.path.normpath(folder / Path(name).expanduser())))
+
+
+def _named(place: _Place, name: str, path: Path) -> str:
+    """A file's name as the declaration has it, seen from the source folder, wherever the checkout is."""
+    if name.startswith(("/", "~")):
+        return name
+    from_source = path == located(place.source, name)
+    return name if from_source else os.path.normpath(f"{place.inside or '.'}/{name}")
+
+
+def _locate(line: str, place: _Place, found: list[Problem]) -> tuple[Path, str, Path, str] | None:
+    """A project's real path, its extras, where it was found, and what it is called there."""
     bare = line.split(";")[0].strip()
     extras = _EXTRAS.search(bare)
     text = bare[: extras.start()] if extras else bare
     text = re.sub(r"^file:(//)?", "", text)
     for base in (place.folder, place.source):
-        path = (base / Path(text).expanduser()).resolve()
+        path = located(base, text)
         if path.exists():
-            return path, extras.group(1) if extras else ""
+            return path.resolve(), extras.group(1) if extras else "", path, text
     found.append(place.problem(f"`{text}` does not exist in {place.source}"))
     return None
 
@@ -231,10 +265,12 @@ def _file(
     *,
     is_constraint: bool,
 ) -> None:
-    path = next((p for p in (place.folder / name, place.source / name) if p.is_file()), None)
+    path = next((p for p in (located(place.folder, name), located(place.source, name)) if p.is_file()), None)
     if path is None:
         found.append(place.problem(missing(name, place.folder)))
         return
+    named = _named(place, name, path)
+    result.files[named] = path
     path = path.resolve()
     if path in parents:
         found.append(place.problem(f"`{name}` includes itself"))
@@ -247,9 +283,12 @@ def _file(
     label = (
         str(path.relative_to(place.source.resolve())) if path.is_relative_to(place.source.resolve()) else name
     )
+    while result.texts.get(label, text) != text:
+        label += "+"  # two files of one name in two folders: both count
     result.texts[label] = text
     for number, line in logical_lines(text):
-        here = _Place(place.path, path.parent, place.source, f"{label} line {number}")
+        where = f"{label} line {number}"
+        here = _Place(place.path, path.parent, place.source, where, os.path.dirname(named))
         if line.startswith("-"):
             _option(line, here, result, found, strict, (*parents, path), is_constraint)
         elif is_constraint:
@@ -287,10 +326,13 @@ def _option(
                 f"{value} is installed as a copy, not editable: environments are shared by jobs"
             )
     elif option in _PATH_OPTIONS and not _URL.match(value):
-        folder = next((p for p in (place.folder / value, place.source / value) if p.exists()), None)
+        folder = next(
+            (p for p in (located(place.folder, value), located(place.source, value)) if p.exists()), None
+        )
         if folder is None:
             found.append(place.problem(f"`{value}` does not exist"))
         else:
+            result.links[_named(place, value, folder)] = folder
             result.lines.append(f"--find-links {folder.resolve()}")
     else:
         result.lines.append(line)
@@ -298,7 +340,7 @@ def _option(
 
 def missing(name: str, folder: Path) -> str:
     """The message for a file that is not there, with the near names of its folder."""
-    looked = (folder / name).parent
+    looked = located(folder, name).parent
     names = sorted(p.name for p in looked.iterdir() if p.is_file()) if looked.is_dir() else []
     near = difflib.get_close_matches(Path(name).name, names, 3, 0.5)
     hint = f"; near names: {', '.join(near)}" if near else ""

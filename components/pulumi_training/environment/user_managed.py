@@ -16,6 +16,7 @@ from ..spec.outcome import Reason
 from . import cache as caches
 from . import interpreters, mpi
 from .local_environment import LocalEnvironment
+from .requirements import located
 
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
@@ -66,14 +67,13 @@ def interpreter(spec: EnvironmentSpec, source: Path) -> Path:
     """
     if not spec.interpreter:
         return Path(interpreters.base()).absolute()
-    named = Path(spec.interpreter).expanduser()
     if "/" not in spec.interpreter:
         found = shutil.which(spec.interpreter)
         if found is None:
             raise SpecError(Problem(_PATH, f"`{spec.interpreter}` is not on PATH; write an absolute path"))
         return Path(found).absolute()
     for folder in (source, Path.cwd()):
-        path = Path(os.path.abspath(folder / named))
+        path = located(folder, spec.interpreter)
         if path.is_file():
             if not os.access(path, os.X_OK):
                 raise SpecError(Problem(_PATH, f"`{path}` may not be executed"))

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote
 
+from .requirements import located
+
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
 
@@ -87,7 +89,7 @@ def environment(spec: EnvironmentSpec, source: Path, base: Mapping[str, str] | N
         result.pop("UV_EXTRA_INDEX_URL", None)
         result["UV_INDEX"] = " ".join(spec.extra_index_urls)
     if spec.ca_bundle:
-        result["SSL_CERT_FILE"] = str((source / Path(spec.ca_bundle).expanduser()).resolve())
+        result["SSL_CERT_FILE"] = str(located(source, spec.ca_bundle).resolve())
     result.update(NO_COLOR="1", UV_NO_PROGRESS="1", PYTHONNOUSERSITE="1")
     return result
 

@@ -104,6 +104,13 @@ def _compare(path: str, old: Any, new: Any, hidden: Set[str]) -> Iterator[Change
         return
     if path in hidden:
         yield Change(path, _kind(old, new), f"{path} {_verb(old, new)} (secret)")
+    elif path == "environmentFiles":
+        before, after = (value if isinstance(value, Mapping) else {} for value in (old, new))
+        for name in sorted(
+            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+        ):
+            was, now = before.get(name, _MISSING), after.get(name, _MISSING)
+            yield Change(_below(path, name), _kind(was, now), f"{printable(name)} {_verb(was, now)}")
     elif isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted(old.keys() | new.keys()):
             yield from _compare(_below(path, name), old.get(name, _MISSING), new.get(name, _MISSING), hidden)

@@ -19,7 +19,7 @@ from .handler import CheckAnswer, CheckCall
 from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
 
-DERIVED = frozenset({"runKey", "sourceRules"})
+DERIVED = frozenset({"runKey", "sourceRules", "environmentFiles"})
 """What Check adds to the inputs and no program gives."""
 _NEVER_SECRET = frozenset({"arguments", "command", "environmentVariables"})
 
@@ -79,6 +79,8 @@ def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
         return CheckAnswer(inputs, tuple(problems)), None
     inputs["sourceDigest"] = identity.source_digest
     inputs |= said(identity.rules)
+    if identity.environment_files:
+        inputs["environmentFiles"] = dict(identity.environment_files)
     inputs["runKey"] = identity.run_key
     return CheckAnswer(inputs), identity.tree.digest
 

@@ -15,7 +15,7 @@ from ..spec.partition import names_of
 from .handler import ChangeKind, DiffAnswer, DiffCall, PropertyChange
 from .wire import UNKNOWN, contains_secret, contains_unknown, unwrap_secrets
 
-_REPLACING = names_of(Identity.KEY) | {"runKey", "name"}
+_REPLACING = names_of(Identity.KEY) | {"runKey", "name", "environmentFiles"}
 _IN_PLACE = names_of(Identity.INPLACE)
 _PRICE = "compute.pricePerNodeHour"
 _IDENTITY_OF_COMPUTE = ("target", "workspace")
@@ -32,6 +32,8 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
     old, new = _named(call, *map(_comparable, (call.old_inputs, call.inputs)))
     secret = {*_secret_paths(call.old_inputs), *_secret_paths(call.inputs)} - {"compute"}
     changes = [change for change in _explained(old, new, _HIDDEN | secret) if _counts(change)]
+    if _has_newer_rules(call):  # what only newer rules count was not changed by anybody
+        changes = [change for change in changes if _top(change.path) != "environmentFiles"]
     answered = [_property_change(change) for change in changes]
     if new.get("runKey") is not UNKNOWN and old.get("runKey") == new.get("runKey"):
         # Equal keys are equal results, however the inputs are written: `epochs: 5.0` is no other run than `5`.
@@ -61,12 +63,16 @@ def _explained(old: Mapping[str, Any], new: Mapping[str, Any], hidden: Set[str])
 
 def _changed_rules(call: DiffCall) -> list[str]:
     """What newer rules changed: said in the row of the run that is the first to be made under them."""
-    old, new = known(call.old_inputs.get("sourceRules")), known(call.inputs.get("sourceRules"))
-    if old >= new:
+    if not _has_newer_rules(call):
         return []
+    old, new = known(call.old_inputs.get("sourceRules")), known(call.inputs.get("sourceRules"))
     before = call.old_inputs.get("sourceDigest")
     files = (manifests.recall(before) if isinstance(before, str) else None) or {}
     return [changes_of(old, new, [path for path in files if is_path_aside(path)])]
+
+
+def _has_newer_rules(call: DiffCall) -> bool:
+    return known(call.old_inputs.get("sourceRules")) < known(call.inputs.get("sourceRules"))
 
 
 def _counts(change: Change) -> bool:

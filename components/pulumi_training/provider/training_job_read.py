@@ -44,6 +44,8 @@ def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | Non
         job = JobSpec.model_validate(dict(run.spec))
         inputs = job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         inputs |= {"sourceDigest": run.source_digest, "runKey": run.run_key} | said(run.source_rules)
+        if run.environment_files:
+            inputs["environmentFiles"] = dict(run.environment_files)
         if inputs.get("name") == call.name:
             del inputs["name"]  # a program that leaves it to the resource's name must not differ
         inputs.pop("secretEnvironmentVariables", None)  # the record has their names only

@@ -58,6 +58,7 @@ def request_of(call: CreateCall | UpdateCall, base: Path, seen: str | None = Non
         seen_digest=seen,
         known_id=call.id if isinstance(call, UpdateCall) else None,
         source_rules=known(plain.get("sourceRules")),
+        environment_files=plain.get("environmentFiles") or {},
     )
 
 

@@ -23,7 +23,8 @@ class RunDocument:
 
     `owner` has the keys `urn`, `stack` and `project`. `tags` are the labels that it was given beside those it
     is declared with; None takes one away. `source_rules` is the version of the rules (`identity.rules`) that
-    `source_digest` and `run_key` were made under. `tombstone` is None until retention prunes the run;
+    `source_digest` and `run_key` were made under, `environment_files` the digests of the environment's files beside the tree.
+    `tombstone` is None until retention prunes the run;
     then it holds what is left to answer with (`retention.prune`).
     """
 
@@ -39,6 +40,7 @@ class RunDocument:
     tombstone: dict[str, Any] | None = None
     tags: dict[str, str | None] = field(default_factory=dict)
     source_rules: int = 1
+    environment_files: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     def to_json(self) -> dict[str, Any]:

@@ -41,13 +41,17 @@ class EnvironmentSpec(Model):
         [], description="Requirements in pip's syntax.", example=["numpy", "mpi4py>=4"]
     )
     pip_requirements_file: str | None = key(
-        None, description="A requirements file inside the source directory.", example="requirements.txt"
+        None,
+        description="A requirements file, relative to the source directory; elsewhere too.",
+        example="requirements.txt",
     )
     conda_packages: list[str] = key(
         [], description="Requirements in conda's syntax.", example=["scikit-learn"]
     )
     conda_dependencies_file: str | None = key(
-        None, description="A conda environment file inside the source directory.", example="environment.yml"
+        None,
+        description="A conda environment file, relative to the source directory; elsewhere too.",
+        example="environment.yml",
     )
     conda_channels: list[str] = key(
         [],
@@ -85,7 +89,9 @@ class EnvironmentSpec(Model):
         example="registry.example.com/team/training",
     )
     dockerfile: str | None = key(
-        None, description="A Dockerfile inside the source directory.", example="Dockerfile"
+        None,
+        description="A Dockerfile, relative to the source directory; elsewhere too.",
+        example="Dockerfile",
     )
     build_context: str | None = key(
         None, description="The folder a Dockerfile builds from; the source directory by default."

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...environment.mirror import FOLDER as ENVIRONMENT_FOLDER
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
 from ..base import Handle, RunSpec, Tell
@@ -128,4 +129,5 @@ def _deliver(run: RunSpec, tell: Tell) -> None:
 
 def forget(folder: Path) -> None:
     """Takes away what only a live attempt needs."""
-    shutil.rmtree(folder / "code", ignore_errors=True)
+    for name in ("code", ENVIRONMENT_FOLDER):
+        shutil.rmtree(folder / name, ignore_errors=True)

@@ -64,12 +64,14 @@ def needs_mpi4py(run: RunSpec) -> bool:
 
 def _environment_of(run: RunSpec) -> tuple[Any, Path]:
     """What to install, and the folder its files are relative to."""
+    from ...environment.beside import environment_of
     from ...spec.environment import EnvironmentSpec
 
     ref = run.job.environment_ref
     if ref is not None:
         return ref.spec, (run.base / ref.source_directory).resolve()
-    return run.job.environment or EnvironmentSpec(), run.code
+    root = (run.base / run.job.source_directory).resolve()
+    return environment_of(run.job.environment or EnvironmentSpec(), root, run.folder)
 
 
 def _prepared(

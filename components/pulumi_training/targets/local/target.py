@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...agent.package import install
 from ...environment import cache
+from ...environment.mirror import FOLDER as ENVIRONMENT_FOLDER
 from ...launch.request import MASTER_PORT, Limits
 from ...record.files import write_whole
 from ...record.staging import state_folder
@@ -169,7 +170,8 @@ class LocalTarget(Target, Queues):
         agent_process.stop(handle, 0.0)
         if handle.folder:
             last_words.recover(Path(handle.folder))
-        shutil.rmtree(Path(handle.folder) / "code", ignore_errors=True)
+            for name in ("code", ENVIRONMENT_FOLDER):
+                shutil.rmtree(Path(handle.folder) / name, ignore_errors=True)
 
     def find(self, compute: Mapping[str, Any], store: str = "") -> Iterable[Handle]:
         """The attempts that have live processes on this machine or a place in the cluster's queue."""
@@ -190,12 +192,14 @@ def _handle(run_id: str, attempt: int, store: str, folder: str) -> Handle:
 
 def _environment_of(run: RunSpec) -> tuple[Any, Path]:
     """What to install, and the folder its files are relative to."""
+    from ...environment.beside import environment_of
     from ...spec.environment import EnvironmentSpec
 
     ref = run.job.environment_ref
     if ref is not None:
         return ref.spec, (run.base / ref.source_directory).resolve()
-    return run.job.environment or EnvironmentSpec(), run.code
+    root = (run.base / run.job.source_directory).resolve()
+    return environment_of(run.job.environment or EnvironmentSpec(), root, run.folder)
 
 
 def _needs_mpi4py(run: RunSpec) -> bool:
