@@ -9,7 +9,7 @@ from typing import Any
 from places import Place, Started, place
 
 from pulumi_training.targets.base import RunSpec
-from pulumi_training.targets.docker import names
+from pulumi_training.targets.docker import names, nodes
 
 BASE = os.environ.get("TRAINING_TEST_IMAGE", "training-base:bookworm")
 """An image with Python that is at the daemon; tools/docker-base makes it."""
@@ -58,12 +58,11 @@ class DockerPlace(Place):
         shutil.rmtree(started.run.folder / "launch")
 
     def left(self, started: Started) -> list[str]:
-        running = self.client.api.containers(filters=names.filters(started.run.run_id, started.run.attempt))
-        return [line["Names"][0] for line in running]
+        return [state.name for state in nodes.states(self.client, started.handle).values() if state.is_running]
 
     def objects(self, started: Started) -> list[str]:
         """Everything that the daemon has of an attempt, running or not."""
-        wanted, api = names.filters(started.run.run_id, started.run.attempt), self.client.api
+        wanted, api = names.filters(started.run.run_id, started.run.attempt, started.run.store), self.client.api
         return [
             *(line["Names"][0] for line in api.containers(all=True, filters=wanted)),
             *(volume["Name"] for volume in api.volumes(filters=wanted)["Volumes"] or []),

@@ -124,26 +124,39 @@ class Place(ABC):
             "gpusPerNode": gpus,
         }
 
-    def run(self, script: str, *, attempt: int = 1, run_id: str = "", **job: Any) -> RunSpec:
-        """An attempt whose source has one script, `train.py`; two nodes of two processes unless told."""
+    def run(
+        self,
+        script: str,
+        *,
+        attempt: int = 1,
+        run_id: str = "",
+        store: Path | None = None,
+        is_of_before: bool = False,
+        **job: Any,
+    ) -> RunSpec:
+        """An attempt whose source has one script, `train.py`; two nodes of two processes unless told.
+
+        One of before began when stores had no identity.
+        """
+        store = store or self.root / "store"
         fields = {
             "entryScript": "train.py",
             "nodeCount": 2,
             "processCountPerNode": 2,
             "distributedBackend": "gloo",
             "gracePeriodSeconds": 5,
-            "compute": self.compute(),
+            "compute": {**self.compute(), "store": str(store)},
             **job,
         }
         spec = JobSpec.model_validate(fields)
-        record = Record(Store.open(str(self.root / "store")), run_id or f"fit-{uuid.uuid4().hex[:10]}")
+        record = Record(Store.open(str(store)), run_id or f"fit-{uuid.uuid4().hex[:10]}")
         folder = record.attempt(attempt).prepare_folder()
         (folder / "code").mkdir(exist_ok=True)
         (folder / "code" / "train.py").write_text(script)
         if not (folder / "code" / "outputs").is_symlink():
             link_folders(folder / "code")
         secrets = spec.secret_environment_variables
-        identity = ensure_identity(record.store)
+        identity = "" if is_of_before else ensure_identity(record.store)
         return RunSpec(record.run_id, attempt, recorded(spec), self.root, folder, secrets, store=identity)
 
     def plan(self, run: RunSpec) -> Plan:
