@@ -34,7 +34,7 @@ def cancel(
     from ..client.view import view
     from . import output
 
-    found = find(run, store)
+    found = find(run, store, to_change=True)
     document = view(found).document
     if document is None:
         output.note(f"{found.run.run_id} has no attempt; there is nothing to stop")

@@ -38,7 +38,7 @@ def examine() -> list[Check]:
     """Every check, side by side; one that breaks says so and stops none of the others."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from .checks import engine, leftovers, software, system
+    from .checks import engine, leftovers, software, stores, system
 
     looks: list[Callable[[], list[Check]]] = [
         system.system,
@@ -51,6 +51,7 @@ def examine() -> list[Check]:
         software.docker,
         leftovers.runs,
         leftovers.locks,
+        stores.copies,
     ]
     with ThreadPoolExecutor(len(looks)) as pool:
         return [check for checks in pool.map(_guarded, looks) for check in checks]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..record.documents import AttemptDocument, RunDocument
 from ..record.lock import DriverLock
 from ..record.record import Record, RunSummary, runs
 from ..record.store import NotFound, Store
+from ..record.store_identity import place_of
 from ..spec.errors import SpecError, TrainingError
 from ..spec.outcome import Status
 from .places import Place, Places, Unreadable, places
@@ -128,12 +130,15 @@ def list_runs(
     return Listing(lines, len(matching) - len(kept), tuple(unreadable), len(where.found))
 
 
-def find(text: str, store: str | None = None) -> Found:
+def find(text: str, store: str | None = None, *, to_change: bool = False) -> Found:
     """The run called `text`: a run id, `<store URL>#<run id>`, a job's name (its newest run) or a unique prefix.
+
+    Checkouts of one program have runs of one id. Those whose store is in the working directory come first; what is not
+    only read (`to_change`) must be in one store alone.
 
     Raises:
         RunNotFound: no store has it; the message says where it was looked for.
-        AmbiguousRun: it begins several ids.
+        AmbiguousRun: it begins several ids, or several stores have it and it is to change.
     """
     url, mark, run_id = text.rpartition("#")
     if mark and url and store is None:
@@ -142,11 +147,11 @@ def find(text: str, store: str | None = None) -> Found:
     ids = _ids(where.found)
     exact = [record for record in ids if record.run_id == text]
     if exact:
-        return _newest(exact)
+        return _chosen(exact, to_change)
     named = [record for record in ids if _could_be_of(record.run_id, text)]
     named = [record for record in named if _name(record) == text]
     if named:
-        return _newest(named)
+        return _chosen(named, to_change)
     begun = [record for record in ids if text and record.run_id.startswith(text)]
     if len({record.run_id for record in begun}) > 1:
         shown = sorted({record.run_id for record in begun})
@@ -155,7 +160,7 @@ def find(text: str, store: str | None = None) -> Found:
             f"{text!r} begins {len(shown)} run ids; write more of one: {', '.join(shown[:_CANDIDATES_SHOWN])}{more}"
         )
     if begun:
-        return _newest(begun)
+        return _chosen(begun, to_change)
     raise RunNotFound(_not_found(text, where))
 
 
@@ -221,6 +226,20 @@ def _name(record: Record) -> str | None:
         return record.run_document().name
     except TrainingError:
         return None
+
+
+def _chosen(records: list[Record], to_change: bool) -> Found:
+    kept = [record for record in records if _is_here(record.store)] or records
+    if to_change and len({place_of(record.store) for record in kept}) > 1:
+        names = ", ".join(sorted(f"{record.store.display}#{record.run_id}" for record in kept))
+        raise AmbiguousRun(f"several stores have it; write which: {names}")
+    return _newest(kept)
+
+
+def _is_here(store: Store) -> bool:
+    """Whether a store is a folder in the working directory, as that of the program that one stands in."""
+    folder = store.local_path("")
+    return folder is not None and folder.resolve().is_relative_to(Path.cwd())
 
 
 def _newest(records: list[Record]) -> Found:

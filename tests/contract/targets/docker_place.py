@@ -58,11 +58,16 @@ class DockerPlace(Place):
         shutil.rmtree(started.run.folder / "launch")
 
     def left(self, started: Started) -> list[str]:
-        return [state.name for state in nodes.states(self.client, started.handle).values() if state.is_running]
+        return [
+            state.name for state in nodes.states(self.client, started.handle).values() if state.is_running
+        ]
 
     def objects(self, started: Started) -> list[str]:
         """Everything that the daemon has of an attempt, running or not."""
-        wanted, api = names.filters(started.run.run_id, started.run.attempt, started.run.store), self.client.api
+        wanted, api = (
+            names.filters(started.run.run_id, started.run.attempt, started.run.store),
+            self.client.api,
+        )
         return [
             *(line["Names"][0] for line in api.containers(all=True, filters=wanted)),
             *(volume["Name"] for volume in api.volumes(filters=wanted)["Volumes"] or []),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from shelf import Shelf
 from typer.testing import CliRunner, Result
 
 from pulumi_training.cli import doctor as module
-from pulumi_training.cli.checks import engine, leftovers, software, system
+from pulumi_training.cli.checks import engine, leftovers, software, stores, system
 from pulumi_training.cli.checks.check import Check, State
 from pulumi_training.cli.main import build
 from pulumi_training.cli.plugin_folder import install
+from pulumi_training.record import workspaces
+from pulumi_training.record.store import Store
+from pulumi_training.record.store_identity import KEY, ensure_identity
 
 
 def call(*words: str) -> Result:
@@ -152,3 +156,24 @@ def test_a_stack_lock_of_a_dead_process_is_told(tmp_path: Path) -> None:
     assert leftovers.locks() == []
     (locks / "a.json").write_text(json.dumps({**lock, "hostname": "another"}))
     assert leftovers.locks() == []
+
+
+def test_a_copied_store_is_named_with_both_paths_and_what_to_do(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        ensure_identity(Store.open(str(tmp_path / name)))
+        workspaces.remember(str(tmp_path / name), "lab", "local")
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    workspaces.remember(str(tmp_path / "link"), "lab", "local")
+    assert stores.copies() == [], "two stores, one of them under two names"
+
+    shutil.copytree(tmp_path / "one", tmp_path / "copy")
+    workspaces.remember(str(tmp_path / "copy"), "lab", "local")
+    (check,) = stores.copies()
+    assert check.state is State.WARN and KEY in check.remedy
+    assert str(tmp_path / "copy") in check.message and str(tmp_path / "two") not in check.message
+
+    (tmp_path / "copy" / KEY).unlink()
+    assert stores.copies() == []
+    (tmp_path / "copy" / KEY).write_text("{")
+    (check,) = stores.copies()
+    assert check.state is State.WARN and str(tmp_path / "copy" / KEY) in check.message

@@ -111,6 +111,37 @@ def test_one_id_in_two_stores_means_the_newer(shelf: Shelf, tmp_path: Path) -> N
     assert find("fit-0000").record.store.url == str(tmp_path / "clone")
 
 
+def test_what_is_to_change_must_be_in_one_store(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clone" / "lab").mkdir(parents=True)
+    workspaces.remember(str(tmp_path / "clone" / "lab"), "lab")
+    clone = Shelf(Store.open(str(tmp_path / "clone" / "lab")))
+    for each in (shelf, clone):
+        each.live("fit-0000000000")
+    for text in ("fit-0000000000", "fit", "fit-00"):
+        with pytest.raises(AmbiguousRun, match=f"{tmp_path}/clone/lab#fit-0000000000.*{tmp_path}/lab#fit-"):
+            find(text, to_change=True)
+    assert find(f"{tmp_path}/lab#fit-0000000000", to_change=True).record.store.url == str(tmp_path / "lab")
+    monkeypatch.chdir(tmp_path / "clone")
+    assert find("fit", to_change=True).record.store.url == str(tmp_path / "clone" / "lab")
+    (tmp_path / "clone" / "link").symlink_to(tmp_path / "clone" / "lab")
+    workspaces.remember(str(tmp_path / "clone" / "link"), "lab")
+    assert find("fit", to_change=True).run.name == "fit", "one store under two names"
+
+
+def test_the_store_of_the_program_that_one_stands_in_comes_first(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine" / "lab").mkdir(parents=True)
+    workspaces.remember(str(tmp_path / "mine" / "lab"), "lab")
+    Shelf(Store.open(str(tmp_path / "mine" / "lab"))).finished("fit-0000000000", created_at=1.0)
+    shelf.finished("fit-0000000000", created_at=2.0)
+    assert find("fit-0000000000").record.store.url == str(tmp_path / "lab")
+    monkeypatch.chdir(tmp_path / "mine")
+    assert find("fit-0000000000").record.store.url == str(tmp_path / "mine" / "lab")
+
+
 def test_nothing_known_says_what_to_do() -> None:
     with pytest.raises(RunNotFound, match="--store"):
         find("fit")

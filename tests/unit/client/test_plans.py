@@ -9,6 +9,7 @@ from shelf import Shelf
 
 from pulumi_training.client.plans import find_plan, plans
 from pulumi_training.client.runs import AmbiguousRun, RunNotFound
+from pulumi_training.record.staging import plan_file
 
 
 def keep(folder: Path, run_id: str, job: str, *, at: float) -> None:
@@ -47,6 +48,21 @@ def test_a_plan_is_found_by_id_job_and_beginning(folder: Path) -> None:
     assert find_plan("fit-2").to_json()["plan"]["slots"] == 1
     with pytest.raises(AmbiguousRun, match="fit-1aaa, fit-2bbb"):
         find_plan("fi")
+
+
+def test_plans_of_one_id_in_two_stores_are_kept_apart(
+    folder: Path,
+) -> None:
+    for store in ("/a/lab", "/b/lab"):
+        file = plan_file(store, "fit-1aaa")
+        keep(file.parent, "fit-1aaa", "fit", at=1.0)
+        text = (file.parent / "fit-1aaa.json").read_text().replace('"/s"', f'"{store}"')
+        (file.parent / "fit-1aaa.json").unlink()
+        file.write_text(text)
+    assert sorted(plan.store for plan in plans()) == ["/a/lab", "/b/lab"]
+    with pytest.raises(AmbiguousRun, match="/a/lab, /b/lab"):
+        find_plan("fit-1aaa")
+    assert find_plan("fit-1aaa", "/b/lab").store == "/b/lab"
 
 
 def test_a_run_never_previewed_here_shows_what_was_sent(shelf: Shelf) -> None:

@@ -148,6 +148,52 @@ def test_clusters_of_one_name_in_two_stores_are_two(tmp_path: Path) -> None:
     assert one.file != two.file
 
 
+COMPUTE = {"store": ".training/lab", "workspace": "lab", "cluster": "cpu", "maxNodes": 1, "slotsPerNode": 2}
+
+
+def attempt_in(store: Path, run_id: str) -> Path:
+    folder = store / "runs" / run_id / "attempts" / "1"
+    (folder / "launch").mkdir(parents=True)
+    return folder
+
+
+def test_unrelated_projects_whose_stores_have_one_relative_path_share_nothing(tmp_path: Path) -> None:
+    one, other = (Slots.of(COMPUTE, tmp_path, digit * 32) for digit in "12")
+    assert one.enter("a", 1, 2, 0, me(), tmp_path / "a") is None
+    assert other.enter("a", 1, 2, 0, me(), tmp_path / "b") is None
+
+
+def test_all_who_use_one_store_share_its_slots_however_its_path_is_written(tmp_path: Path) -> None:
+    one = Slots.of(COMPUTE, tmp_path, "1" * 32)
+    same = Slots.of({**COMPUTE, "store": "/home/me/program/.training/lab"}, tmp_path, "1" * 32)
+    assert one.enter("a", 1, 2, 0, me(), tmp_path / "a") is None
+    assert same.enter("b", 1, 1, 0, me(), tmp_path / "b") == 1
+    assert (
+        Slots.of({**COMPUTE, "cluster": "big"}, tmp_path, "1" * 32).enter("b", 1, 1, 0, me(), tmp_path / "b")
+        is None
+    ), "another cluster has slots of its own"
+
+
+def test_two_copies_of_an_attempt_have_two_places_in_the_queue(tmp_path: Path) -> None:
+    slots = Slots.of(COMPUTE, tmp_path, "1" * 32)
+    assert slots.enter("a", 1, 2, 0, me(), tmp_path / "original") is None
+    assert slots.enter("a", 1, 2, 0, me(), tmp_path / "copy") == 1
+    slots.leave("a", 1, tmp_path / "copy")
+    assert slots.held("a", 1, tmp_path / "original") is not None
+
+
+def test_a_run_of_before_keeps_its_slots_in_its_own_store(tmp_path: Path) -> None:
+    """It queued under the path of the store as it was written, with whoever else wrote it."""
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    before = Slots.of(COMPUTE, tmp_path)
+    assert before.enter("old", 1, 1, 0, me(), attempt_in(here, "old")) is None
+    assert before.enter("other", 1, 1, 0, me(), attempt_in(elsewhere, "other")) is None
+    now = Slots.of(COMPUTE, tmp_path, "1" * 32)
+    assert now.enter("wide", 1, 2, 0, me(), attempt_in(here, "wide")) == 1
+    before.leave("old", 1)
+    assert now.enter("wide", 1, 2, 0, me(), here / "runs" / "wide" / "attempts" / "1") is None
+
+
 WORKER = """
 import sys, time
 from pathlib import Path
