@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import daemon
 import psutil
 import pytest
 from lab import Lab, eventually
 from sandbox import Engine, make_sandbox
 
+from pulumi_training import docker as containers
 from pulumi_training.agent.marks import Marks
 from pulumi_training.targets.local import processes
 
@@ -101,14 +106,20 @@ def marked(attempt: dict[str, Any]) -> list[psutil.Process]:
     return processes.find(Marks(attempt["run_id"], 1, attempt["store_identity"], folder))
 
 
-def test_all_processes_of_a_run_bear_its_stores_identity(lab: Lab) -> None:
+@pytest.mark.parametrize("environment", ["built by the run", "there before"])
+def test_all_processes_of_a_run_bear_its_stores_identity(lab: Lab, environment: str, tmp_path: Path) -> None:
     lab.write(WAITS)
+    if environment == "built by the run":
+        kept = {**lab.sandbox.environment, "TRAINING_CACHE_DIR": str(tmp_path / "cache")}
+        lab.sandbox = replace(lab.sandbox, environment=kept)
     lab.cluster = {"slots_per_node": 2}
     lab.settings = {"process_count_per_node": 2, "distributed_backend": "gloo"}
     with ups(lab) as pool:
         live = pool.submit(lab.stack().up)
         eventually(lambda: is_running(lab), "its scripts run")
         found = document(lab)
+        (request,) = lab.store.glob("runs/*/attempts/1/launch/launch.json")
+        assert json.loads(request.read_text())["store"] == found["store_identity"]
         bearing = {process.pid for process in marked(found)}
         of_run = {
             process.pid
@@ -119,3 +130,68 @@ def test_all_processes_of_a_run_bear_its_stores_identity(lab: Lab) -> None:
         go(lab)
         live.result().succeeded()
     assert bearing == of_run and len(bearing) >= 6, "agent, mpirun, two wrappers, two scripts"
+
+
+IN_CONTAINER = """
+    import time
+    print("runs", flush=True)
+    while not os.path.exists("/tmp/go"):
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(300)
+def test_two_dev_stacks_on_one_daemon_have_containers_of_their_own(checkouts: tuple[Lab, Lab]) -> None:
+    daemon.base_image()
+    bundle = os.environ.get("SSL_CERT_FILE")
+    for lab in checkouts:
+        lab.write(IN_CONTAINER)
+        lab.settings["environment"] = {"image": daemon.BASE, **({"caBundle": bundle} if bundle else {})}
+    first, second = (lab.stack(in_containers(lab)) for lab in checkouts)
+    client = daemon.connect()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            one = pool.submit(first.up)
+            (mine,) = eventually(
+                lambda: containers_of(client, checkouts[0]), "the first one's container", 150
+            )
+            two = pool.submit(second.up)
+            (theirs,) = eventually(
+                lambda: containers_of(client, checkouts[1]), "the second one's container", 150
+            )
+            assert mine.name != theirs.name
+            assert mine.labels["training.run-id"] == theirs.labels["training.run-id"]
+            eventually(lambda: has_printed(checkouts[1]), "its script runs")
+            theirs.exec_run(["touch", "/tmp/go"])
+            two.result().succeeded()
+            second.destroy().succeeded()
+            mine.reload()
+            assert mine.status == "running", "the other one's destroy is not its own"
+            assert document(checkouts[0])["status"] == "Running"
+            mine.exec_run(["touch", "/tmp/go"])
+            one.result().succeeded()
+        assert [document(lab)["outcome"]["reason"] for lab in checkouts] == ["Completed"] * 2
+        first.destroy().succeeded()
+        assert [containers_of(client, lab) for lab in checkouts] == [[], []]
+    finally:
+        client.close()
+
+
+def in_containers(lab: Lab) -> Callable[[], None]:
+    def declare() -> None:
+        lab.job(
+            "fit", containers.ComputeCluster("cpu", workspace=containers.Workspace("lab"), slots_per_node=2)
+        )
+
+    return declare
+
+
+def has_printed(lab: Lab) -> bool:
+    return any("runs" in path.read_text() for path in lab.store.glob("runs/*/attempts/1/logs/std/rank-0.log"))
+
+
+def containers_of(client: Any, lab: Lab) -> list[Any]:
+    """The running containers that were started for a checkout's store."""
+    found = client.containers.list(filters={"label": "training.run-id"})
+    return [each for each in found if each.labels["training.folder"].startswith(str(lab.store))]

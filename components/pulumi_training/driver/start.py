@@ -11,9 +11,8 @@ from ..record.record import Record
 from ..spec.errors import TrainingError
 from ..spec.outcome import Status
 from ..targets import catalog
-from ..targets.base import RunSpec
 from .ahead import Ahead
-from .attempt_run import record_plan
+from .attempt_run import attempt_run, record_plan
 from .drive import drive
 from .supervisor import dismiss, is_driven, spawn, stand_by
 
@@ -62,7 +61,7 @@ def _plan_at_once(record: Record, number: int, base: Path, secrets: Mapping[str,
     if run.spec.get("inputs") or run.spec.get("resumeFrom"):
         return  # data is brought by the driver, with its progress
     target = catalog.get(run.spec["compute"]["target"])
-    spec = RunSpec(run.run_id, number, run.spec, base, attempt.folder, secrets)
+    spec = attempt_run(record, attempt, base, secrets)
     prepared = target.find_prepared(spec)
     if prepared is not None:
         record_plan(attempt, target.plan(spec, prepared), prepared)
