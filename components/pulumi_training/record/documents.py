@@ -155,9 +155,17 @@ def check_transition(old: AttemptDocument, new: AttemptDocument) -> None:
     )
 
 
+_IDENTITY = ("run_id", "name", "owner", "workspace", "run_key", "source_digest", "target", "status")
+_PROSE = frozenset({"message", "log_tail", "exception", "advice", "progress", "warnings"})
+
+
 def encode(document: dict[str, Any], secrets: tuple[str, ...] = ()) -> bytes:
     """JSON text with sorted keys; every one of `secrets` in a string of it is masked."""
     value = masked(document, secrets) if secrets else document
+    if (
+        secrets
+    ):  # by these the run is found and taken on; a secret that has the same letters hides nothing here
+        value |= {name: document[name] for name in _IDENTITY if name in document}
     return json.dumps(value, indent=1, sort_keys=True, default=str).encode("ascii") + b"\n"
 
 
@@ -172,14 +180,20 @@ def decode(data: bytes, where: str) -> dict[str, Any]:
     return value
 
 
-def masked(value: Any, secrets: tuple[str, ...]) -> Any:
-    """`value` with every one of `secrets` masked in its strings, keys included."""
+def masked(value: Any, secrets: tuple[str, ...], *, is_prose: bool = False) -> Any:
+    """`value` with every one of `secrets` masked in its strings, keys included.
+
+    Secrets of a few letters only in what is written for people: elsewhere they may well be part of a name.
+    """
     if isinstance(value, str):
-        return mask(value, secrets)
+        return mask(value, secrets, short=is_prose)
     if isinstance(value, dict):
-        return {masked(k, secrets): masked(v, secrets) for k, v in value.items()}
+        return {
+            mask(k, secrets, short=False): masked(v, secrets, is_prose=is_prose or k in _PROSE)
+            for k, v in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [masked(v, secrets) for v in value]
+        return [masked(v, secrets, is_prose=is_prose) for v in value]
     return value
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
+from ..agent.forms import Forms, as_bytes
+from ..agent.mask import replaced
 from .outcome import Reason
 
 MESSAGE_LIMIT = 4096
@@ -84,8 +87,20 @@ def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:
     return (head + mark + tail).decode("utf-8", "ignore")
 
 
-def mask(text: str, secrets: Iterable[str]) -> str:
-    """Replaces each of `secrets` in `text` by `[secret]`; longer ones first, so that none shows through."""
-    for secret in sorted({s for s in secrets if len(s) >= 4}, key=len, reverse=True):
-        text = text.replace(secret, "[secret]")
-    return text
+def mask(text: str, secrets: Iterable[str], *, short: bool = True) -> str:
+    """`text` with `[secret]` in place of each of `secrets`, however it is written (`agent.forms`).
+
+    Without `short`, those that count only where they stand alone are left: for names and addresses, of which a
+    secret of a letter or two may well be a part.
+    """
+    wanted = frozenset(secrets)
+    if not wanted or not text:
+        return text
+    raw = as_bytes(text)
+    spans = _forms_of(wanted).spans(raw, alone=short)
+    return replaced(raw, spans).decode("utf-8", "surrogateescape") if spans else text
+
+
+@lru_cache(maxsize=64)
+def _forms_of(secrets: frozenset[str]) -> Forms:
+    return Forms(secrets)

@@ -84,7 +84,7 @@ def test_first_and_last_words_stay() -> None:
 
 
 def test_secrets_are_masked_the_longer_ones_first() -> None:
-    assert mask("a hunter2 b hunter22", ["hunter2", "hunter22", "b"]) == "a [secret] b [secret]"
+    assert mask("a hunter2 b hunter22 bb", ["hunter2", "hunter22", "b"]) == "a [secret] [secret] [secret] bb"
 
 
 def test_problems_are_told_all() -> None:
