@@ -86,7 +86,10 @@ class Jobs:
             urn=urn(name, kind), news=wire.encode(inputs), olds=wire.encode(olds or {})
         )
         answer = self.client.stub.Check(request, timeout=60)
-        problems = {failure.property: failure.reason for failure in answer.failures}
+        assert not any(failure.property for failure in answer.failures), (
+            "the engine prints the property's value"
+        )
+        problems = {path: words for path, _, words in (f.reason.partition(": ") for f in answer.failures)}
         assert len(problems) == len(answer.failures), answer.failures
         return wire.decode(answer.inputs), problems
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import grpc
 import pytest
 import toy
-from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2
 from wiring import URN, Client, FakeEngine, Plugin, details, running
 
 from pulumi_training.provider import wire
@@ -34,7 +34,7 @@ def test_config_is_checked_and_never_replaces_the_provider(plugin: Plugin) -> No
     check = plugin.client.stub.CheckConfig
     assert not check(provider_pb2.CheckRequest(news=wire.encode({"store": "x", "epochs": "3"}))).failures
     (failure,) = check(provider_pb2.CheckRequest(news=wire.encode({"store": ""}))).failures
-    assert failure.property == "store"
+    assert failure.reason.startswith("store: ") and not failure.property
     request = provider_pb2.DiffRequest(
         old_inputs=wire.encode({"store": "a"}), news=wire.encode({"store": "b"})
     )
@@ -64,11 +64,11 @@ def test_check_sees_unknowns_and_keeps_secrets(plugin: Plugin) -> None:
 
 def test_check_answers_every_problem_with_its_path_and_no_secret(plugin: Plugin) -> None:
     answer = plugin.client.check({"bad": Secret("hushhush")})
-    assert [(f.property, f.reason) for f in answer.failures] == [("a.b[1]", "[secret] is bad")]
+    assert [(f.property, f.reason) for f in answer.failures] == [("", "a.b[1]: [secret] is bad")]
     answer = plugin.client.check({"do": "raise in check", "token": Secret("hushhush")})
     assert [(f.property, f.reason) for f in answer.failures] == [
-        ("nodeCount", "must be at least 1"),
-        ("do", "not ('[secret]',)"),
+        ("", "nodeCount: must be at least 1"),
+        ("", "do: not ('[secret]',)"),
     ]
 
 
@@ -182,11 +182,12 @@ def test_a_bug_leaves_its_traceback_in_the_file_it_names(plugin: Plugin, log_fol
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_property_errors_travel_as_details(plugin: Plugin) -> None:
+def test_property_errors_travel_as_words_beside_which_the_engine_prints_no_value(plugin: Plugin) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         plugin.client.create({"do": "spec"})
-    (found,) = details(caught.value, errors_pb2.InputPropertiesError()).errors
-    assert (found.property_path, found.reason) == ("sourceDirectory", "does not exist")
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == "sourceDirectory: does not exist"
+    assert not [key for key, _ in caught.value.trailing_metadata() if key.startswith("grpc-status-details")]
 
 
 def test_an_unknown_type_names_the_near_one(plugin: Plugin) -> None:

@@ -11,11 +11,13 @@ from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..targets.base import Handle, Plan, Prepared, RunSpec
+from ..targets.withheld import lend
 
 
 def attempt_run(record: Record, attempt: Attempt, base: Path, secrets: Mapping[str, str]) -> RunSpec:
     """An attempt as a target sees it, before it is known what it resumes from."""
     run = record.run_document()
+    lend(run.run_id, secrets)
     return RunSpec(
         run.run_id,
         attempt.number,

@@ -12,7 +12,7 @@ from ..identity.key import run_id
 from ..identity.rules import FIRST
 from ..record.record import Record
 from ..record.store import Store
-from ..spec.secrecy import hide, names_in, variables
+from ..spec.secrecy import hide, hide_in_compute, names_in, variables
 
 if TYPE_CHECKING:
     from ..spec.job import JobSpec
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 MAY_HOLD_SECRETS = (
     "environment", "environmentRef", "inputs", "outputs", "resumeFrom", "triggers", "tags", "displayName", "description",
 )  # fmt: skip
-"""Properties whose secret parts (credentials in addresses) are kept out of the record and given back to the driver."""
+"""Properties whose secret parts (credentials in addresses) are kept out of the record and given back to the driver.
+
+`compute` is another: most of what is in it is no secret though all of it be marked so (`spec.secrecy`).
+"""
 HIDDEN = "[secret]"
 """Stands in a record for a value that is a secret."""
 
@@ -83,6 +86,8 @@ def recorded(job: JobSpec, secrets: Mapping[str, str] | None = None) -> dict[str
     hidden = {name: text for name, text in (secrets or {}).items() if name not in variables(secrets or {})}
     for field_ in MAY_HOLD_SECRETS:
         document[field_] = hide(document[field_], hidden)
+    if document["compute"]:
+        document["compute"] = hide_in_compute(document["compute"], hidden)
     registry = (document["environment"] or {}).get("imageRegistry") or {}
     if registry.get("password") and not names_in(registry["password"]):
         registry["password"] = HIDDEN  # a secret by what it is, whether the program said so or not

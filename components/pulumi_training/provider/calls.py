@@ -6,19 +6,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from . import wire
 from .handler import Cancellation
 from .progress import CallProgress, EngineLog
+from .secrets import secret_texts
 
 Fields = dict[str, Any]
 
 
 def call_fields(request: Any, *values: Mapping[str, Any]) -> Fields:
     """The fields of `Call`; `values` are the property maps of the request, asked for their secrets."""
-    secrets: dict[str, None] = {}
-    for value in values:
-        secrets.update(dict.fromkeys(wire.unwrap_secrets(value)[1]))
-    return {"urn": request.urn, "name": name_of(request), "type": type_of(request), "secrets": tuple(secrets)}
+    secrets = secret_texts(*values)
+    return {"urn": request.urn, "name": name_of(request), "type": type_of(request), "secrets": secrets}
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """From an exception to what gRPC carries: the engine does the right thing, the user reads one line.
 
     InitFailed        UNKNOWN with an ErrorResourceInitFailed detail: the engine keeps the state
-    SpecError         INVALID_ARGUMENT (Check answers a list of failures instead)
+    SpecError         INVALID_ARGUMENT, a line for each problem (Check answers a list of failures instead)
     TransientError    UNAVAILABLE
     PermanentError    FAILED_PRECONDITION
     anything else     FAILED_PRECONDITION, type and text; the traceback is in the log file named
@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from pulumi.runtime.proto import errors_pb2, provider_pb2
+from pulumi.runtime.proto import provider_pb2
 
 from ..spec.errors import PermanentError, Problem, SpecError, TrainingError, TransientError, mask, shorten
 from . import logfile, wire
 from .handler import InitFailed
+from .secrets import secret_where_store_is
 from .status_message import share
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -50,7 +51,8 @@ def failure_of(
     if isinstance(error, InitFailed):
         return _init_failed(error, secrets, inputs or {})
     if isinstance(error, SpecError):
-        return _invalid(mask(error.message, secrets), masked(error.problems, secrets))
+        # No details: the engine would print the value of each property that they name, secrets in the clear.
+        return Failure(grpc.StatusCode.INVALID_ARGUMENT, mask(error.message, secrets))
     if isinstance(error, TransientError):
         advice = f"This may pass by itself: try again in {error.retry_after:g} s."
         text = f"{mask(error.message, secrets)}\n{advice}"
@@ -64,7 +66,10 @@ def failure_of(
 
 def masked(problems: Iterable[Problem], secrets: Sequence[str]) -> list[Problem]:
     """The problems without the secrets of the call."""
-    return [Problem(problem.path, mask(problem.message, secrets)) for problem in problems]
+    return [
+        Problem(mask(problem.path, secrets, short=False), mask(problem.message, secrets))
+        for problem in problems
+    ]
 
 
 def _init_failed(error: InitFailed, secrets: Sequence[str], inputs: Mapping[str, Any]) -> Failure:
@@ -72,19 +77,12 @@ def _init_failed(error: InitFailed, secrets: Sequence[str], inputs: Mapping[str,
     kept = inputs if error.inputs is None else wire.keep_secrets(error.inputs, inputs)
     detail = provider_pb2.ErrorResourceInitFailed(
         id=error.id,
-        properties=wire.encode(wire.keep_secrets(error.outputs, inputs)),
+        properties=wire.encode(secret_where_store_is(wire.keep_secrets(error.outputs, inputs), inputs)),
         reasons=reasons,
         inputs=wire.encode(kept),
     )
     # The engine goes by the detail; the words here are for whoever reads the wire. Metadata has little room.
     return _detailed(grpc.StatusCode.UNKNOWN, shorten(reasons[0], 1024), detail)
-
-
-def _invalid(message: str, problems: Sequence[Problem]) -> Failure:
-    detail = errors_pb2.InputPropertiesError()
-    for problem in problems:
-        detail.errors.add(property_path=problem.path, reason=problem.message)
-    return _detailed(grpc.StatusCode.INVALID_ARGUMENT, message, detail)
 
 
 def _detailed(code: grpc.StatusCode, message: str, detail: Any) -> Failure:

@@ -24,6 +24,7 @@ from .flight import Flight
 from .handler import ProviderConfig
 from .progress import EngineLog
 from .registry import Registry
+from .secrets import secret_texts
 
 R = TypeVar("R")
 
@@ -117,7 +118,7 @@ class PluginServicer(ProviderServicer):
 
     async def Construct(self, request: Any, context: Any) -> Any:
         """Declares a component, by the SDK's machinery."""
-        secrets = wire.unwrap_secrets(wire.decode(request.inputs))[1]
+        secrets = secret_texts(wire.decode(request.inputs))
         with self.flight.call():
             return await self._guarded(
                 context, f'construct of "{request.name}"', self._component(request, context), secrets

@@ -28,7 +28,8 @@ from .handler import (
     UpdateCall,
 )
 from .pool import blocking
-from .wire import UNKNOWN, contains_unknown
+from .secrets import with_secrets_marked
+from .wire import UNKNOWN, contains_secret, contains_unknown, unwrap_secrets
 
 _SHOWN = 10
 
@@ -39,7 +40,8 @@ class RecordRetentionHandler(ResourceHandler):
     async def check(self, call: CheckCall) -> CheckAnswer:
         """Something must be kept, and a metric goes with keepBest."""
         known = {name: value for name, value in call.inputs.items() if not contains_unknown(value)}
-        args, problems = read_partly(RecordRetentionArgs, known)
+        hidden = {name for name, value in known.items() if contains_secret(value)}
+        args, problems = read_partly(RecordRetentionArgs, unwrap_secrets(known)[0], hidden)
         if args.workspace is None and "workspace" not in call.inputs:
             problems.append(Problem("workspace", "is missing; pass a Workspace"))
         if (
@@ -52,7 +54,7 @@ class RecordRetentionHandler(ResourceHandler):
             known
         ):
             problems.append(Problem("metric", "keepBest and metric go together"))
-        return CheckAnswer(call.inputs, tuple(problems))
+        return CheckAnswer(with_secrets_marked(call.inputs), tuple(problems))
 
     async def diff(self, call: DiffCall) -> DiffAnswer:
         """Changed inputs change it in place; so does a record that may go now."""
@@ -101,7 +103,7 @@ class RecordRetentionHandler(ResourceHandler):
         return await blocking(removable, store, retention)
 
     def _policy(self, inputs: Mapping[str, Any]) -> tuple[Store, Retention]:
-        args = read(RecordRetentionArgs, inputs)
+        args = read(RecordRetentionArgs, unwrap_secrets(inputs)[0])
         assert args.workspace is not None
         store = Store.open(args.workspace.store, base=self.base)
         return store, Retention(

@@ -1,4 +1,4 @@
-"""Inputs that are secrets by what they are, whether the program marked them or not."""
+"""What of the inputs is secret: what the program marked, what the models call so, and credentials in addresses."""
 
 from __future__ import annotations
 
@@ -6,15 +6,91 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..spec.reading import SECRETS
-from .wire import Secret
+from ..spec.secrecy import ADDRESSES_IN_COMPUTE, PLAIN_IN_COMPUTE, TUNING
+from ..spec.urls import credentials_of
+from .wire import Secret, unwrap_secrets
 
-_LEADING = ("environment", "imageRegistry")
-"""Objects that may hold a secret; maps of the user's own names are not looked into."""
+_LEADING = ("environment", "imageRegistry", "compute", "workspace")
+"""Objects that may hold a secret; maps of the user's own names are not looked into, save for those of data."""
+_DATA = ("inputs", "outputs")
+_COMPUTE = ("compute", "workspace")
+_ADDRESSES = frozenset(
+    {
+        "store", "trackingUri", "settings", "dockerHost", "uri", "resumeFrom", "indexUrl", "extraIndexUrls", "findLinks",
+        "condaChannels", "pipPackages",
+    }
+)  # fmt: skip
+"""Properties that are URLs, or several of them: one with a password or a signature in it is a secret as a whole."""
 
 
 def with_secrets_marked(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """`inputs` with every property that the models call secret marked so, at whatever depth."""
+    """`inputs` with every property marked secret that is one, at whatever depth, whether the program said so or not."""
     return {name: _marked(name, value) for name, value in inputs.items()}
+
+
+def secret_texts(*values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every text that is secret in some inputs or outputs, once each, to be masked in whatever is shown."""
+    found: dict[str, None] = {}
+    for value in values:
+        for name, item in with_secrets_marked(value).items():
+            texts = unwrap_secrets(without_plain(item) if name in _COMPUTE else item)[1]
+            found.update(dict.fromkeys(texts))
+            found.update(dict.fromkeys(part for text in texts for part in credentials_of(text)))
+    return tuple(found)
+
+
+def without_plain(compute: Any) -> Any:
+    """A cluster or workspace without what says nothing: secret as a whole, its every word would be masked everywhere."""
+    if isinstance(compute, Secret):
+        return Secret(without_plain(compute.value))
+    if not isinstance(compute, Mapping):
+        return compute
+    left = {name: value for name, value in compute.items() if name not in PLAIN_IN_COMPUTE | TUNING}
+    return {**left, "settings": without_plain(left["settings"])} if "settings" in left else left
+
+
+def texts_in_compute(compute: Any) -> tuple[str, ...]:
+    """What of a cluster no record may hold: secret settings, and what opens the addresses in it."""
+    left, _ = unwrap_secrets(without_plain(compute))
+    if not isinstance(left, Mapping):
+        return ()
+    whole = left.get("settings")
+    texts = [part for text in _strings(left) for part in credentials_of(text)]
+    if isinstance(compute, Secret):
+        texts += _strings(whole)
+    else:
+        marked = {name: item for name, item in compute.items() if name not in ADDRESSES_IN_COMPUTE}
+        texts += unwrap_secrets(without_plain(marked))[1]
+    return tuple(dict.fromkeys(texts))
+
+
+def secret_where_store_is(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """`outputs` with those marked secret that have the address of a secret store in them."""
+    compute = inputs.get("compute")
+    store = compute.value if isinstance(compute, Secret) else compute
+    store = store.get("store") if isinstance(store, Mapping) else None
+    if not isinstance(compute, Secret) and not isinstance(store, Secret):
+        return dict(outputs)
+    text = store.value if isinstance(store, Secret) else store
+    text = text.removeprefix("file://").removeprefix("./").rstrip("/") if isinstance(text, str) else ""
+    return {
+        name: Secret(value) if text and isinstance(value, str) and text in value else value
+        for name, value in outputs.items()
+    }
+
+
+def has_secret_price(compute: Any) -> bool:
+    """Whether a program says that what a node costs is nobody's business; a record would tell it, and every cost."""
+    return isinstance(compute, Mapping) and isinstance(compute.get("pricePerNodeHour"), Secret)
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    items = (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    )
+    return [text for item in items for text in _strings(item)]
 
 
 def _marked(name: str, value: Any) -> Any:
@@ -22,4 +98,16 @@ def _marked(name: str, value: Any) -> Any:
         return value
     if name in SECRETS:
         return Secret(value)
-    return with_secrets_marked(value) if name in _LEADING and isinstance(value, Mapping) else value
+    if isinstance(value, str):
+        return Secret(value) if name in _ADDRESSES and credentials_of(value) else value
+    if isinstance(value, (list, tuple)) and name in _ADDRESSES:
+        return [_marked(name, item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if name == "settings":
+        return {setting: _marked(name, item) for setting, item in value.items()}
+    if name in _DATA:
+        return {
+            n: with_secrets_marked(item) if isinstance(item, Mapping) else item for n, item in value.items()
+        }
+    return with_secrets_marked(value) if name in _LEADING else value

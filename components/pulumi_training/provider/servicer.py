@@ -28,6 +28,7 @@ from .handler import (
     UpdateCall,
 )
 from .plugin import PluginServicer
+from .secrets import secret_where_store_is
 
 Short = Callable[[ResourceHandler], Awaitable[Any]]
 Long = Callable[[ResourceHandler, Fields], Awaitable[Any]]
@@ -78,7 +79,9 @@ class TrainingServicer(PluginServicer):
             answer = await handler.create(CreateCall(**operation, inputs=inputs, preview=request.preview))
             if not answer.id and not request.preview:
                 raise ValueError("the resource was made without an id")
-            return provider_pb2.CreateResponse(id=answer.id, properties=_outputs(answer.outputs, inputs))
+            return provider_pb2.CreateResponse(
+                id=answer.id, properties=_outputs(answer.outputs, inputs, inputs)
+            )
 
         return await self._long(request, context, "create", call_fields(request, inputs), work, inputs)
 
@@ -98,7 +101,7 @@ class TrainingServicer(PluginServicer):
                 preview=request.preview,
             )
             answer = await handler.update(call)
-            return provider_pb2.UpdateResponse(properties=_outputs(answer.outputs, inputs))
+            return provider_pb2.UpdateResponse(properties=_outputs(answer.outputs, inputs, inputs))
 
         fields = call_fields(request, inputs, old_inputs, olds)
         return await self._long(request, context, "update", fields, work, inputs)
@@ -114,7 +117,7 @@ class TrainingServicer(PluginServicer):
                 return provider_pb2.ReadResponse()
             return provider_pb2.ReadResponse(
                 id=answer.id,
-                properties=_outputs(answer.outputs, outputs),
+                properties=_outputs(answer.outputs, outputs, inputs),
                 inputs=wire.encode(wire.keep_secrets(answer.inputs, inputs)),
             )
 
@@ -160,8 +163,8 @@ class TrainingServicer(PluginServicer):
             )
 
 
-def _outputs(outputs: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    return wire.encode(wire.keep_secrets(outputs, given))
+def _outputs(outputs: Mapping[str, Any], given: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
+    return wire.encode(secret_where_store_is(wire.keep_secrets(outputs, given), inputs))
 
 
 def _what(verb: str, fields: Fields) -> str:

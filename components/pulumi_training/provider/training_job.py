@@ -10,9 +10,11 @@ from ..driver.forecast import forecast
 from ..driver.last import last
 from ..driver.next_up import announce, announce_create, decide, is_followed_at_once
 from ..driver.policy import Policy
+from ..driver.request import Request
 from ..driver.stop import remove
 from ..driver.track import catch_up, credentials_in
 from ..record.attempt import Attempt
+from ..record.documents import masked
 from ..record.files import write_whole
 from ..record.record import Record
 from ..record.staging import plan_file
@@ -20,6 +22,7 @@ from ..record.store import Store
 from ..record.store_identity import identity_of
 from ..targets import catalog
 from ..targets.base import UNKNOWN_PART, Plan, RunSpec
+from ..targets.withheld import lend
 from . import training_job_run as running
 from .handler import (
     CheckAnswer,
@@ -36,7 +39,7 @@ from .handler import (
     UpdateCall,
 )
 from .pool import blocking
-from .training_job_check import check
+from .training_job_check import check, declared
 from .training_job_diff import diff
 from .training_job_read import read
 from .wire import UNKNOWN, contains_unknown, unwrap_secrets
@@ -98,6 +101,7 @@ class TrainingJobHandler(ResourceHandler):
         record = Record(Store.open(store, base=self.base), call.id)
         if not await blocking(record.exists):
             return
+        lend(call.id, declared(call.old_inputs, call.name).secrets)
         up_to = call.outputs.get("attempt")
         purge = bool(old_inputs.get("purgeOnDelete", False))
         call.progress.line("stopping what runs")
@@ -119,7 +123,7 @@ class TrainingJobHandler(ResourceHandler):
             else:
                 number += is_followed_at_once(document)
                 call.progress.info(await blocking(announce_create, record, document))
-        plan = await blocking(_keep_plan, record, number, request.document(), self.base, call.urn)
+        plan = await blocking(_keep_plan, record, number, request)
         call.progress.info(
             str(await blocking(forecast, record.store, call.urn, request.document(), plan.summary))
         )
@@ -180,17 +184,21 @@ def _lasting(outputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _keep_plan(record: Record, number: int, document: dict[str, Any], base: Path, urn: str) -> Plan:
+def _keep_plan(record: Record, number: int, request: Request) -> Plan:
     """Keeps the exact request for `pulumi-training plan`, on this machine: a preview writes nothing elsewhere."""
+    document = request.document()
     target = catalog.get(document["compute"]["target"])
     attempt = record.attempt(number)
     # One that is there is gone on with, under the names it has; a store gets its identity with its first attempt.
     store = (
         attempt.document().store_identity if attempt.exists() else identity_of(record.store) or UNKNOWN_PART
     )
-    run = RunSpec(record.run_id, number, document, base, attempt.folder, store=store)
+    run = RunSpec(
+        record.run_id, number, document, request.base, attempt.folder, request.secrets, store=store
+    )
     plan = target.plan(run, target.find_prepared(run))
-    content = {"urn": urn, "store": record.store.display, "plan": plan.to_json()}
+    content = {"urn": request.urn, "store": record.store.display, "plan": plan.to_json()}
+    content = masked(content, tuple(request.secrets.values()))
     write_whole(
         plan_file(record.store.url, record.run_id),
         json.dumps(content, indent=1).encode(),

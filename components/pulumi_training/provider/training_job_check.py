@@ -16,12 +16,12 @@ from ..spec.job import JobSpec
 from ..spec.reading import read_job
 from ..spec.secrecy import named
 from .handler import CheckAnswer, CheckCall
-from .secrets import with_secrets_marked
+from .secrets import has_secret_price, texts_in_compute, with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
 
 DERIVED = frozenset({"runKey", "sourceRules", "environmentFiles"})
 """What Check adds to the inputs and no program gives."""
-_NEVER_SECRET = frozenset({"arguments", "command", "environmentVariables"})
+_NEVER_SECRET = ("arguments", "command", "entryScript", "environmentVariables")
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,24 @@ def declared(inputs: Mapping[str, Any], resource_name: str) -> Declared:
     job, problems = read_job(plain, unknown, hidden)
     if "name" not in given:
         problems = [_about_resource_name(p) if p.path == "name" else p for p in problems]
-    for name in _NEVER_SECRET & hidden:
-        problems.append(
-            Problem(
-                name,
-                "holds a secret, which the list of processes would show; give the secret in secretEnvironmentVariables",
+    problems = [problem for problem in problems if _top(problem) not in hidden.intersection(_NEVER_SECRET)]
+    for name in _NEVER_SECRET:
+        if name in hidden:
+            problems.append(
+                Problem(
+                    name,
+                    "holds a secret, which the list of processes would show; give the secret in secretEnvironmentVariables",
+                )
             )
-        )
-    texts = unwrap_secrets(
-        [given[name] for name in MAY_HOLD_SECRETS if name in given and name not in unknown]
-    )[1]
-    return Declared(job, problems, unknown, {**job.secret_environment_variables, **named(texts)})
+    names = named(
+        unwrap_secrets([given[name] for name in MAY_HOLD_SECRETS if name in given and name not in unknown])[1]
+    )
+    if "compute" not in unknown:
+        names = named(texts_in_compute(given.get("compute")), after=names)
+        if job.compute is not None and has_secret_price(given["compute"]):
+            compute = job.compute.model_copy(update={"price_per_node_hour": None})
+            job = job.model_copy(update={"compute": compute})
+    return Declared(job, problems, unknown, {**job.secret_environment_variables, **names})
 
 
 def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
@@ -66,7 +73,7 @@ def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
     """
     found = declared(call.inputs, call.name)
     job, problems = found.job, list(found.problems)
-    refused = {problem.path.partition(".")[0].partition("[")[0] for problem in problems} | found.unknown
+    refused = {_top(problem) for problem in problems} | found.unknown
     inputs = {name: value for name, value in with_secrets_marked(call.inputs).items() if name not in DERIVED}
     if "inputs" not in refused and job.inputs:
         inputs["inputs"] = _fingerprinted(call.inputs["inputs"], job, base, problems)
@@ -101,6 +108,10 @@ def _fingerprinted(given: Any, job: JobSpec, base: Path, problems: list[Problem]
     for name, found in fingerprints(job, base, problems).items():
         completed[name]["fingerprint"] = found
     return dict(keep_secrets(completed, given))
+
+
+def _top(problem: Problem) -> str:
+    return problem.path.partition(".")[0].partition("[")[0]
 
 
 def _about_resource_name(problem: Problem) -> Problem:

@@ -13,6 +13,7 @@ from ..spec.errors import mask
 from ..spec.fields import Identity
 from ..spec.partition import names_of
 from .handler import ChangeKind, DiffAnswer, DiffCall, PropertyChange
+from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, unwrap_secrets
 
 _REPLACING = names_of(Identity.KEY) | {"runKey", "name", "environmentFiles"}
@@ -30,7 +31,11 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
     Where the new run key is unknown the job may be replaced, and the diff says so.
     """
     old, new = _named(call, *map(_comparable, (call.old_inputs, call.inputs)))
-    secret = {*_secret_paths(call.old_inputs), *_secret_paths(call.inputs)} - {"compute"}
+    secret = {path for inputs in (call.old_inputs, call.inputs) for path in _secret_paths(inputs)}
+    if (
+        "compute" in secret
+    ):  # of a cluster that is secret as a whole, what makes another run is told all the same
+        secret = secret - {"compute"} | {f"compute.{name}" for name in ("store", "trackingUri", "settings")}
     changes = [change for change in _explained(old, new, _HIDDEN | secret) if _counts(change)]
     if _has_newer_rules(call):  # what only newer rules count was not changed by anybody
         changes = [change for change in changes if _top(change.path) != "environmentFiles"]
@@ -95,11 +100,15 @@ def _top(path: str) -> str:
     return path.partition(".")[0].partition("[")[0]
 
 
-def _secret_paths(value: Any, path: str = "") -> Iterator[str]:
-    """Where something is marked secret; a list that holds a secret counts as a whole."""
+def _secret_paths(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """Where something is secret; a list that holds a secret counts as a whole."""
+    return _marked_paths(with_secrets_marked(inputs), "")
+
+
+def _marked_paths(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _secret_paths(item, f"{path}.{name}" if path else name)
+            yield from _marked_paths(item, f"{path}.{name}" if path else name)
     elif contains_secret(value):
         yield path
 

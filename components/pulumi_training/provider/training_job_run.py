@@ -31,6 +31,7 @@ from ..spec.job import JobSpec
 from ..spec.outcome import Reason
 from ..spec.policy import LogOutput, OnCancel
 from ..targets import catalog
+from ..targets.withheld import lend
 from .handler import CreateCall, InitFailed, Operation, UpdateCall
 from .pool import blocking
 from .training_job_check import declared
@@ -45,7 +46,7 @@ def request_of(call: CreateCall | UpdateCall, base: Path, seen: str | None = Non
     found = declared(call.inputs, call.name)
     job = with_tracking_credentials(found.job)
     plain, _ = unwrap_secrets(call.inputs)
-    return Request(
+    request = Request(
         name=job.name or call.name,
         job=job,
         urn=call.urn,
@@ -60,6 +61,8 @@ def request_of(call: CreateCall | UpdateCall, base: Path, seen: str | None = Non
         source_rules=known(plain.get("sourceRules")),
         environment_files=plain.get("environmentFiles") or {},
     )
+    lend(request.run_id, request.secrets)
+    return request
 
 
 async def create(call: CreateCall, base: Path, seen: str | None) -> Answer:
@@ -138,6 +141,7 @@ def _stop_predecessors(request: Request, record: Record, call: Operation) -> Non
         newest = other.newest() if run_id != request.run_id and other.exists() else None
         if newest is not None and newest.document().is_live:
             call.progress.info(f"stopping run {run_id}, which this one replaces")
+            lend(run_id, request.secrets)
             cancel(other)
 
 

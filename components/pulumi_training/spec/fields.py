@@ -31,6 +31,7 @@ class Model(BaseModel):
         defer_build=True,
         use_enum_values=False,
         ser_json_inf_nan="strings",
+        hide_input_in_errors=True,
     )
 
 

@@ -14,15 +14,42 @@ _SHORT = 4
 _NAME = re.compile(r"\[secret \d+\]")
 
 
-def named(texts: Iterable[str]) -> dict[str, str]:
-    """A name for each of `texts`, longer ones first, so that none is hidden by a part of it."""
-    ordered = sorted({text for text in texts if text}, key=lambda text: (-len(text), text))
-    return {f"[secret {number}]": text for number, text in enumerate(ordered, 1)}
+PLAIN_IN_COMPUTE = frozenset(
+    {"target", "workspace", "cluster", "maxNodes", "slotsPerNode", "gpusPerNode", "pricePerNodeHour"}
+)
+"""What of a cluster is never hidden: by it a run is named and queued, and it opens nothing."""
+ADDRESSES_IN_COMPUTE = frozenset({"store", "trackingUri"})
+"""Where a run is recorded and tracked: of these only what opens them is hidden, since whoever reads a record is there."""
+TUNING = frozenset({"memory", "cpus", "shmSize", "ulimits", "user"})
+"""Settings that only tune a place; they are part of the request that it is sent."""
+
+
+def named(texts: Iterable[str], after: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A name for each of `texts`, longer ones first, so that none is hidden by a part of it.
+
+    Those that are `after` others are numbered after them, and none of them is named again: what a record calls
+    `[secret 1]` stays so where further texts come to be secret.
+    """
+    known = after or {}
+    ordered = sorted(
+        {text for text in texts if text} - {*known.values()}, key=lambda text: (-len(text), text)
+    )
+    return {**known, **{f"[secret {number}]": text for number, text in enumerate(ordered, len(known) + 1)}}
 
 
 def hide(value: Any, names: Mapping[str, str]) -> Any:
     """`value` with names in place of secrets, in every string of it."""
-    return _replaced(value, {text: name for name, text in names.items()})
+    longest_first = sorted(names.items(), key=lambda item: -len(item[1]))
+    return _replaced(value, {text: name for name, text in longest_first})
+
+
+def hide_in_compute(compute: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A cluster with names in place of secrets; what it is found, named and tuned by stays as it is."""
+    hidden = {name: hide(value, names) for name, value in compute.items() if name not in PLAIN_IN_COMPUTE}
+    settings = compute.get("settings") or {}
+    kept = {name: value for name, value in settings.items() if name in TUNING}
+    shown = {"settings": {**hidden["settings"], **kept}} if settings else {}
+    return {**compute, **hidden, **shown}
 
 
 def reveal(value: Any, names: Mapping[str, str]) -> Any:

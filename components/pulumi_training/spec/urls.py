@@ -12,6 +12,9 @@ _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)(://|::)")
 _WINDOWS = re.compile(r"^(?:file:/{2,3})?[A-Za-z]:[\\/]|^\\\\")
 # The user part of these is a container or a bucket, not a person.
 _CONTAINER_FIRST = frozenset(("abfs", "abfss", "wasb", "wasbs", "az"))
+_OPENS = re.compile("sig|tok|key|secret|pass|pwd|cred|auth", re.IGNORECASE)
+_LONG = 20
+"""Characters of a value in a query that is no option: a key by whatever name."""
 
 
 def folder_of(url: str, *, path: str) -> str | None:
@@ -83,6 +86,25 @@ def secrets_of(url: str) -> tuple[str, ...]:
             found += [word for name in user.split(":", 1) for word in (name, unquote(name))]
         found += re.findall(r"[?&;][^=&;]*=([^&;#]*)", part)
     return tuple(dict.fromkeys(word for word in found if word))
+
+
+def credentials_of(url: str) -> tuple[str, ...]:
+    """What of `url` opens the place that it names: `user:password`, signatures and keys of its query; none of a path.
+
+    A user alone opens nothing, as in `ssh://ann@gpu-box`; nor does `?timeout=60`.
+    """
+    found: list[str] = []
+    for part in url.split("::"):
+        if "://" not in part:
+            continue
+        user = re.split(r"[/?#]", part.partition("://")[2], maxsplit=1)[0].rpartition("@")[0]
+        name, colon, password = user.partition(":")
+        if colon and password:
+            found += [user, password, unquote(password)]
+        for key, value in re.findall(r"[?&;]([^=&;]*)=([^&;#]+)", part):
+            if _OPENS.search(key) or len(value) >= _LONG:
+                found += [value, unquote(value)]
+    return tuple(dict.fromkeys(found))
 
 
 def _display_one(url: str) -> str:

@@ -65,10 +65,10 @@ class RunSpec:
         """The secrets that the script finds in its environment."""
         return variables(self.secrets)
 
-    @property
+    @cached_property
     def compute(self) -> Mapping[str, Any]:
-        """The cluster, as recorded."""
-        compute: Mapping[str, Any] = self.document["compute"]
+        """The cluster, with the secrets of its settings where they are known."""
+        compute: Mapping[str, Any] = reveal(self.document["compute"], self.secrets)
         return compute
 
     @property

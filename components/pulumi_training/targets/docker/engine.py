@@ -15,6 +15,8 @@ from ...record.store import StoreError
 from ...spec.errors import PermanentError, Problem, SpecError, TransientError
 from ...spec.outcome import Reason
 from ...spec.refusals import advice
+from ...spec.urls import display
+from ..withheld import given
 
 if TYPE_CHECKING:
     import docker
@@ -38,13 +40,14 @@ def connect(address: Mapping[str, str], *, seconds: int = SECONDS) -> docker.Doc
             Reason.TARGET_UNAVAILABLE,
             "the Docker SDK is not installed; pip install 'pulumi-training[docker]'",
         ) from error
+    written, address = address, given(address)
     host = address["docker_host"]
     options: dict[str, Any] = {"base_url": host, "timeout": seconds, "version": "auto"}
     if address.get("tls"):
         options["tls"] = _tls(Path(address["tls"]))
     if host.startswith("ssh://"):
         return _by_ssh(host, options)
-    with asking(address):
+    with asking(written):
         return _client(options)
 
 
@@ -65,7 +68,7 @@ def asking(address: Mapping[str, str]) -> Iterator[None]:
     import requests.exceptions
     import urllib3.exceptions
 
-    host = address["docker_host"]
+    host = display(address["docker_host"])
     try:
         yield
     except docker.errors.NotFound:

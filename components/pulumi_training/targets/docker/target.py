@@ -22,6 +22,7 @@ from ...record.staging import state_folder
 from ...spec.errors import TrainingError, TransientError
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
 from ..slots import Ticket, me
+from ..withheld import is_withheld, withheld
 from . import daemons, names, nodes
 from .address import address_of
 from .contents import contents
@@ -98,7 +99,7 @@ class DockerTarget(Target, Queues):
     def submit(self, plan: Plan, run: RunSpec) -> Handle:
         """Makes the containers and launches, unless that was done before."""
         mark = read_mark(run.folder)
-        address = _address(mark) or address_of(_settings(run.compute))
+        address = _address(mark) or _written(address_of(_settings(run.compute)), run)
         handle = Handle.of("docker", run, address)
         if mark.get("begun"):
             return handle
@@ -107,7 +108,8 @@ class DockerTarget(Target, Queues):
             was_begun = bool(mark)
             mark = {**_mark_of(plan, address), **({"store": run.store} if run.store else {})}
             write_mark(run.folder, mark)
-            daemons.remember(address)
+            if not is_withheld(address):
+                daemons.remember(address)
             if not was_begun:
                 try:
                     self._make(client, plan, run, ticket, address)
@@ -130,7 +132,7 @@ class DockerTarget(Target, Queues):
         require_gpus(client, address, plan.gpus)
         made = nodes.create(client, plan, run, ticket.gpus if ticket else ())
         fill = contents(plan.request, run, secrets.token_hex(32))
-        variables = {**run.secrets, "TRAINING_RUN_ID": run.run_id, "TRAINING_ATTEMPT": str(run.attempt)}
+        variables = {**run.variables, "TRAINING_RUN_ID": run.run_id, "TRAINING_ATTEMPT": str(run.attempt)}
         variables |= {"TRAINING_STORE_ID": run.store} if run.store else {}
         order = launch_order(f"{FOLDER}/launch/launch.json", variables)
         is_alone = len(made) == 1
@@ -262,6 +264,13 @@ class DockerTarget(Target, Queues):
 
 def _settings(compute: Mapping[str, Any]) -> Mapping[str, str]:
     return compute.get("settings") or {}
+
+
+def _written(address: dict[str, str], run: RunSpec) -> dict[str, str]:
+    """The daemon's address as it may be written: what of it is secret by its name only."""
+    recorded = run.document["compute"].get("settings") or {}
+    hidden = {"docker_host": recorded.get("dockerHost"), "tls": recorded.get("tls")}
+    return withheld(address, hidden, run.run_id)
 
 
 def _mark_of(plan: Plan, address: Mapping[str, str]) -> dict[str, Any]:
