@@ -11,7 +11,7 @@ from ..environment.digest import Request
 from ..identity.tree import existing_folder
 from ..spec.components import EnvironmentArgs
 from ..spec.environment import EnvironmentSpec
-from ..spec.errors import Problem, SpecError
+from ..spec.errors import Problem, SpecError, mask
 from ..spec.reading import read_partly
 from ..spec.rules import environment_problems
 from . import environment_image
@@ -50,6 +50,7 @@ class EnvironmentHandler(ResourceHandler):
         old, new = call.old_inputs, call.inputs
         if old.get("digest") == new.get("digest") and new.get("digest") is not UNKNOWN:
             return DiffAnswer()
+        old, new = (unwrap_secrets(inputs)[0] for inputs in (old, new))
         names = sorted({*old, *new} - {"digest"})
         changed = [
             PropertyChange(n, ChangeKind.UPDATE, replace=True) for n in names if old.get(n) != new.get(n)
@@ -77,14 +78,14 @@ class EnvironmentHandler(ResourceHandler):
         for warning in made.warnings:
             call.progress.warning(warning)
         kept = {"location": str(made.prefix), "packages": made.packages, "warnings": made.warnings}
-        return CreateAnswer(_id(call.inputs["digest"]), _outputs(call.inputs, spec, kept))
+        return CreateAnswer(_id(call.inputs["digest"]), _outputs(call, spec, kept))
 
     async def _create_image(self, call: CreateCall, spec: EnvironmentSpec, source: Path) -> CreateAnswer:
         made = await blocking(environment_image.make, spec, source, _daemon(call.inputs), call.progress.line)
         for warning in made.warnings:
             call.progress.warning(warning)
         kept = {"location": made.image, "packages": made.packages, "warnings": made.warnings}
-        outputs = _outputs(call.inputs, spec, kept) | environment_image.outputs(made)
+        outputs = _outputs(call, spec, kept) | environment_image.outputs(made)
         return CreateAnswer(_id(call.inputs["digest"]), outputs)
 
     async def update(self, call: UpdateCall) -> UpdateAnswer:
@@ -143,7 +144,8 @@ class EnvironmentHandler(ResourceHandler):
         return CheckAnswer(dict(keep_secrets(inputs, call.inputs)))
 
     def _source(self, inputs: Mapping[str, Any]) -> Path:
-        return (self.base / str(inputs.get("sourceDirectory") or ".")).resolve()
+        plain, _ = unwrap_secrets(inputs.get("sourceDirectory"))
+        return (self.base / str(plain or ".")).resolve()
 
 
 def _spec(inputs: Mapping[str, Any]) -> EnvironmentSpec:
@@ -162,7 +164,7 @@ def _id(digest: str) -> str:
 
 
 def _is_image(inputs: Mapping[str, Any]) -> bool:
-    return inputs.get("target") == environment_image.TARGET
+    return bool(unwrap_secrets(inputs.get("target"))[0] == environment_image.TARGET)
 
 
 def _daemon(inputs: Mapping[str, Any]) -> dict[str, str]:
@@ -171,20 +173,25 @@ def _daemon(inputs: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in plain.items() if value}
 
 
-def _outputs(inputs: Mapping[str, Any], spec: EnvironmentSpec, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _outputs(call: CreateCall, spec: EnvironmentSpec, kept: Mapping[str, Any]) -> dict[str, Any]:
+    inputs = with_secrets_marked(call.inputs)
     hidden = {"image_registry", "build_secrets"}
     declared = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=hidden)
+    declared |= environment_image.registry_without_password(spec)
+    plain, _ = unwrap_secrets({name: inputs.get(name) for name in ("target", "sourceDirectory")})
     return {
         "digest": inputs["digest"],
         "location": kept["location"],
-        "packages": list(kept["packages"]),
-        "warnings": list(kept["warnings"]),
+        "packages": [mask(package, call.secrets, short=False) for package in kept["packages"]],
+        "warnings": [mask(warning, call.secrets) for warning in kept["warnings"]],
         "ref": {
             "id": _id(inputs["digest"]),
             "digest": inputs["digest"],
-            "target": str(inputs.get("target") or "local"),
+            "target": str(plain["target"] or "local"),
             "location": kept["location"],
-            "spec": declared | environment_image.registry_without_password(spec),
-            "sourceDirectory": str(inputs.get("sourceDirectory") or "."),
+            "spec": keep_secrets(declared, inputs),  # what came as a secret does not leave in the clear
+            "sourceDirectory": keep_secrets(
+                str(plain["sourceDirectory"] or "."), inputs.get("sourceDirectory")
+            ),
         },
     }

@@ -58,8 +58,8 @@ class RecordRetentionHandler(ResourceHandler):
 
     async def diff(self, call: DiffCall) -> DiffAnswer:
         """Changed inputs change it in place; so does a record that may go now."""
-        names = sorted({*call.old_inputs, *call.inputs})
-        changes = [PropertyChange(n) for n in names if call.old_inputs.get(n) != call.inputs.get(n)]
+        old, new = (unwrap_secrets(inputs)[0] for inputs in (call.old_inputs, call.inputs))
+        changes = [PropertyChange(n) for n in sorted({*old, *new}) if old.get(n) != new.get(n)]
         if not contains_unknown(call.inputs) and await self._removable(call.inputs):
             changes.append(PropertyChange("pruned", ChangeKind.UPDATE))
         return DiffAnswer(tuple(changes))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..spec.reading import SECRETS
 from ..spec.secrecy import ADDRESSES_IN_COMPUTE, PLAIN_IN_COMPUTE, TUNING
-from ..spec.urls import credentials_of
+from ..spec.urls import credentials_of, display
 from .wire import Secret, unwrap_secrets
 
 _LEADING = ("environment", "imageRegistry", "compute", "workspace")
@@ -35,8 +35,17 @@ def secret_texts(*values: Mapping[str, Any]) -> tuple[str, ...]:
         for name, item in with_secrets_marked(value).items():
             texts = unwrap_secrets(without_plain(item) if name in _COMPUTE else item)[1]
             found.update(dict.fromkeys(texts))
-            found.update(dict.fromkeys(part for text in texts for part in credentials_of(text)))
+            found.update(
+                dict.fromkeys(part for text in texts for part in (*credentials_of(text), *_shown_as(text)))
+            )
     return tuple(found)
+
+
+def _shown_as(text: str) -> tuple[str, ...]:
+    """How a secret address is shown: as a path that was resolved, as a URL without its credentials."""
+    if "/" not in text or any(map(str.isspace, text)):
+        return ()
+    return tuple({text.removeprefix("file://").removeprefix("./").rstrip("/"), display(text)} - {text, ""})
 
 
 def without_plain(compute: Any) -> Any:

@@ -15,6 +15,7 @@ from ..spec.errors import Problem
 from ..spec.job import JobSpec
 from ..spec.reading import read_job
 from ..spec.secrecy import named
+from ..spec.urls import credentials_of
 from .handler import CheckAnswer, CheckCall
 from .secrets import has_secret_price, texts_in_compute, with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
@@ -57,7 +58,8 @@ def declared(inputs: Mapping[str, Any], resource_name: str) -> Declared:
         unwrap_secrets([given[name] for name in MAY_HOLD_SECRETS if name in given and name not in unknown])[1]
     )
     if "compute" not in unknown:
-        names = named(texts_in_compute(given.get("compute")), after=names)
+        opening = [part for text in names.values() for part in credentials_of(text)]
+        names = named([*opening, *texts_in_compute(given.get("compute"))], after=names)
         if job.compute is not None and has_secret_price(given["compute"]):
             compute = job.compute.model_copy(update={"price_per_node_hour": None})
             job = job.model_copy(update={"compute": compute})

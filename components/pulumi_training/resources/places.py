@@ -15,7 +15,7 @@ from ..spec.errors import Problem, SpecError
 from ..spec.tracking import IN_WORKSPACE
 from .component import Component, checked_count, checked_name
 from .data_reference import DataReference
-from .program import from_here, joined, output
+from .program import from_here, joined, output, reference_of
 
 W = TypeVar("W", bound="WorkspaceBase")
 P = TypeVar("P", bound="PlaceComponent")
@@ -59,6 +59,7 @@ class WorkspaceBase(Component):
         }  # fmt: skip
         if tracking or (tracking is None and tracking_uri is not None):
             reference["trackingUri"] = tracking_uri if tracking_uri is not None else IN_WORKSPACE
+        self.reference: Any = reference
         self.ref = output(reference)
         super().__init__(
             resource_name, {"ref": reference, "name": self.workspace_name, "store": chosen}, opts
@@ -279,8 +280,11 @@ class ComputeClusterBase(PlaceComponent):
         given = {key: value for key, value in (settings or {}).items() if value is not None}
         if given:
             own["settings"] = given
-        self.ref = joined(workspace.ref if isinstance(workspace, WorkspaceBase) else workspace, own)
-        super().__init__(resource_name, {"ref": self.ref, "name": cluster}, _below(workspace, opts))
+        # As one Output all of it were secret where a part is: as an object each part is what it is.
+        base = reference_of(workspace)
+        self.reference: Any = {**base, **own} if isinstance(base, Mapping) else joined(base, own)
+        self.ref = output(self.reference)
+        super().__init__(resource_name, {"ref": self.reference, "name": cluster}, _below(workspace, opts))
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,13 @@ def joined(base: Any, own: Mapping[str, Any]) -> pulumi.Output[Any]:
     return cast("pulumi.Output[Any]", {**base, **own})
 
 
+def reference_of(place: Any) -> Any:
+    """What a job or a retention takes of a cluster or workspace: of a component its `reference`, else what was given."""
+    if isinstance(place, pulumi.Output):
+        return place  # its every attribute would be an Output too
+    return getattr(place, "reference", getattr(place, "ref", place))
+
+
 def from_here(url: Any) -> Any:
     """A folder outside of a program made absolute: a notebook may stand in another one by its next cell.
 

@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from ..version import __version__
+from .program import reference_of
 from .property import OutputProperty, given, output_names
 
 
@@ -47,7 +48,7 @@ class RecordRetention(pulumi.CustomResource):
         values = {
             n: v for n, v in locals().items() if n not in ("self", "__class__", "resource_name", "opts")
         }
-        props = given({**values, "workspace": getattr(workspace, "ref", workspace)})
+        props = given({**values, "workspace": reference_of(workspace)})
         for output in output_names(type(self)):
             props.setdefault(output, None)
         version = pulumi.ResourceOptions(version=__version__)

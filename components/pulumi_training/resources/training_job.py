@@ -14,7 +14,7 @@ from ..version import __version__
 from .data_reference import DataReference
 from .environment import Environment
 from .job_data import JobData
-from .program import secret
+from .program import reference_of, secret
 from .property import OutputProperty, given, list_of, mapping_of, output_names, with_secret_password
 from .quiet import keep_interrupts_quiet
 
@@ -183,8 +183,7 @@ def wire_inputs(parameters: Mapping[str, Any]) -> dict[str, Any]:
     data.add(parameters.get("outputs"), "outputs")
     words = _arguments(mapping_of(parameters, "script_params"), list_of(parameters, "arguments"), data)
     props = given({name: value for name, value in parameters.items() if name not in _READ_APART})
-    compute = parameters.get("compute")
-    props["compute"] = getattr(compute, "ref", compute)
+    props["compute"] = reference_of(parameters.get("compute"))
     props |= _environment(parameters.get("environment"), given(shortcuts))
     if words:
         props["arguments"] = words

@@ -98,8 +98,8 @@ def credentials_of(url: str) -> tuple[str, ...]:
         if "://" not in part:
             continue
         user = re.split(r"[/?#]", part.partition("://")[2], maxsplit=1)[0].rpartition("@")[0]
-        name, colon, password = user.partition(":")
-        if colon and password:
+        password = user.partition(":")[2]
+        if password:
             found += [user, password, unquote(password)]
         for key, value in re.findall(r"[?&;]([^=&;]*)=([^&;#]+)", part):
             if _OPENS.search(key) or len(value) >= _LONG:

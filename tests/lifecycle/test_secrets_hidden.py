@@ -1,0 +1,134 @@
+"""What a program marks secret is on no screen, in no file and in no state, on the real engine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandbox import Project, Sandbox
+
+pytestmark = pytest.mark.engine
+
+HEAD = """
+    import os
+    import pulumi
+    import pulumi_training as training
+    from pulumi_training import local as target
+
+    def S(name):
+        return pulumi.Output.secret(os.environ[name])
+
+    lab = target.Workspace("lab")
+    cpu = target.ComputeCluster("cpu", workspace=lab)
+
+    def J(name, compute=cpu, **more):
+        more = {"entry_script": "train.py", **more}
+        if more.get("command"):
+            del more["entry_script"]
+        return training.TrainingJob(name, compute=compute, source_directory="./src", **more)
+"""
+
+
+def program(sandbox: Sandbox, text: str, name: str, script: str = "print('trained')") -> Project:
+    project = sandbox.project("", name=name)
+    (project.folder / "src").mkdir()
+    (project.folder / "src" / "train.py").write_text(script)
+    project.write(HEAD + text)
+    return project
+
+
+def files_that_hold(folder: Path, text: str) -> Iterator[str]:
+    """The files below a folder in which a text stands."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and not file.is_symlink() and text.encode() in file.read_bytes():
+            yield str(file.relative_to(folder))
+
+
+REFUSED = """
+    training.TrainingJob("together", arguments=["--pw", S("A")], command=S("A"), entry_script=S("A"), node_count=S("A"),
+        environment_variables={"PW": S("A")}, distributed_backend=S("A"), source_directory=S("A"),
+        inputs={"d": {"uri": "./d", "mode": S("A")}}, secret_environment_variables={"not a name": S("A")},
+        compute={"target": "local", "workspace": "lab", "store": "./s", "maxNodes": S("A"), "settings": S("A")})
+"""
+
+
+def test_no_refusal_shows_a_secret(sandbox: Sandbox) -> None:
+    project = program(sandbox, REFUSED, "refused")
+    secret = "tr0ub4dor-and-3"
+    for answer in (project.preview(A=secret), project.preview("--json", A=secret), project.up(A=secret)):
+        assert answer.code != 0 and secret not in answer.text
+        assert "value {" not in answer.text and "<nil>" not in answer.text and "&{" not in answer.text
+        for path in ("arguments", "command", "entryScript", "environmentVariables"):
+            assert f"'together' has a problem: {path}: holds a secret" in answer.text, answer.text
+        for path in (
+            "nodeCount",
+            "inputs.d.mode",
+            "distributedBackend",
+            "compute.maxNodes",
+            "compute.settings",
+        ):
+            assert f"'together' has a problem: {path}: the secret value is not" in answer.text, answer.text
+    assert list(files_that_hold(sandbox.folder, secret)) == []
+
+
+COMPUTE = """
+    plain = {"target": "local", "workspace": "lab", "store": "./.training/lab", "cluster": "cpu"}
+    fit = J("fit", compute={**plain, "settings": {"token": S("A"), "note": "plain-note", "url": "tcp://ann:" + os.environ["B"] + "@h:1"}})
+    whole = J("whole", compute=pulumi.Output.secret({**plain, "settings": {"token": os.environ["A"], "memory": "1g"}}))
+    priced = J("priced", compute=target.ComputeCluster("dear", workspace=lab, price_per_node_hour=pulumi.Output.secret(1234.5)))
+    pulumi.export("location", fit.outputs_location)
+    pulumi.export("cost", priced.cost)
+"""
+
+
+def test_a_secret_setting_of_a_cluster_is_in_no_file(sandbox: Sandbox) -> None:
+    project = program(sandbox, COMPUTE, "compute")
+    secrets = {"A": "kubeconfig-t0ken", "B": "pa55word"}
+    for answer in (project.preview(**secrets), project.up(**secrets)):
+        answer.succeeded()
+        assert not any(secret in answer.text for secret in secrets.values())
+    found = {secret: list(files_that_hold(sandbox.folder, secret)) for secret in secrets.values()}
+    assert found == {secret: [] for secret in secrets.values()}
+    runs = {
+        path.parent.name: json.loads(path.read_text())
+        for path in project.folder.glob(".training/lab/runs/*/run.json")
+    }
+    kept = {name.rpartition("-")[0]: run["spec"]["compute"] for name, run in runs.items()}
+    assert kept["fit"]["settings"]["note"] == "plain-note" and kept["fit"]["store"] == "./.training/lab"
+    assert kept["whole"]["target"] == "local" and kept["whole"]["workspace"] == "lab"
+    assert kept["priced"]["pricePerNodeHour"] is None
+    again = project.preview("--json", **secrets).succeeded()
+    assert json.loads(again.stdout)["changeSummary"] == {"same": 7}
+    project.destroy(**secrets).succeeded()
+
+
+PLACES = """
+    data = target.Datastore("data", workspace=lab, source=S("A"))
+    far = target.Workspace("far", store=S("B"), tracking_uri=S("C"))
+    cluster = target.ComputeCluster("cluster", workspace=far, max_nodes=pulumi.Output.secret(3))
+    pulumi.export("uri", data.uri)
+    pulumi.export("ref", cluster.ref)
+    pulumi.export("store", far.store)
+    J("fit", inputs=[data.path("below").as_download()])
+"""
+
+
+def test_components_keep_the_mark_of_a_secret(sandbox: Sandbox) -> None:
+    project = program(sandbox, PLACES, "places")
+    data = project.folder / "s3cret-data"
+    (data / "below").mkdir(parents=True)
+    (data / "below" / "x.txt").write_text("x")
+    secrets = {"A": "./s3cret-data", "B": "memory://s3cret-store", "C": "http://s3cret-host:5000"}
+    project.up(**secrets).succeeded()
+    exported = json.loads(project.run("stack", "export").succeeded().stdout)
+    assert "s3cret" not in json.dumps(exported)
+    by_name = {r["urn"].rpartition("::")[2]: r for r in exported["deployment"]["resources"]}
+    assert "ciphertext" in by_name["data"]["outputs"]["uri"]
+    assert "ciphertext" in by_name["far"]["outputs"]["store"]
+    ref = by_name["far"]["outputs"]["ref"]
+    assert "ciphertext" in ref["store"] and ref["workspace"] == "far"
+    project.destroy(**secrets).succeeded()
