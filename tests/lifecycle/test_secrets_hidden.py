@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,9 +75,11 @@ def test_no_refusal_shows_a_secret(sandbox: Sandbox) -> None:
 
 COMPUTE = """
     plain = {"target": "local", "workspace": "lab", "store": "./.training/lab", "cluster": "cpu"}
-    fit = J("fit", compute={**plain, "settings": {"token": S("A"), "note": "plain-note", "url": "tcp://ann:" + os.environ["B"] + "@h:1"}})
+    url = "tcp://ann:" + os.environ["B"] + "@h:1"
+    fit = J("fit", compute={**plain, "settings": {"token": S("A"), "note": "plain-note", "url": url}})
     whole = J("whole", compute=pulumi.Output.secret({**plain, "settings": {"token": os.environ["A"], "memory": "1g"}}))
-    priced = J("priced", compute=target.ComputeCluster("dear", workspace=lab, price_per_node_hour=pulumi.Output.secret(1234.5)))
+    dear = target.ComputeCluster("dear", workspace=lab, price_per_node_hour=pulumi.Output.secret(1234.5))
+    priced = J("priced", compute=dear)
     pulumi.export("location", fit.outputs_location)
     pulumi.export("cost", priced.cost)
 """

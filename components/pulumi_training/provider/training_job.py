@@ -192,9 +192,7 @@ def _keep_plan(record: Record, number: int, request: Request) -> Plan:
     store = (
         attempt.document().store_identity if attempt.exists() else identity_of(record.store) or UNKNOWN_PART
     )
-    run = RunSpec(
-        record.run_id, number, document, request.base, attempt.folder, request.secrets, store=store
-    )
+    run = RunSpec(record.run_id, number, document, request.base, attempt.folder, request.secrets, store=store)
     plan = target.plan(run, target.find_prepared(run))
     content = {"urn": request.urn, "store": record.store.display, "plan": plan.to_json()}
     content = masked(content, tuple(request.secrets.values()))
