@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..record.record import Record, RunSummary, runs
 from ..record.retention import prune
 from ..record.store import Store
+from ..spec.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,19 @@ def removable(store: Store, retention: Retention) -> list[str]:
     return retention.removable(runs(store))
 
 
-def remove_records(store: Store, run_ids: Iterable[str]) -> list[str]:
-    """Prunes the records of finished runs to their tombstones; returns the ids of those that went."""
+def remove_records(
+    store: Store, run_ids: Iterable[str], tell: Callable[[str], None] = lambda _: None
+) -> list[str]:
+    """Prunes the records of finished runs to their tombstones; returns the ids of those that went.
+
+    `tell` is told of each that could not go now; the next call tries again.
+    """
     gone = []
     for run_id in run_ids:
-        prune(Record(store, run_id))
+        try:
+            prune(Record(store, run_id))
+        except TrainingError as error:
+            tell(f"the record of {run_id} stays: {error.message}")
+            continue
         gone.append(run_id)
     return gone

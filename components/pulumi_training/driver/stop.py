@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.lock import DriverLock
 from ..record.record import Record
-from ..spec.errors import TransientError
+from ..spec.errors import TrainingError, TransientError
 from ..targets import catalog
 from .attempt_run import handle_of
 from .drive import drive
@@ -74,14 +75,23 @@ def remove(record: Record, *, up_to: int | None = None, purge: bool = False) -> 
         return
     if up_to is None or newest.number <= up_to:
         cancel(record)
+    trouble: TrainingError | None = None
     for number in record.attempts():
         if up_to is not None and number > up_to:
             continue
-        attempt = record.attempt(number)
-        document = attempt.document()
-        # Not the run's target of now: attempts before may have been at another one.
-        target = catalog.get(document.target)
-        target.remove(handle_of(attempt, document))
-        attempt.update(acknowledged=True)
+        try:
+            _remove_one(record.attempt(number))
+        except TrainingError as error:  # the others may go all the same
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
     if purge and (up_to is None or newest.number <= up_to):
         record.store.delete(record.prefix)
+
+
+def _remove_one(attempt: Attempt) -> None:
+    document = attempt.document()
+    # Not the run's target of now: attempts before may have been at another one.
+    target = catalog.get(document.target)
+    target.remove(handle_of(attempt, document))
+    attempt.update(acknowledged=True)

@@ -93,7 +93,7 @@ class RecordRetentionHandler(ResourceHandler):
             return {"pruned": UNKNOWN if going else before}
         store, retention = self._policy(inputs)
         going = await blocking(removable, store, retention)
-        gone = await blocking(remove_records, store, going)
+        gone = await blocking(remove_records, store, going, call.progress.warning)
         if gone:
             call.progress.info(f"removed the records of {len(gone)} runs; each answers from its tombstone")
         return {"pruned": [*before, *gone][-1000:]}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..spec.errors import Problem, SpecError, TransientError, mask
+from ..spec.errors import Problem, SpecError, TrainingError, TransientError, mask
 from ..spec.object_services import EXTRAS, NO_BUCKET, REFUSALS
 from ..spec.refusals import advice, cause, is_of_this_machine
 from ..spec.urls import scheme_of, secrets_of
@@ -127,7 +127,7 @@ class ObjectStore(Store):
         """See `Store.upload`."""
         if not path.is_file():
             raise StoreError(f"{path} is not a file; it cannot be brought to {self.display}")
-        with self._explained(key, writing=True):
+        with self._explained(key, writing=True, local=path):
             self._fs.put_file(str(path), self._path(key))
 
     def download(self, key: str, path: Path) -> None:
@@ -135,7 +135,7 @@ class ObjectStore(Store):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_beside(path)
         try:
-            with self._explained(key):
+            with self._explained(key, local=temporary):
                 self._fs.get_file(self._path(key), str(temporary))
             temporary.replace(path)
         finally:
@@ -177,34 +177,44 @@ class ObjectStore(Store):
         self._create_proven = True
 
     @contextmanager
-    def _explained(self, key: str, *, writing: bool = False) -> Iterator[None]:
-        """Turns whatever a driver raises into our errors, with the URL's secrets masked."""
+    def _explained(self, key: str, *, writing: bool = False, local: Path | None = None) -> Iterator[None]:
+        """Turns whatever a driver raises into our errors, with the URL's secrets masked.
+
+        What is wrong with the file `local` of this machine is no answer of the store's.
+        """
         try:
             yield
         except (NotFound, StoreError, TransientError):
             raise
-        except (FileNotFoundError, IsADirectoryError) as error:
-            if writing:
-                raise StoreError(f"{self.display} cannot take {key}: {error}. {_MAKE_IT}") from error
-            raise NotFound(key, self.display) from error
         except (
             Exception
         ) as error:  # each driver has its own family of errors: OSError, ClientError, HttpError, ...
-            if is_of_this_machine(error):
+            if is_of_this_machine(error) or _is_about(error, local):
                 raise StoreError(_refused(key, error)) from error
-            words = mask(f"{type(error).__name__}: {error}", secrets_of(self.url))
-            lower = words.lower()
-            if isinstance(error, FileExistsError) or (
-                "precondition" in lower.replace("-", "") and "hold" in lower
-            ):
-                raise _Taken(f"{self.display} has something in the way of {key}: {words}") from error
-            if any(sign in lower for sign in NO_BUCKET):
-                raise StoreError(f"{self.display} cannot take {key}: {words}. {_MAKE_IT}") from error
-            if isinstance(error, PermissionError) or any(sign in lower for sign in REFUSALS):
-                raise StoreError(
-                    f"{self.display} refused {key}: {words}. Check the credentials and rights."
-                ) from error
-            raise TransientError(f"{self.display} did not answer for {key}: {words}") from error
+            raise self._told(key, error, writing=writing) from error
+
+    def _told(self, key: str, error: Exception, *, writing: bool) -> TrainingError:
+        """What a driver raised, in our words."""
+        if isinstance(error, (FileNotFoundError, IsADirectoryError)):
+            if writing:
+                return StoreError(f"{self.display} cannot take {key}: {error}. {_MAKE_IT}")
+            return NotFound(key, self.display)
+        words = mask(f"{type(error).__name__}: {error}", secrets_of(self.url))
+        lower = words.lower()
+        if isinstance(error, FileExistsError) or (
+            "precondition" in lower.replace("-", "") and "hold" in lower
+        ):
+            return _Taken(f"{self.display} has something in the way of {key}: {words}")
+        if any(sign in lower for sign in NO_BUCKET):
+            return StoreError(f"{self.display} cannot take {key}: {words}. {_MAKE_IT}")
+        if isinstance(error, PermissionError) or any(sign in lower for sign in REFUSALS):
+            return StoreError(f"{self.display} refused {key}: {words}. Check the credentials and rights.")
+        return TransientError(f"{self.display} did not answer for {key}: {words}")
+
+
+def _is_about(error: Exception, local: Path | None) -> bool:
+    """Whether an error is about a file of this machine."""
+    return local is not None and isinstance(error, OSError) and str(error.filename) == str(local)
 
 
 def _refused(key: str, error: BaseException) -> str:

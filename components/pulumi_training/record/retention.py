@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ..spec.errors import TrainingError
+from ..spec.refusals import is_full
+from .attempt import Attempt
 from .record import Record
+from .store import StoreError
 from .tags import tags_of_script
 
 
@@ -41,12 +45,24 @@ def prune(record: Record) -> dict[str, Any]:
                 "size": manifest.size,
             }
         # First the tombstone, then the files: a kill in between leaves a run that can be pruned again.
-        record.update_run(tombstone=tombstone)
+        _leave(record, attempts, tombstone)
     record.store.delete(f"{record.prefix}/attempts")
     if not record.store.is_local:
         for attempt in attempts:
             shutil.rmtree(attempt.folder, ignore_errors=True)
     return tombstone
+
+
+def _leave(record: Record, attempts: Sequence[Attempt], tombstone: dict[str, Any]) -> None:
+    """Writes the tombstone. Where the disk has no room for it, what is to go anyway goes first."""
+    try:
+        record.update_run(tombstone=tombstone)
+    except StoreError as error:
+        if not is_full(error):
+            raise
+        for attempt in attempts:
+            record.store.delete(f"{attempt.prefix}/outputs")
+        record.update_run(tombstone=tombstone)
 
 
 def purge(record: Record) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from pulumi_training.spec.errors import PermanentError
 from pulumi_training.spec.outcome import Reason, Status
 from pulumi_training.targets.base import Handle
 from pulumi_training.targets.docker import names, nodes
+from pulumi_training.targets.docker.collect import rescue
+from pulumi_training.targets.docker.request import read_mark, write_mark
 
 pytestmark = [
     pytest.mark.docker,
@@ -142,6 +145,57 @@ def test_nodes_write_the_same_files(place: DockerPlace) -> None:
     assert (outputs / "other").read_text() == "0" and (outputs / ".node-1" / "other").read_text() == "1"
     assert (started.run.folder / "logs" / ".node-1" / "own.log").read_text() == "1"
     assert any("outputs/other" in line and "node 1" in line for line in told if line.startswith("warning"))
+
+
+def test_nodes_write_other_kinds_of_things_under_one_name(place: DockerPlace) -> None:
+    """The run completes, everything is kept, and it is done again as after a kill: `up` and `destroy` get through."""
+    started = place.start(
+        "import os\nnode = os.environ['NODE_RANK']\nrank = os.environ['LOCAL_RANK']\n"
+        "if rank == '0':\n"
+        "    os.makedirs('outputs/.node-1' if node == '0' else 'outputs/ckpt')\n"
+        "    if node == '0':\n"
+        "        open('outputs/ckpt', 'w').write('a file')\n"
+        "        open('outputs/.node-1/own', 'w').write('own')\n"
+        "        os.makedirs('outputs/back/deep')\n"
+        "        open('outputs/back/deep/x', 'w').write('x of 0')\n"
+        "        os.symlink('back', 'outputs/latest')\n"
+        "        os.makedirs('logs/tb')\n"
+        "        open('logs/tb/own.log', 'w').write('log of 0')\n"
+        "    else:\n"
+        "        open('outputs/ckpt/model', 'w').write('a folder')\n"
+        "        open('outputs/back', 'w').write('back of 1')\n"
+        "        os.makedirs('outputs/latest')\n"
+        "        open('outputs/latest/deep', 'w').write('latest of 1')\n"
+        "        open('logs/tb', 'w').write('tb of 1')\n"
+        "        os.mkfifo('outputs/pipe')\n"
+    )
+    assert started.ended().status is Status.COMPLETED
+    told: list[str] = []
+    mark = read_mark(started.run.folder)
+    rescue(place.client, started.handle, mark)
+    write_mark(started.run.folder, mark)  # as whoever was killed before it said that all is here
+    place.target.collect(started.handle, started.run, told.append)
+    folder = started.run.folder
+    kept = {
+        str(path.relative_to(folder)): path.read_text()
+        for part in ("outputs", "logs/tb", "logs/.node-1")
+        for path in sorted([folder / part, *(folder / part).rglob("*")])
+        if path.is_file() and not path.is_symlink() and not any(p.is_symlink() for p in path.parents)
+    }
+    assert kept == {
+        "outputs/ckpt": "a file",
+        "outputs/.node-1/own": "own",
+        "outputs/back/deep/x": "x of 0",
+        "outputs/.node-1.1/ckpt/model": "a folder",
+        "outputs/.node-1.1/back": "back of 1",
+        "outputs/.node-1.1/latest/deep": "latest of 1",
+        "logs/tb/own.log": "log of 0",
+        "logs/.node-1/tb": "tb of 1",
+    }
+    assert os.readlink(folder / "outputs" / "latest") == "back"
+    warnings = "\n".join(line for line in told if line.startswith("warning"))
+    assert all(name in warnings for name in ("outputs/ckpt", "outputs/.node-1.1", "outputs/pipe is a pipe"))
+    assert place.objects(started) == []
 
 
 def test_an_image_may_go_and_the_record_stays(place: DockerPlace) -> None:

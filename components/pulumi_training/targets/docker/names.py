@@ -78,6 +78,11 @@ def key_of(labels: Mapping[str, str]) -> tuple[str, int, str, str]:
     return labels[RUN], int(labels[ATTEMPT]), store, folder
 
 
+def are_ours(labels: Mapping[str, str] | None) -> bool:
+    """Whether labels tell an attempt: one object with half of them must not end the look at all others."""
+    return bool(labels and labels.get(RUN)) and str((labels or {}).get(ATTEMPT)).isdigit()
+
+
 def own_filters() -> dict[str, Any]:
     """What lists the objects that were made from this user's state folder."""
     return {"label": [f"{STATE}={state_id()}"]}

@@ -206,7 +206,7 @@ def left(client: docker.DockerClient) -> set[tuple[str, int, str, str]]:
         *(client.api.volumes(filters=wanted).get("Volumes") or []),
         *client.api.networks(filters=wanted),
     ]
-    return {names.key_of(each["Labels"]) for each in labelled}
+    return {names.key_of(each["Labels"]) for each in labelled if names.are_ours(each.get("Labels"))}
 
 
 def kill(client: docker.DockerClient, found: Iterable[NodeState]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...agent.beneath import read_beneath
 from ...record.files import write_whole
+from ...record.store import explained
 from ...spec.attribution import LaunchFacts, RankFacts, launch_of_markers
 from ...spec.outcome import Status
 from ..base import Observation
@@ -36,7 +37,8 @@ class Conclusion:
     def write(self, folder: Path) -> None:
         """Notes it: from now on the attempt is answered without the daemon."""
         document = {"lost": {str(node): [lost.words, lost.ended_at] for node, lost in self.lost.items()}}
-        write_whole(folder / _NODES, json.dumps(document).encode())
+        with explained(folder, "that the attempt is over cannot be noted there"):
+            write_whole(folder / _NODES, json.dumps(document).encode())
 
     @classmethod
     def read(cls, folder: Path) -> Conclusion | None:
@@ -50,7 +52,8 @@ class Conclusion:
 
 def note_killed(folder: Path) -> None:
     """Notes that what ends next was ended by us."""
-    write_whole(folder / _KILLED, b"{}")
+    with explained(folder, "that the attempt is ended cannot be noted there"):
+        write_whole(folder / _KILLED, b"{}")
 
 
 def was_killed(folder: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...record.files import write_whole
+from ...record.store import explained
 
 AGENT_FOLDER = "/training/agent"
 """In memory where the node's processes are root's: of many small files the volume's disk makes a lasting affair."""
@@ -22,9 +23,10 @@ def write_mark(folder: Path, document: Mapping[str, Any]) -> None:
     """Notes where an attempt is and how far its submission came: daemon, nodes, the agent's line, `begun`.
 
     It is written before anything is made: whoever comes later asks the same daemon, whatever its own
-    environment says.
+    environment says. Raises StoreError.
     """
-    write_whole(folder / _MARK, json.dumps(document, indent=1).encode(), durable=False)
+    with explained(folder, "where the attempt is cannot be noted there"):
+        write_whole(folder / _MARK, json.dumps(document, indent=1).encode(), durable=False)
 
 
 def read_mark(folder: Path) -> dict[str, Any]:

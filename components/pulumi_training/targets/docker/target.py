@@ -245,7 +245,8 @@ class DockerTarget(Target, Queues):
         wanted = names.workspace_filters(compute, store)
         address = address_of(_settings(compute))
         with _talking(address) as client:
-            seen |= {names.key_of(line["Labels"]) for line in client.api.containers(all=True, filters=wanted)}
+            lines = client.api.containers(all=True, filters=wanted)
+            seen |= {names.key_of(line["Labels"]) for line in lines if names.are_ours(line.get("Labels"))}
         for run_id, attempt, identity, folder in sorted(seen):
             yield Handle("docker", run_id, attempt, folder, address, identity)
 
