@@ -34,7 +34,8 @@ _SHARED_MEMORY = "/dev/shm"
 def keep(folder: str, parts: list[str], node: int = 0, *, owns: bool, without: tuple[str, ...] = ()) -> int:
     """Settles the links below `parts` of an attempt's folder, and notes what stays out; answers how much that is.
 
-    `owns`: the machine is there for this run alone. `without`: places of it that are nobody's to keep.
+    `owns`: the machine is there for this run alone. `without`: places of it that are nobody's to keep. Raises OSError,
+    after all else is settled, where the disk had no room: what did not come now may come the next time.
     """
     keeping = Keeping(folder, parts, Own(folder, owns=owns, without=without))
     keeping.run()
@@ -47,6 +48,8 @@ def keep(folder: str, parts: list[str], node: int = 0, *, owns: bool, without: t
             os.unlink(note)
     except OSError:
         pass  # a full disk: whoever collects finds the links as they are, and names them
+    if keeping.is_full is not None:
+        raise keeping.is_full
     return len(keeping.left)
 
 
@@ -80,6 +83,7 @@ class Keeping:
 
     def __init__(self, folder: str, parts: list[str], own: Own) -> None:
         self.left: dict[str, str] = {}
+        self.is_full: OSError | None = None
         self._folder = folder
         self._parts = parts
         self._own = own
@@ -186,6 +190,8 @@ class Keeping:
                 why = "goes round in circles"
             else:
                 why = f"could not be kept: {error.strerror}"
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    self.is_full = error
         self.left[path] = f"is a link to {shown(target)}, which {why}"
         return ""
 

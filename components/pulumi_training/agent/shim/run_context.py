@@ -130,9 +130,12 @@ class Run:
         if self.rank:
             return
         place = os.path.join(os.path.dirname(self._metrics), "tags.json")
-        with Path(f"{place}.{os.getpid()}").open("w", encoding="utf-8") as stream:
-            json.dump({**self._tags(place), **{key: str(value) for key, value in tags.items()}}, stream)
-        os.replace(f"{place}.{os.getpid()}", place)
+        try:
+            with Path(f"{place}.{os.getpid()}").open("w", encoding="utf-8") as stream:
+                json.dump({**self._tags(place), **{key: str(value) for key, value in tags.items()}}, stream)
+            os.replace(f"{place}.{os.getpid()}", place)
+        except OSError as error:
+            self._warn("tags", f"are not written: {error}")
 
     def get_tags(self) -> dict[str, str]:
         """The labels that the script has given so far."""
@@ -164,8 +167,11 @@ class Run:
             return
         text = "".join(json.dumps(line) + "\n" for line in lines)
         # One write call for each report: threads of a script must not tear one another's lines.
-        with Path(self._metrics).open("ab", buffering=0) as stream:
-            stream.write(text.encode())
+        try:
+            with Path(self._metrics).open("ab", buffering=0) as stream:
+                stream.write(text.encode())
+        except OSError as error:  # a full disk costs a point of a curve, and not the training
+            self._warn("metrics", f"are not written: {error}")
 
     def _checked(self, name: str, value: Any) -> Any:
         plain = _plain(value)
@@ -178,7 +184,10 @@ class Run:
     def _warn(self, what: str, words: str) -> None:
         if what not in self._was_warned:
             self._was_warned.add(what)
-            print(f"{what} {words}", file=sys.stderr, flush=True)
+            try:
+                print(f"{what} {words}", file=sys.stderr, flush=True)
+            except OSError:
+                return  # the log is on the same disk
 
     def _place(self, name: str, suffix: str) -> str:
         """Where a file of that name goes; ranks after the first have theirs beside it, none overwrites another's."""
