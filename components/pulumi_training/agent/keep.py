@@ -27,7 +27,8 @@ _TEMPORARY = ".~keep-"
 _MAX_CHAIN = 8
 """Folders linked from within folders that links led to."""
 _MAX_LEFT = 1000
-_SYSTEM = ("/proc", "/sys", "/dev", "/run/secrets", "/var/run/secrets")
+SYSTEM = ("/proc", "/sys", "/dev", "/run/secrets", "/var/run/secrets")
+"""Places that only look like files, and those of other people's secrets."""
 _SHARED_MEMORY = "/dev/shm"
 
 
@@ -70,7 +71,7 @@ class Own:
             return ""
         if not self._owns:
             return "is outside the run's own folder"
-        if any(_holds(place, real) for place in _SYSTEM) and not _holds(_SHARED_MEMORY, real):
+        if any(_holds(place, real) for place in SYSTEM) and not _holds(_SHARED_MEMORY, real):
             return "is the system's"
         mount = max((place for place in self._near if _holds(place, real)), key=len, default="/")
         if mount in self._foreign and not _holds(mount, self.folder):

@@ -258,3 +258,39 @@ def test_a_link_to_this_machine_is_said_and_not_kept_on_this_machine(place: Plac
     assert manifest.entries == ()
     assert str(big) in manifest.skipped["model.bin"] and "outside" in manifest.skipped["model.bin"]
     assert "model.bin" in manifest.warning
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("place", ["docker"], indirect=True)
+def test_a_killed_container_gives_what_its_outputs_link_to(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(TOKEN)
+    script = (
+        "import os, time\n"
+        "os.makedirs('work/deep')\n"
+        "open('work/m', 'w').write('worked')\n"
+        "open('work/deep/x', 'w').write('deep')\n"
+        "os.symlink('x', 'work/deep/again')\n"
+        "os.symlink('/opt/chain', 'work/deep/far')\n"
+        "open('/opt/far', 'w').write('far')\n"
+        "os.symlink('far', '/opt/chain')\n"
+        "os.symlink('../code/work/m', 'outputs/m')\n"
+        "os.symlink('/opt/chain', 'outputs/chain')\n"
+        "os.symlink('../code/work/deep', 'outputs/deep')\n"
+        f"os.symlink('{tmp_path}/secret', 'outputs/secret')\n"
+        "os.symlink('/training/secret', 'outputs/run-secret')\n"
+        "os.symlink('/', 'outputs/root')\n"
+        "os.symlink('/proc/1/environ', 'outputs/environ')\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(120)\n"
+    )
+    started = place.start(script, **ONE).until_printed("ready")
+    place.kill_node(started, 0)
+    started.ended()
+    started.collect()
+    manifest = attempt_of(started).write_manifest()
+
+    outputs = started.run.folder / "outputs"
+    assert contents(outputs) == {"m": b"worked", "chain": b"far", "deep/x": b"deep", "deep/far": b"far"}
+    assert (outputs / "deep" / "again").read_text() == "deep"
+    assert set(manifest.skipped) == {"secret", "run-secret", "root", "environ"}
+    assert TOKEN.encode() not in b"".join(contents(started.run.folder).values())

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from ...agent.keep import LEFT
+from .asides import read_notes
 from .data import FOLDER
 from .fetch import members
 from .merge import Brought, Merge
 from .places import above_of
 from .shipment import FIRST_NODE, OTHER_NODES
+from .strays import fetch_strays
 
 if TYPE_CHECKING:
     import docker
@@ -51,6 +54,7 @@ def bring(
         missing = {name for name, entry in entries.items() if not merge.has(part, name, entry)}
         for root in _roots(part, entries, missing):
             _fetch(merge, client, container, f"{path}{root.removeprefix(part)}", part, root)
+    fetch_strays(merge, client, container, read_notes(folder / LEFT.format(node=node)).get("left", {}))
     merge.finish()
     return merge.brought
 

@@ -78,6 +78,8 @@ class Merge:
         self._node = node
         self._asides = Asides(folder)
         self._links: dict[tuple[str, str], str] = {}  # part and name, to where each leads
+        self.strays: dict[tuple[str, str], str] = {}
+        """Links that lead to elsewhere in the container: part and name, to where."""
         self.brought = Brought()
         _sweep(folder)
 
@@ -151,6 +153,7 @@ class Merge:
             self.brought.left_out[name] = "is a link in the place of a file of the run's own"
         elif leads is None or not any(leads == top or leads.startswith(f"{top}/") for top in (*PARTS, part)):
             self.brought.left_out[name] = f"is a link to {shown(target)}, outside of what the run put out"
+            self.strays[part, name] = os.path.normpath(os.path.join(FOLDER, os.path.dirname(name), target))
         else:
             self._links[part, name] = leads
 
