@@ -68,7 +68,9 @@ def _files(folder: str) -> list[str]:
 
 
 def _add(tar: tarfile.TarFile, place: str, path: str) -> None:
-    with Path(place).open("rb") as file:
+    # What was a file when it was listed may be a link or a pipe by now.
+    handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
         stat = os.fstat(file.fileno())
         member = tarfile.TarInfo(path)
         member.size = stat.st_size
@@ -84,7 +86,13 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, destination: Path) -
     if content is None:
         raise tarfile.ReadError(f"{member.name!r} has no content")
     target = destination / path
-    target.parent.mkdir(parents=True, exist_ok=True)
+    for above in reversed(path.parents[:-1]):
+        folder = destination / above
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise tarfile.ReadError(f"{member.name!r} would be written through {str(above)!r}, which is no folder")
+        folder.mkdir(exist_ok=True)
+    if target.is_dir() and not target.is_symlink():
+        raise tarfile.ReadError(f"{member.name!r} is a folder already")
     target.unlink(missing_ok=True)
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o777 if member.mode & 0o100 else 0o666)
     with os.fdopen(handle, "wb") as file:

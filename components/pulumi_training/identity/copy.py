@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from ..spec.errors import PermanentError, SpecError
@@ -59,6 +60,8 @@ def _copy_file(source: str, destination: str, entry: FileEntry) -> str:
     # O_NONBLOCK: what was a file may be a pipe by now.
     reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
+        if not stat.S_ISREG(os.fstat(reader).st_mode):
+            return "is no plain file any more"
         mode = 0o777 if entry.executable else 0o666
         writer = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_training.tracking.files import WORTH_SHARING, share
+from pulumi_training.tracking.files import WORTH_SHARING, send_folder, share
 
 NOBODY = 65534
 
@@ -83,3 +83,37 @@ def test_what_is_sent_twice_is_there_once(folder: Path) -> None:
     for _ in range(2):
         share(str(folder / "model.bin"), str(folder / "artifact"))
     assert sorted(path.name for path in folder.iterdir()) == ["artifact", "model.bin"]
+
+
+@pytest.mark.parametrize("is_near", [True, False])
+def test_artifacts_are_what_the_run_put_out_and_nothing_its_links_lead_to(
+    tmp_path: Path, is_near: bool
+) -> None:
+    from mlflow import MlflowClient
+
+    secret = tmp_path / "aside" / "secret"
+    secret.parent.mkdir()
+    secret.write_bytes(b"somebody's")
+    outputs = tmp_path / "runs" / "fit-1" / "attempts" / "1" / "outputs"
+    outputs.mkdir(parents=True)
+    (outputs / "model").write_bytes(b"weights")
+    (outputs / "last").symlink_to("model")
+    (outputs / "secret").symlink_to(secret)
+    (outputs / "folder").symlink_to(secret.parent)
+    os.mkfifo(outputs / "pipe")
+    with (outputs / "sparse").open("wb") as stream:
+        stream.truncate(64 << 20)
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    place = tmp_path / "artifacts"
+    experiment = client.create_experiment("fit", artifact_location=place.as_uri() if is_near else str(place))
+    run = client.create_run(experiment)
+    run.info._artifact_uri = run.info.artifact_uri if is_near else str(place / run.info.run_id / "artifacts")
+
+    send_folder(client, run, outputs, "outputs")
+
+    found = {path.name: path for path in place.rglob("*") if path.is_file()}
+    assert set(found) == {"model", "last", "sparse"}
+    assert found["last"].read_bytes() == b"weights"
+    assert all(b"somebody's" not in path.read_bytes()[:100] for path in found.values())
+    if is_near:
+        assert found["sparse"].stat().st_blocks * 512 < 1 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 from pathlib import Path
@@ -141,3 +142,67 @@ def test_a_torn_archive_is_refused(write, tmp_path: Path) -> None:
     (tmp_path / "torn").write_bytes((tmp_path / "whole").read_bytes()[:-30])
     with pytest.raises(PermanentError, match="damaged"):
         extract(tmp_path / "torn", tmp_path / "back")
+
+
+def packed(path: Path, *members: tuple[str, bytes, str]) -> Path:
+    """An archive of members: name, kind as `tarfile` has it, content or what a link leads to."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as tar:
+        for name, kind, text in members:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            if kind == tarfile.REGTYPE:
+                member.size = len(text)
+                tar.addfile(member, io.BytesIO(text.encode()))
+            else:
+                member.linkname = text
+                tar.addfile(member)
+    path.write_bytes(zstandard.ZstdCompressor().compress(plain.getvalue()))
+    return path
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_an_archive_with_anything_but_files_is_refused(tmp_path: Path, kind: bytes) -> None:
+    (tmp_path / "victim").mkdir()
+    bad = packed(
+        tmp_path / "bad.tar.zst",
+        ("a", kind, str(tmp_path / "victim")),
+        ("a/planted", tarfile.REGTYPE, "x"),
+    )
+    with pytest.raises(PermanentError, match="damaged"):
+        extract(bad, tmp_path / "back")
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
+def test_an_archive_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "back").mkdir()
+    (tmp_path / "back" / "sub").symlink_to(tmp_path / "victim")
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "back" / "train.py").symlink_to(tmp_path / "file")
+    good = packed(
+        tmp_path / "good.tar.zst", ("train.py", tarfile.REGTYPE, "new"), ("sub/x", tarfile.REGTYPE, "x")
+    )
+    with pytest.raises(PermanentError, match="no folder"):
+        extract(good, tmp_path / "back")
+    assert list((tmp_path / "victim").iterdir()) == []
+    assert (tmp_path / "file").read_text() == "kept"
+    assert (tmp_path / "back" / "train.py").read_text() == "new"
+
+
+def test_a_file_and_a_folder_of_one_name_are_a_damaged_archive(tmp_path: Path) -> None:
+    for number, names in enumerate((("a", "a/b"), ("a/b", "a"))):
+        bad = packed(tmp_path / f"{number}.tar.zst", *((name, tarfile.REGTYPE, "x") for name in names))
+        with pytest.raises(PermanentError, match="damaged"):
+            extract(bad, tmp_path / f"back-{number}")
+
+
+def test_a_source_that_becomes_a_link_out_is_not_copied(write, tmp_path: Path) -> None:
+    root = write({"train.py": "x", "data.bin": "own"})
+    tree = read_tree(root)
+    (tmp_path / "secret").write_text("somebody's")
+    (root / "data.bin").unlink()
+    (root / "data.bin").symlink_to(tmp_path / "secret")
+    with pytest.raises(PermanentError, match=r"data\.bin"):
+        copy_tree(tree, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
