@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from ..agent.facts import open_log
 from ..record.lock import DriverLock
 from ..record.record import Record
 
@@ -108,11 +109,9 @@ def is_driven(record: Record) -> bool:
 
 def last_word(record: Record, attempt: int) -> str:
     """Why the last supervisor of an attempt gave up; empty where it did not say. A traceback stays in its log."""
-    path = record.attempt(attempt).folder / "launch" / "supervisor.log"
-    try:
-        lines = path.read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
+    chosen = record.attempt(attempt)
+    path = chosen.folder / "launch" / "supervisor.log"
+    lines = (chosen.read_staged("launch/supervisor.log") or b"").decode(errors="replace").splitlines()
     last = next((line for line in reversed(lines) if line.strip()), "")
     return last.removeprefix(LAST_WORD) if last.startswith(LAST_WORD) else last and f"{last} (see {path})"
 
@@ -179,7 +178,7 @@ def _await_loaded(process: subprocess.Popen[bytes], has_turn: bool) -> None:
 def _started(record: Record, attempt: int, word: str | None) -> subprocess.Popen[bytes]:
     log = record.attempt(attempt).prepare_folder() / "launch" / "supervisor.log"
     words = [str(_PACKAGE_ROOT), f"{record.run_id}-a{attempt}", *([word] if word else [])]
-    with log.open("ab") as output:
+    with os.fdopen(open_log(str(log)), "ab") as output:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, *words],
             stdin=subprocess.PIPE,

@@ -89,7 +89,9 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, destination: Path) -
     for above in reversed(path.parents[:-1]):
         folder = destination / above
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise tarfile.ReadError(f"{member.name!r} would be written through {str(above)!r}, which is no folder")
+            raise tarfile.ReadError(
+                f"{member.name!r} would be written through {str(above)!r}, which is no folder"
+            )
         folder.mkdir(exist_ok=True)
     if target.is_dir() and not target.is_symlink():
         raise tarfile.ReadError(f"{member.name!r} is a folder already")

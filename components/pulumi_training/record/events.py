@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..agent.facts import open_plain
 from ..spec.refusals import advice
 from .documents import masked
 from .files import write_all
@@ -100,7 +101,7 @@ class EventLog:
         counted, position, lines = self._counted
         if counted != segment:
             position, lines = 0, 0
-        with path.open("rb") as stream:
+        with os.fdopen(open_plain(str(path)), "rb") as stream:
             stream.seek(position)
             fresh = stream.read(SEGMENT_BYTES + 1)
         position, lines = position + len(fresh), lines + fresh.count(b"\n")

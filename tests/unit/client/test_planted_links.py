@@ -16,11 +16,12 @@ from pulumi_training.client.files import listing
 from pulumi_training.client.run_metrics import reported
 from pulumi_training.client.runs import Found
 from pulumi_training.client.view import view
+from pulumi_training.driver.supervisor import last_word
 from pulumi_training.record import logs
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.metrics import read_metrics
 from pulumi_training.record.record import Record
-from pulumi_training.record.store import Store
+from pulumi_training.record.store import Store, StoreError
 
 TOKEN = b"somebody-elses-4711"
 FACTS = b'{"rank": 0, "node": 0, "state": "exited", "loss": 4711, "host": "%s"}\n' % TOKEN
@@ -204,3 +205,28 @@ def test_a_record_of_before_with_a_link_out_gives_all_the_rest(
     assert download(made, wanted(made), tmp_path / "to").files == 1
     assert not_kept(made) == {"out": str(secret)}
     assert TOKEN not in below(tmp_path / "to")
+
+
+def test_the_supervisors_last_word_is_its_own(attempt: Attempt, secret: Path) -> None:
+    log = attempt.folder / "launch" / "supervisor.log"
+    log.symlink_to(secret)
+    record = Record(attempt.store, attempt.run_id)
+    assert last_word(record, 1) == ""
+    log.unlink()
+    os.mkfifo(log)
+    assert last_word(record, 1) == ""
+    log.unlink()
+    log.write_text("it could not go on\n")
+    assert last_word(record, 1).startswith("it could not go on")
+
+
+def test_a_pipe_among_the_events_is_not_waited_for(shelf: Shelf) -> None:
+    made = shelf.finished("fit-0000000002")
+    made.event("early", "word")
+    segment = sorted((made.folder / "events").glob("*.jsonl"))[-1]
+    segment.unlink()
+    os.mkfifo(segment)
+
+    with pytest.raises(StoreError, match="no plain file"):
+        made.event("late", "word")
+    assert list(made.events()) == []
