@@ -13,6 +13,7 @@ import typer
 
 from ..spec.errors import TrainingError
 
+_LINE = 500
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -47,6 +48,26 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(ExitCode.BROKEN_PIPE) from None
 
     return guarded
+
+
+def unexpected(error: Exception) -> ExitCode:
+    """Says in one line what nobody foresaw, and which file has its traceback.
+
+    What the system refuses is the user's to know, and gets the file as well: where it happened tells which path it was.
+    """
+    import traceback
+
+    from ..provider import logfile
+
+    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    file = logfile.append(f"{' '.join(sys.argv)}\n{lines}", "cli")
+    words = " ".join(f"{type(error).__name__}: {error}".split())[:_LINE]
+    where = f" The traceback is in {file}." if file else ""
+    kind = "the system refused" if isinstance(error, OSError) else "unexpected error"
+    from ..spec.text import safe
+
+    print(f"pulumi-training: {kind}: {safe(words).rstrip('.')}.{where}", file=sys.stderr)
+    return ExitCode.FAILURE
 
 
 def usage_error(message: str) -> typer.Exit:

@@ -10,7 +10,7 @@ import typer
 from .cancel import cancel
 from .doctor import doctor
 from .download import download
-from .exit import ExitCode
+from .exit import ExitCode, unexpected
 from .logs import logs
 from .mlflow import mlflow
 from .orphans import orphans
@@ -60,6 +60,8 @@ def main() -> None:
         build()()
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - no command shows a traceback: a file has it
+        sys.exit(unexpected(error))
 
 
 def _group(words: str) -> typer.Typer:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from .exit import ExitCode, verb
 from .options import StoreOption
+
+if TYPE_CHECKING:
+    from ..record.record import UnreadableRun
 
 
 @verb
@@ -51,6 +54,12 @@ def mlflow(
             raise typer.Exit(ExitCode.OK) from None
 
 
+def _passed_over(run: UnreadableRun) -> None:
+    from . import output
+
+    output.note(f"{run.run_id} is passed over: {run.message}")
+
+
 def _catch_up(store: str | None, workspace: str | None) -> None:
     from ..client.places import places
     from ..driver.track import catch_up_now
@@ -61,7 +70,7 @@ def _catch_up(store: str | None, workspace: str | None) -> None:
     found = [
         (summary.run.run_id, answer)
         for place in places(store, workspace).found
-        for summary in runs(place.store)
+        for summary in runs(place.store, _passed_over)
         for answer in catch_up_now(Record(place.store, summary.run.run_id))
     ]
     for run_id, answer in found:

@@ -12,6 +12,10 @@ from .options import JsonOption, StoreOption
 
 if TYPE_CHECKING:
     from ..client.runs import RunLine
+    from ..record.record import UnreadableRun
+
+_NEWER = "NewerVersion"
+"""Stands for the status of a run whose record only a newer version can read."""
 
 
 @verb
@@ -38,21 +42,37 @@ def list_(
     from . import output
 
     found = list_runs(store, workspace, _statuses(status or []), limit or None)
+    # Of runs by a newer version something is known: that they are there. They stand in the list where nothing is asked
+    # that only their documents could answer.
+    newer = [] if workspace or status else [run for run in found.passed_over if run.is_newer]
     if json:
-        output.as_json([run_json(line) for line in found.lines])
-    elif found.lines:
-        _table(list(found.lines))
+        output.as_json([*map(run_json, found.lines), *map(_newer_json, newer)])
+    elif found.lines or newer:
+        _table(list(found.lines), newer)
     for place in found.unreadable:
         output.note(f"{place.store} could not be read: {place.message}")
+    for each in found.passed_over:
+        output.note(f"{each.run_id}{f' (job {each.job})' if each.job else ''} is passed over: {each.message}")
     if found.left_out:
         output.note(f"{found.left_out} more; --limit 0 shows all")
-    if not found.lines and not json:
+    is_empty = not (found.lines or newer)
+    if is_empty and not json and not found.passed_over:
         output.note(_nothing(found.stores, store, bool(workspace or status)))
-    if found.unreadable and not found.lines:
+    if is_empty and (found.unreadable or found.passed_over):
         raise typer.Exit(1)
 
 
-def _table(lines: list[RunLine]) -> None:
+def _newer_json(run: UnreadableRun) -> dict[str, str]:
+    return {
+        "run_id": run.run_id,
+        "job": run.job,
+        "status": _NEWER,
+        "location": run.location,
+        "message": run.message,
+    }
+
+
+def _table(lines: list[RunLine], newer: list[UnreadableRun]) -> None:
     from . import output, text
 
     shows_retries = not output.is_terminal() or any(line.attempt > 1 for line in lines)
@@ -78,6 +98,8 @@ def _table(lines: list[RunLine]) -> None:
             line.workspace,
         ]
         rows.append(row)
+    for run in newer:
+        rows.append([run.run_id, run.job, _NEWER, *[""] * (len(columns) - 3)])
     output.table(columns, rows)
 
 

@@ -41,6 +41,8 @@ def show(
     _outputs(seen, all_)
     _environment(seen, all_)
     _places(seen)
+    for words in seen.damage:
+        output.note(words)
 
 
 def _head(seen: RunView) -> None:

@@ -16,6 +16,7 @@ from ..spec.names import distinct, suggest
 from .times import iso
 
 if TYPE_CHECKING:
+    from ..record.record import UnreadableRun
     from .experiment_declared import DeclaredRun
     from .run import Run
     from .submission_check import Checked
@@ -102,7 +103,7 @@ class Experiment:
         under_way = {each.run_id: each for each in pending(distinct(self.name)) if each.store == store.url}
         found = [
             Run(Record(store, summary.run.run_id))
-            for summary in runs(store)
+            for summary in runs(store, _passed_over)
             if summary.run.spec.get("experimentName") == self.name
         ]
         known = {run.id for run in found}
@@ -229,3 +230,7 @@ def _advise_when_known(estimator: Estimator, tell: Any) -> None:
 
     compute = estimator.parameters.get("compute")
     pulumi.Output.from_input(getattr(compute, "ref", compute)).apply(advise)
+
+
+def _passed_over(run: UnreadableRun) -> None:
+    warnings.warn(f"run {run.run_id} is passed over: {run.message}", stacklevel=3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 from ..driver.attempt_run import handle_of
 from ..record.record import Record, runs
 from ..record.store import Store
+from ..spec.document import UnreadableDocument, value_or_none
 from ..spec.errors import TrainingError
 from ..targets import catalog
 from ..targets.base import Handle
@@ -63,7 +63,7 @@ def orphans(
     wanted, found = set(known), {}
     for place in places(store).found:
         opened = place.store
-        for summary in runs(opened):
+        for summary in runs(opened, lambda run: tell(f"{run.run_id} is passed over: {run.message}")):
             run, attempt = summary.run, summary.attempt
             owner = run.owner.get("urn", "")
             if (
@@ -79,8 +79,11 @@ def orphans(
                 run.run_id, attempt.attempt, attempt.status.value, owner, handle, record
             )
     for handle in _leftovers(tell):
-        kept = _record_of(handle)
-        owner = kept.run_document().owner.get("urn", "") if kept else ""
+        try:
+            kept = _record_of(handle)
+            owner = kept.run_document().owner.get("urn", "") if kept else ""
+        except UnreadableDocument:
+            continue  # whose it is cannot be told, so it is nobody's to remove
         if handle.run_id in wanted or owner in wanted or (kept is not None and not owner.startswith(_URN)):
             continue
         found.setdefault(
@@ -134,4 +137,7 @@ def _pulumi(*arguments: str) -> Any:
         raise TrainingError(f"`pulumi {' '.join(arguments)}` did not answer within {_SECONDS} s") from error
     if done.returncode != 0:
         raise TrainingError(f"`pulumi {' '.join(arguments)}` failed: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    answer = value_or_none(done.stdout)
+    if answer is None:
+        raise TrainingError(f"`pulumi {' '.join(arguments)}` answered no JSON: {done.stdout[:200].strip()}")
+    return answer

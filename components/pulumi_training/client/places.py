@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..record.store import Store
-from ..record.workspaces import known
+from ..record.workspaces import damage, known
 from ..spec.errors import TrainingError
 from ..spec.urls import display
 
@@ -46,6 +46,8 @@ def places(store: str | None = None, workspace: str | None = None) -> Places:
     for seen in known():
         names.setdefault(seen.store, []).append(seen.name)
     found, unreadable = [], []
+    if (problem := damage()) is not None:
+        unreadable.append(Unreadable("the list of workspaces", problem.message))
     for url, known_as in names.items():
         if workspace is not None and workspace not in known_as:
             continue

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ..record.attempt import Attempt
 from ..record.metrics import STEP, TOTAL
+from ..spec.document import object_or_none
 from .files import names
 
 
@@ -18,11 +18,8 @@ def reported(attempt: Attempt, rank: int) -> dict[str, Any]:
     """
     series: dict[str, list[Any]] = {}
     for line in (attempt.read_file(f"metrics/rank-{rank}.jsonl") or b"").splitlines():
-        try:
-            point = json.loads(line)
-        except (ValueError, RecursionError):
-            continue  # torn, or no JSON: `metrics.MetricsReader` counts them
-        if isinstance(point, dict):
+        point = object_or_none(line)  # torn, or no JSON: `metrics.MetricsReader` counts them
+        if point is not None:
             is_alone = len(point) == 1  # `run.log("total", 7)`
             _add({n: v for n, v in point.items() if is_alone or n not in (STEP, TOTAL)}, "", series)
     return {name: values[0] if len(values) == 1 else values for name, values in series.items()}

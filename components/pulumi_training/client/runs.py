@@ -10,9 +10,10 @@ from typing import Any
 
 from ..record.documents import AttemptDocument, RunDocument
 from ..record.lock import DriverLock
-from ..record.record import Record, RunSummary, runs
+from ..record.record import Record, RunSummary, UnreadableRun, runs
 from ..record.store import NotFound, Store
 from ..record.store_identity import place_of
+from ..spec.document import UnreadableDocument
 from ..spec.errors import SpecError, TrainingError
 from ..spec.outcome import Status
 from .places import Place, Places, Unreadable, places
@@ -87,12 +88,16 @@ class RunLine:
 
 @dataclass(frozen=True)
 class Listing:
-    """Lines, the run started last first; `left_out` counts those beyond the limit."""
+    """Lines, the run started last first; `left_out` counts those beyond the limit.
+
+    `passed_over` are runs of which a document is damaged or of a newer version.
+    """
 
     lines: tuple[RunLine, ...]
     left_out: int = 0
     unreadable: tuple[Unreadable, ...] = ()
     stores: int = 0
+    passed_over: tuple[UnreadableRun, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,15 +116,16 @@ def list_runs(
 ) -> Listing:
     """The runs of a store, or of every known one, of some statuses only where any are given.
 
-    Stores that do not answer are named in the listing and stop nothing. Raises `SpecError` for a `store`
-    that cannot be one.
+    Stores that do not answer, and runs that cannot be read, are named in the listing and stop nothing.
+    Raises `SpecError` for a `store` that cannot be one.
     """
     where = places(store, workspace)
     unreadable = list(where.unreadable)
+    passed_over: list[UnreadableRun] = []
     matching: list[tuple[float, Record, RunSummary]] = []
     for place in where.found:
         try:
-            for summary in runs(place.store):
+            for summary in runs(place.store, passed_over.append):
                 if _is_wanted(summary, workspace, statuses):
                     matching.append((_started(summary), Record(place.store, summary.run.run_id), summary))
         except TrainingError as error:
@@ -127,7 +133,7 @@ def list_runs(
     matching.sort(key=lambda item: item[0], reverse=True)
     kept = matching if limit is None else matching[:limit]
     lines = tuple(RunLine.of(record, summary) for _, record, summary in kept)
-    return Listing(lines, len(matching) - len(kept), tuple(unreadable), len(where.found))
+    return Listing(lines, len(matching) - len(kept), tuple(unreadable), len(where.found), tuple(passed_over))
 
 
 def find(text: str, store: str | None = None, *, to_change: bool = False) -> Found:
@@ -149,7 +155,8 @@ def find(text: str, store: str | None = None, *, to_change: bool = False) -> Fou
     if exact:
         return _chosen(exact, to_change)
     named = [record for record in ids if _could_be_of(record.run_id, text)]
-    named = [record for record in named if _name(record) == text]
+    unreadable: list[UnreadableDocument] = []
+    named = [record for record in named if _name(record, unreadable) == text]
     if named:
         return _chosen(named, to_change)
     begun = [record for record in ids if text and record.run_id.startswith(text)]
@@ -161,7 +168,7 @@ def find(text: str, store: str | None = None, *, to_change: bool = False) -> Fou
         )
     if begun:
         return _chosen(begun, to_change)
-    raise RunNotFound(_not_found(text, where))
+    raise RunNotFound(_not_found(text, where, unreadable))
 
 
 def is_attended(record: Record, attempt: AttemptDocument | None) -> bool | None:
@@ -221,11 +228,14 @@ def _could_be_of(run_id: str, name: str) -> bool:
     return bool(label) and name.startswith(label)
 
 
-def _name(record: Record) -> str | None:
+def _name(record: Record, unreadable: list[UnreadableDocument]) -> str | None:
     try:
         return record.run_document().name
+    except UnreadableDocument as error:
+        unreadable.append(error)
     except TrainingError:
-        return None
+        pass  # gone meanwhile, or its store does not answer
+    return None
 
 
 def _chosen(records: list[Record], to_change: bool) -> Found:
@@ -249,8 +259,7 @@ def _newest(records: list[Record]) -> Found:
     for record in records:
         try:
             run = record.run_document()
-            newest = record.newest()
-            at = newest.document().created_at if newest else run.created_at
+            at = _at(record, run)
         except NotFound as error:
             last = RunNotFound(f"{record.run_id} has no run.json in {record.store.display}: {error.message}")
             continue
@@ -264,7 +273,16 @@ def _newest(records: list[Record]) -> Found:
     return best[1]
 
 
-def _not_found(text: str, where: Places) -> str:
+def _at(record: Record, run: RunDocument) -> float:
+    """When the run's newest attempt was made; of one that cannot be read, the run's own time."""
+    newest = record.newest()
+    try:
+        return newest.document().created_at if newest else run.created_at
+    except UnreadableDocument:
+        return run.created_at
+
+
+def _not_found(text: str, where: Places, unreadable: Iterable[UnreadableDocument]) -> str:
     if not where.found and not where.unreadable:
         return (
             f"No run {text!r}: this machine has seen no workspace yet. `pulumi up` makes one; "
@@ -274,4 +292,6 @@ def _not_found(text: str, where: Places) -> str:
     words = f"No run {text!r} in {looked}. `pulumi-training runs list` shows what there is."
     for store in where.unreadable:
         words += f"\n{store.store} could not be read: {store.message}"
+    for error in unreadable:
+        words += f"\n{error.message}"
     return words

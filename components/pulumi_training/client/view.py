@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument, RunDocument
 from ..record.events import Event
 from ..record.record import Record
-from ..record.store import NotFound
+from ..record.store import NotFound, StoreError
 from ..record.tags import tags_of
 from ..spec.attribution import RankFacts
+from ..spec.document import UnreadableDocument, parse_object
 from ..spec.outcome import Outcome, Status
 from ..tracking.tracked import read_tracked
 from .files import listing, names
@@ -21,6 +23,8 @@ from .runs import Found, is_attended
 from .times import iso
 
 _EVENTS_KEPT = 1000
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class RunView:
     tags: Mapping[str, str] = field(default_factory=dict)
     mlflow: str | None = None
     """The attempt's MLflow run: its page, or its id; None where it is not tracked."""
+    damage: tuple[str, ...] = ()
+    """Documents of the run that cannot be read, each in words that name it: what they would tell is left out."""
 
     @property
     def status(self) -> Status:
@@ -130,6 +136,7 @@ class RunView:
             "skipped": self.skipped,
             "tags": dict(self.tags),
             "mlflow": self.mlflow,
+            "damage": list(self.damage),
             "locations": {
                 "record": self.record_location,
                 "outputs": self.outputs_location,
@@ -145,10 +152,8 @@ def view(found: Found, number: int | None = None) -> RunView:
     """
     record, run = found.record, found.run
     numbers = record.attempts()
-    tombstone = run.tombstone or {}
     if not numbers:
-        left = tombstone.get("attempt")
-        document = AttemptDocument.from_json(left) if left else None
+        document = run.last_attempt()
         if number is not None and (document is None or document.attempt != number):
             raise NotFound(f"attempt {number} of {run.run_id}", record.store.display)
         return _without_attempt(record, run, document)
@@ -157,7 +162,8 @@ def view(found: Found, number: int | None = None) -> RunView:
         raise NotFound(f"attempt {number} of {run.run_id} (there is {known})", record.store.display)
     attempt = record.attempt(numbers[-1] if number is None else number)
     document = attempt.document()
-    manifest = attempt.manifest()
+    damage: list[str] = []
+    manifest = _whole(attempt.manifest, damage)
     if manifest is not None:
         outputs = tuple(OutputFile(e.path, e.size, e.sha256) for e in manifest.entries)
     else:
@@ -166,8 +172,8 @@ def view(found: Found, number: int | None = None) -> RunView:
     return RunView(
         run=run,
         document=document,
-        attempts=tuple(_line(record.attempt(n).document()) for n in numbers),
-        ranks=rank_facts(attempt),
+        attempts=_lines(record, numbers, damage),
+        ranks=rank_facts(attempt, damage),
         events=tuple(attempt.events())[-_EVENTS_KEPT:],
         outputs=outputs,
         manifest=manifest.digest if manifest else None,
@@ -178,18 +184,43 @@ def view(found: Found, number: int | None = None) -> RunView:
         outputs_location=f"{attempt.location}/outputs",
         logs_location=f"{attempt.location}/logs",
         tags=tags_of(run, attempt),
-        mlflow=_mlflow(attempt),
+        mlflow=_whole(lambda: _mlflow(attempt), damage),
+        damage=tuple(damage),
     )
 
 
-def rank_facts(attempt: Attempt) -> tuple[RankFacts, ...]:
-    """What the agent wrote down of each rank, ascending; empty before the ranks came."""
+def rank_facts(attempt: Attempt, damage: list[str] | None = None) -> tuple[RankFacts, ...]:
+    """What the agent wrote down of each rank, ascending; empty before the ranks came.
+
+    Words about each file that cannot be read are added to `damage`.
+    """
     found = []
     for name in names(attempt, "ranks"):
-        document = attempt.read_json(f"ranks/{name}") if name.endswith(".json") else None
-        if document is not None and isinstance(document.get("rank"), int):
-            found.append(RankFacts.from_json(document))
+        if name.endswith(".json"):
+            facts = _whole(partial(_facts, attempt, f"ranks/{name}"), damage)
+            found += [facts] if facts is not None else []
     return tuple(sorted(found, key=lambda facts: facts.rank))
+
+
+def _facts(attempt: Attempt, path: str) -> RankFacts | None:
+    data = attempt.read_file(path)
+    where = f"{attempt.location}/{path}"
+    return None if data is None else RankFacts.from_json(parse_object(data, where), where=where)
+
+
+def _whole(read: Callable[[], T | None], damage: list[str] | None) -> T | None:
+    """What `read` gives; None, and words about it, where the document cannot be read."""
+    try:
+        return read()
+    except (UnreadableDocument, StoreError) as error:
+        if damage is not None:
+            damage.append(error.message)
+        return None
+
+
+def _lines(record: Record, numbers: list[int], damage: list[str]) -> tuple[AttemptLine, ...]:
+    documents = [_whole(record.attempt(number).document, damage) for number in numbers]
+    return tuple(_line(document) for document in documents if document is not None)
 
 
 def seconds_between(start: float | None, end: float | None) -> float | None:

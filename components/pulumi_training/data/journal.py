@@ -9,6 +9,9 @@ import threading
 from typing import TextIO
 
 from ..identity.caches import cache_folder
+from ..spec.document import DamagedDocument, Shape, fitting, value_or_none
+
+_LINE: Shape = {"entry": tuple[str, int, int, str]}
 
 
 class Journal:
@@ -23,15 +26,15 @@ class Journal:
         self._stream: TextIO | None = None
         self._lock = threading.Lock()
         try:
-            lines = self._path.read_text("ascii").splitlines()
-        except (OSError, UnicodeDecodeError):
+            lines = self._path.read_bytes().splitlines()
+        except OSError:
             lines = []
         for line in lines:
             try:
-                path, size, mtime_ns, mark = json.loads(line)
-            except ValueError:
+                path, *known = fitting(_LINE, {"entry": value_or_none(line)}, "")["entry"]
+            except DamagedDocument:
                 continue  # cut by a kill: that file goes over once more
-            self._known[path] = (size, mtime_ns, mark)
+            self._known[path] = (known[0], known[1], known[2])
 
     def has(self, path: str, at: os.stat_result, mark: str) -> bool:
         """Whether the local file with the stamps of `at` is the object that had `mark`."""

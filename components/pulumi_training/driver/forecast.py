@@ -8,6 +8,8 @@ from typing import Any
 
 from ..record.record import Record
 from ..record.store import Store
+from ..spec.document import UnreadableDocument
+from ..spec.errors import SpecError
 from .intend import runs_of_owner
 from .policy import Policy
 
@@ -36,8 +38,10 @@ def forecast(store: Store, urn: str, job: Mapping[str, Any], summary: str) -> Fo
     where = f"{summary or 'one process'} (cluster {job['compute']['cluster']})"
     policy = Policy.of(job)
     for run_id in reversed(runs_of_owner(store, urn)):
-        newest = Record(store, run_id).newest()
-        document = newest.document() if newest is not None else None
+        try:
+            document = Record(store, run_id).newest_document()
+        except (UnreadableDocument, SpecError):
+            continue  # an older run that cannot be read tells nothing
         if (
             document
             and document.outcome

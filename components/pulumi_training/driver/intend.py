@@ -17,9 +17,10 @@ from ..identity.rules import FIRST
 from ..identity.tree import Tree
 from ..identity.why import file_changes
 from ..record.attempt import Attempt
-from ..record.documents import AttemptDocument, RunDocument
-from ..record.record import Record
+from ..record.documents import AttemptDocument, RunDocument, load
+from ..record.record import Record, runs
 from ..record.store import NotFound, Store, StoreError
+from ..spec.document import UnreadableDocument, fitting
 from ..spec.errors import PermanentError, SpecError
 from ..spec.outcome import OnNextUp, Outcome, Reason
 from ..targets import catalog
@@ -131,11 +132,17 @@ def _load_supervisor(record: Record, attempt: Attempt) -> None:
 
 
 def runs_of_owner(store: Store, urn: str) -> list[str]:
-    """The ids of the runs that a resource has had in a store, newest last."""
+    """The ids of the runs that a resource has had in a store, newest last.
+
+    Where its list is damaged, the records themselves are asked.
+    """
     try:
-        known: list[str] = json.loads(store.read(_owner_key(urn)))["runs"]
-    except (NotFound, ValueError, KeyError):
+        document = load(store, _owner_key(urn), _owner_key(urn))
+        known: list[str] = fitting({"runs": list[str]}, document, "")["runs"]
+    except NotFound:
         return []
+    except (UnreadableDocument, KeyError):
+        return [each.run.run_id for each in runs(store) if each.run.owner.get("urn") == urn][::-1]
     return known
 
 

@@ -25,8 +25,7 @@ def last(record: Record) -> Last | None:
     newest = record.newest()
     if newest is not None:
         return Last(newest, newest.document())
-    left = (record.run_document().tombstone or {}).get("attempt")
-    if not left:
+    document = record.run_document().last_attempt()
+    if document is None:
         return None
-    document = AttemptDocument.from_json(left)
     return Last(record.attempt(document.attempt), document, is_pruned=True)

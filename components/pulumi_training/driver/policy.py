@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..record.documents import ADVICE
+from ..spec.document import DamagedDocument
 from ..spec.outcome import Reason
 
 
@@ -29,7 +31,21 @@ class Policy:
 
     @classmethod
     def of(cls, job: Mapping[str, Any]) -> Policy:
-        """The policy in a job as recorded (wire names, defaults filled in)."""
+        """The policy in a job as recorded (wire names, defaults filled in).
+
+        Raises:
+            DamagedDocument: a part of it is missing, or is of another type.
+        """
+        try:
+            return cls._of(job)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise DamagedDocument(
+                "run.json (spec)", f"its policies cannot be read ({what})", ADVICE
+            ) from error
+
+    @classmethod
+    def _of(cls, job: Mapping[str, Any]) -> Policy:
         retries = job["retries"]
         return cls(
             max_attempts=int(retries["maxAttempts"]),

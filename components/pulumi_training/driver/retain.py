@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..record.record import Record, RunSummary, runs
+from ..record.record import Record, RunSummary, UnreadableRun, runs
 from ..record.retention import prune
 from ..record.store import Store
+from ..spec.document import UnreadableDocument
 from ..spec.errors import TrainingError
 
 
@@ -64,9 +65,22 @@ class Retention:
         return sorted((s for s in found if not math.isnan(value(s))), key=value, reverse=True)
 
 
-def removable(store: Store, retention: Retention) -> list[str]:
-    """The runs of a store that may go now."""
-    return retention.removable(runs(store))
+def removable(
+    store: Store, retention: Retention, passed_over: Callable[[UnreadableRun], None] = lambda _: None
+) -> list[str]:
+    """The runs of a store that may go now; those of which a document cannot be read stay, and go to `passed_over`."""
+    found = retention.removable(runs(store, passed_over))
+    return [run_id for run_id in found if _is_whole(Record(store, run_id), passed_over)]
+
+
+def _is_whole(record: Record, passed_over: Callable[[UnreadableRun], None]) -> bool:
+    try:
+        for number in record.attempts():
+            record.attempt(number).document()
+    except UnreadableDocument as error:
+        passed_over(UnreadableRun(record.run_id, "", record.location, error.message))
+        return False
+    return True
 
 
 def remove_records(

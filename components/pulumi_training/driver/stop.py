@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.lock import DriverLock
 from ..record.record import Record
-from ..spec.errors import TrainingError, TransientError
+from ..record.store import NotFound
+from ..record.store_identity import identity_of
+from ..spec.document import NewerDocument, UnreadableDocument
+from ..spec.errors import SpecError, TrainingError, TransientError
 from ..targets import catalog
+from ..targets.base import Handle
 from .attempt_run import handle_of
 from .drive import drive
 from .policy import Policy
 from .track import catch_up
 
+GRACE_SECONDS = 30.0
+"""What scripts get where the job that says how long cannot be read."""
 _SETTLE_SECONDS = 60.0
 
 
@@ -65,33 +72,106 @@ def _is_over(document: AttemptDocument) -> bool:
     return document.status.is_terminal and not document.notes.get("will_retry")
 
 
-def remove(record: Record, *, up_to: int | None = None, purge: bool = False) -> None:
+def remove(
+    record: Record,
+    *,
+    up_to: int | None = None,
+    purge: bool = False,
+    target: str | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
     """Stops a run and removes what its target holds; the record stays unless `purge`.
 
-    Attempts after `up_to` are another owner's business and are left alone. What is gone already is no error.
+    Attempts after `up_to` are another owner's business and are left alone. What is gone already is no error, nor is a
+    record that cannot be read: `tell` is told of it, what runs is stopped at `target` by run id and attempt, and the
+    record is left as it is. One of a newer version is not purged either.
     """
-    newest = record.newest()
-    if newest is None:
+    numbers = record.numbers()
+    if not numbers:
         return
-    if up_to is None or newest.number <= up_to:
-        cancel(record)
+    is_newest_ours = up_to is None or numbers[-1] <= up_to
+    if is_newest_ours:
+        try:
+            cancel(record)
+        except UnreadableDocument as error:
+            tell(error.message)
     trouble: TrainingError | None = None
-    for number in record.attempts():
+    for number in numbers:
         if up_to is not None and number > up_to:
             continue
         try:
-            _remove_one(record.attempt(number))
+            _remove_attempt(record, number, target, tell)
         except TrainingError as error:  # the others may go all the same
             trouble = trouble or error
     if trouble is not None:
         raise trouble
-    if purge and (up_to is None or newest.number <= up_to):
+    if purge and is_newest_ours:
+        try:
+            record.refuse_newer()
+        except NewerDocument as error:
+            tell(f"not purged: {error.message}")
+            return
         record.store.delete(record.prefix)
 
 
-def _remove_one(attempt: Attempt) -> None:
-    document = attempt.document()
-    # Not the run's target of now: attempts before may have been at another one.
-    target = catalog.get(document.target)
-    target.remove(handle_of(attempt, document))
-    attempt.update(acknowledged=True)
+def halt(record: Record, target: str, grace: float = GRACE_SECONDS) -> None:
+    """Stops the newest attempt of a run that cannot be read, by its run id and number; the record is left as it is.
+
+    Raises:
+        TransientError: something of it still runs.
+    """
+    for number in record.numbers()[-1:]:
+        for handle in _rebuilt(record, number, target):
+            catalog.get(target).cancel(handle, grace)
+
+
+def _remove_attempt(record: Record, number: int, target: str | None, tell: Callable[[str], None]) -> None:
+    attempt = record.attempt(number)
+    document = _document_if_whole(attempt, tell)
+    if document is not None:
+        # Not the run's target of now: attempts before may have been at another one.
+        catalog.get(document.target).remove(handle_of(attempt, document))
+        try:
+            attempt.update(acknowledged=True)
+        except UnreadableDocument as error:
+            tell(error.message)
+        return
+    name = target or _target_of(record)
+    if name is None:
+        tell(f"{attempt.location}: at which target it ran cannot be told any more; nothing was stopped there")
+        return
+    if record.numbers()[-1] == number:
+        halt(record, name)
+    for handle in _rebuilt(record, number, name):
+        catalog.get(name).remove(handle)
+
+
+def _document_if_whole(attempt: Attempt, tell: Callable[[str], None]) -> AttemptDocument | None:
+    try:
+        document = attempt.document()
+        catalog.get(document.target)
+    except (UnreadableDocument, NotFound, SpecError) as error:
+        tell(f"{attempt.location}: {error.message}" if isinstance(error, SpecError) else error.message)
+        return None
+    return document
+
+
+def _target_of(record: Record) -> str | None:
+    try:
+        name = (record.run_document().spec.get("compute") or {}).get("target")
+    except (UnreadableDocument, NotFound):
+        return None
+    return str(name) if name else None
+
+
+def _rebuilt(record: Record, number: int, target: str) -> list[Handle]:
+    """The handles that an attempt of which nothing can be read may have: with the store's identity, and without."""
+    try:
+        identity = identity_of(record.store)
+    except TrainingError:
+        identity = None  # damaged too
+    folder = str(record.attempt(number).folder)
+    return [
+        Handle(target, record.run_id, number, folder, store=store)
+        for store in dict.fromkeys((identity or "", ""))
+    ]

@@ -36,10 +36,15 @@ def main(argv: Sequence[str] | None = None, *, load: Load | None = None) -> NoRe
         code = _serve(arguments, port_line, load)
     except KeyboardInterrupt:
         code = 130
-    except Exception:  # noqa: BLE001 - the engine shows stderr of a plugin that dies early
+    except Exception as error:  # noqa: BLE001 - the engine shows stderr of a plugin that dies early
         import traceback
 
-        traceback.print_exc()
+        from . import logfile
+
+        file = logfile.append(traceback.format_exc())
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        where = f" The traceback is in {file}." if file else ""
+        sys.stderr.write(f"pulumi-training: the plugin cannot serve: {words.rstrip('.')}.{where}\n")
     finally:
         sys.stderr.flush()
         os._exit(code)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..driver.retain import Retention, removable, remove_records
+from ..record.record import UnreadableRun
 from ..record.store import Store
 from ..spec.components import RecordRetentionArgs
 from ..spec.errors import Problem
@@ -32,6 +33,10 @@ from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, unwrap_secrets
 
 _SHOWN = 10
+
+
+def _left(run: UnreadableRun) -> str:
+    return f"the record of run {run.run_id} is left as it is: {run.message}"
 
 
 class RecordRetentionHandler(ResourceHandler):
@@ -92,7 +97,7 @@ class RecordRetentionHandler(ResourceHandler):
                 call.progress.info(f"will remove the records of {len(going)} runs: {named}")
             return {"pruned": UNKNOWN if going else before}
         store, retention = self._policy(inputs)
-        going = await blocking(removable, store, retention)
+        going = await blocking(removable, store, retention, lambda run: call.progress.warning(_left(run)))
         gone = await blocking(remove_records, store, going, call.progress.warning)
         if gone:
             call.progress.info(f"removed the records of {len(gone)} runs; each answers from its tombstone")

@@ -19,6 +19,7 @@ from ..record.record import Record
 from ..record.staging import plan_file
 from ..record.store import Store
 from ..record.store_identity import identity_of
+from ..spec.document import UnreadableDocument
 from ..targets import catalog
 from ..targets.base import UNKNOWN_PART, Plan, RunSpec
 from ..targets.withheld import lend
@@ -98,13 +99,20 @@ class TrainingJobHandler(ResourceHandler):
         if not isinstance(store, str):
             return
         record = Record(Store.open(store, base=self.base), call.id)
-        if not await blocking(record.exists):
+        if not await blocking(lambda: record.exists() or record.numbers()):
             return
         lend(call.id, declared(call.old_inputs, call.name).secrets)
         up_to = call.outputs.get("attempt")
         purge = bool(old_inputs.get("purgeOnDelete", False))
         call.progress.line("stopping what runs")
-        await blocking(remove, record, up_to=int(up_to) if isinstance(up_to, int) else None, purge=purge)
+        await blocking(
+            remove,
+            record,
+            up_to=int(up_to) if isinstance(up_to, int) else None,
+            purge=purge,
+            target=(old_inputs.get("compute") or {}).get("target"),
+            tell=call.progress.warning,
+        )
 
     async def _preview_create(self, call: CreateCall) -> CreateAnswer:
         for words in self._why.pop(call.urn, []):
@@ -153,25 +161,34 @@ class TrainingJobHandler(ResourceHandler):
         return UpdateAnswer(_lasting(call.old_outputs))
 
     def _diff(self, call: DiffCall) -> tuple[DiffAnswer, list[str]]:
-        answered = diff(call)
-        self._acknowledge_state(call)
-        return answered
+        answered, words = diff(call)
+        return answered, [*words, *self._acknowledge_state(call)]
 
-    def _acknowledge_state(self, call: DiffCall) -> None:
+    def _acknowledge_state(self, call: DiffCall) -> list[str]:
+        """Words about a record that cannot be read."""
         old_inputs, _ = unwrap_secrets(call.old_inputs)
         compute = old_inputs.get("compute") or {}
         store, number = compute.get("store"), call.old_outputs.get("attempt")
         if isinstance(store, str) and isinstance(number, int):
             record = Record(Store.open(store, base=self.base), call.id)
-            _acknowledge(record.attempt(number))
+            if (problem := _acknowledge(record.attempt(number))) is not None:
+                return [
+                    problem
+                ]  # its own run, which an `up` or a `destroy` must be able to replace or remove
             if compute.get("trackingUri"):  # a hundred jobs that are not tracked cost no look
                 new_inputs, _ = unwrap_secrets(call.inputs)
                 catch_up(record, self.base, credentials_in(old_inputs, new_inputs))
+        return []
 
 
-def _acknowledge(attempt: Attempt) -> None:
-    if attempt.exists() and not attempt.document().acknowledged:
-        attempt.update(acknowledged=True)
+def _acknowledge(attempt: Attempt) -> str | None:
+    """Notes that the attempt was answered for; words where its record cannot be read, which is left as it is."""
+    try:
+        if attempt.exists() and not attempt.document().acknowledged:
+            attempt.update(acknowledged=True)
+    except UnreadableDocument as error:
+        return error.message
+    return None
 
 
 def _lasting(outputs: dict[str, Any]) -> dict[str, Any]:

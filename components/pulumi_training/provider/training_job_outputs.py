@@ -8,6 +8,7 @@ from typing import Any
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument, RunDocument
 from ..record.record import Record
+from ..spec.document import UnreadableDocument
 from ..spec.errors import shorten
 from ..spec.outcome import Outcome
 from ..spec.outputs import Failure, FileEntry, GitState, JobOutputs
@@ -95,7 +96,10 @@ def reasons(outcome: Outcome | None, attempt: Attempt) -> list[str]:
 
 def _tracked(run: RunDocument, attempt: Attempt) -> Tracked:
     is_tracked = bool((run.spec.get("compute") or {}).get("trackingUri"))
-    return (read_tracked(attempt) if is_tracked else None) or Tracked()
+    try:
+        return (read_tracked(attempt) if is_tracked else None) or Tracked()
+    except UnreadableDocument as error:
+        return Tracked(warning=error.message)
 
 
 def _iso(seconds: float | None) -> str | None:

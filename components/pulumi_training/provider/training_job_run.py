@@ -17,7 +17,8 @@ from ..driver.policy import Policy
 from ..driver.request import Request
 from ..driver.settle import collect_again, judge_again
 from ..driver.start import start
-from ..driver.stop import cancel
+from ..driver.stop import cancel, halt
+from ..driver.supervisor import is_driven
 from ..driver.track import with_tracking_credentials
 from ..identity.rules import known
 from ..identity.tree import Tree
@@ -26,6 +27,7 @@ from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..record.tags import given_still
+from ..spec.document import UnreadableDocument
 from ..spec.errors import PermanentError
 from ..spec.job import JobSpec
 from ..spec.outcome import Reason
@@ -138,11 +140,24 @@ def _stop_predecessors(request: Request, record: Record, call: Operation) -> Non
     """Stops live runs that this resource had with another key, and sees them stopped."""
     for run_id in runs_of_owner(record.store, request.urn):
         other = Record(record.store, run_id)
-        newest = other.newest() if run_id != request.run_id and other.exists() else None
-        if newest is not None and newest.document().is_live:
+        if run_id == request.run_id:
+            continue
+        try:
+            newest = other.newest_document()
+        except UnreadableDocument as error:
+            _stop_unread(other, request, call, error)
+            continue
+        if newest is not None and newest.is_live:
             call.progress.info(f"stopping run {run_id}, which this one replaces")
             lend(run_id, request.secrets)
             cancel(other)
+
+
+def _stop_unread(other: Record, request: Request, call: Operation, error: UnreadableDocument) -> None:
+    """An older run that cannot be read is left as it is; where a process still drives it, what it runs is stopped."""
+    call.progress.warning(f"run {other.run_id}, which this one replaces, is passed over: {error.message}")
+    if is_driven(other):
+        halt(other, str(request.document()["compute"]["target"]))
 
 
 async def _carry(

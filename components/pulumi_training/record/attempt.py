@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 import time
 from collections.abc import Iterator
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..agent.beneath import find_beneath, read_beneath
 from ..agent.facts import ROOM
+from ..spec.document import DamagedDocument, object_or_none
 from ..spec.errors import TransientError
 from ..spec.outcome import Reason
 from ..spec.refusals import advice, is_full
-from .documents import AttemptDocument, decode, encode, masked
+from .documents import ADVICE, AttemptDocument, encode, load, masked
 from .events import Event, EventLog
 from .files import OURS, locked, write_whole
-from .store import NotFound, Store, StoreError, explained
+from .store import NotFound, Store, StoreError, explained, refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +44,7 @@ class Attempt:
         self.number = number
         self.prefix = f"runs/{run_id}/attempts/{number}"
         self._secrets = secrets
+        self._is_ours = False
         self._events = EventLog(store, f"{self.prefix}/events", secrets)
 
     @property
@@ -84,11 +85,17 @@ class Attempt:
 
     def exists(self) -> bool:
         """Whether the intent was written."""
-        return self.store.exists(self._key)
+        return self.store.is_taken(self._key)
 
     def document(self) -> AttemptDocument:
-        """Where the attempt stands now. Raises `NotFound` before the intent."""
-        return AttemptDocument.from_json(decode(self.store.read(self._key), f"{self.location}/attempt.json"))
+        """Where the attempt stands now. Raises `NotFound` before the intent, `UnreadableDocument`."""
+        where = f"{self.location}/attempt.json"
+        found = AttemptDocument.from_json(load(self.store, self._key, where), where)
+        if (found.run_id, found.attempt) != (self.run_id, self.number):
+            raise DamagedDocument(
+                where, f"it is the document of attempt {found.attempt} of run {found.run_id}", ADVICE
+            )
+        return found
 
     def read_file(self, path: str) -> bytes | None:
         """One of its files, of this machine's copy first; None where there is none."""
@@ -123,10 +130,9 @@ class Attempt:
     def read_json(self, path: str) -> dict[str, Any] | None:
         """A JSON object among its files, as `read_file`; None also where it cannot be read or is none."""
         try:
-            found = json.loads(self.read_file(path) or b"null")
-        except (OSError, ValueError):
+            return object_or_none(self.read_file(path))
+        except (OSError, StoreError):
             return None
-        return found if isinstance(found, dict) else None
 
     def update(self, **changes: Any) -> AttemptDocument:
         """Changes fields of the document, under a lock of this machine, and returns it.
@@ -134,8 +140,12 @@ class Attempt:
         An `outcome` alone brings its status along. Fields that did not change cost no write. In a remote
         store, two machines that update at once leave the later one's document: the driver's lock keeps that
         away.
-        Raises `AlreadyEnded`, `NotFound`, `TransientError` when another process keeps the lock for 10 s.
+        Raises `AlreadyEnded`, `NotFound`, `UnreadableDocument`, `NewerDocument` also where the run's document is of
+        a newer version, and `TransientError` when another process keeps the lock for 10 s.
         """
+        if not self._is_ours:
+            refuse_newer(self.store, f"runs/{self.run_id}/run.json")
+            self._is_ours = True  # asked once: whoever drives a run brings it to its end
         if not self.folder.is_dir():
             if not self.exists():
                 raise NotFound(self._key, self.store.display)
@@ -223,14 +233,14 @@ class Attempt:
         return left
 
     def manifest(self) -> Manifest | None:
-        """What `write_manifest` kept, or None before."""
+        """What `write_manifest` kept, or None before. Raises `UnreadableDocument`."""
         from .manifest import Manifest
 
+        where = f"{self.location}/manifest.json"
         try:
-            data = self.store.read(f"{self.prefix}/manifest.json")
+            return Manifest.from_json(load(self.store, f"{self.prefix}/manifest.json", where), where)
         except NotFound:
             return None
-        return Manifest.from_json(decode(data, f"{self.location}/manifest.json"))
 
     def _write(self, document: AttemptDocument, *, is_fleeting: bool) -> None:
         data = encode(document.to_json(), self._secrets)

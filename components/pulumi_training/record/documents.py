@@ -3,13 +3,90 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
+from ..spec.document import (
+    Count,
+    DamagedDocument,
+    Shape,
+    Time,
+    UnreadableDocument,
+    check_shape,
+    check_version,
+    fields_of,
+    parse_object,
+)
 from ..spec.errors import TrainingError, mask
 from ..spec.outcome import Outcome, Reason, Status
+from .store import NotFound, Store, StoreError
 
 VERSION = 1
+ADVICE = "Restore it from a copy, or move the folder of its run out of the store; until then the run is left as it is"
+"""What to do about a damaged document of a run."""
+_Texts = dict[str, str]
+_Flag = bool | None
+_JOB: Shape = {
+    "name": str | None,
+    "displayName": str | None,
+    "description": str | None,
+    "experimentName": str | None,
+    "sourceDirectory": str | None,
+    "entryScript": str | None,
+    "command": str | None,
+    "arguments": list[str] | None,
+    "nodeCount": Count | None,
+    "processCountPerNode": Count | None,
+    "distributedBackend": str | None,
+    "metricsRank": Count | None,
+    "environment": dict[str, Any] | None,
+    "secretEnvironmentVariables": dict[str, Any] | list[Any] | None,
+    "inputs": dict[str, dict[str, Any]] | None,
+    "outputs": dict[str, dict[str, Any]] | None,
+    "compute": dict[str, Any] | None,
+    "retries": dict[str, Any] | None,
+    "expect": dict[str, Any] | None,
+    "tags": dict[str, Any] | None,
+    "resumeFrom": str | None,
+    "gracePeriodSeconds": float | None,
+    "queueTimeoutSeconds": float | None,
+    "wait": _Flag,
+}
+"""The parts of a recorded job that are read by name."""
+_COMPUTE: Shape = {
+    "target": str,
+    "workspace": str | None,
+    "store": str | None,
+    "cluster": str | None,
+    "trackingUri": str | None,
+    "settings": dict[str, Any] | None,
+    "maxNodes": Count | None,
+    "slotsPerNode": Count | None,
+    "gpusPerNode": Count | None,
+    "pricePerNodeHour": float | None,
+}
+_TOMBSTONE: Shape = {
+    "pruned_at": Time,
+    "attempt": dict[str, Any] | None,
+    "tags": dict[str, Any] | None,
+    "outputs": dict[str, Any] | None,
+}
+_LEFT_OUTPUTS: Shape = {"digest": str, "files": Count, "size": Count}
+_HANDLE: Shape = {"target": str, "run_id": str, "attempt": Count, "folder": str, "settings": _Texts}
+_NOTES: Shape = {
+    "series_start": Count,
+    "base": str,
+    "tree_digest": str | None,
+    "resumes": Count | None,
+    "retry_of": Count | None,
+    "will_retry": _Flag,
+    "git": dict[str, Any] | None,
+}
+_GIT: Shape = {"commit": str, "branch": str | None, "dirty": _Flag}
+_ENVIRONMENT: Shape = {"digest": str, "packages": list[str] | None, "warnings": list[str] | None}
+_COST: Shape = {"amount": float, "seconds": float, "nodes": Count}
+_PARTS = {"handle": _HANDLE, "notes": _NOTES, "environment": _ENVIRONMENT, "cost": _COST}
 _JUDGED = frozenset((Reason.COMPLETED, Reason.EXPECTATION_FAILED))
 
 
@@ -35,8 +112,8 @@ class RunDocument:
     run_key: str = ""
     spec: dict[str, Any] = field(default_factory=dict)
     source_digest: str = ""
-    created_at: float = 0.0
-    newest_attempt: int = 0
+    created_at: Time = 0.0
+    newest_attempt: Count = 0
     tombstone: dict[str, Any] | None = None
     tags: dict[str, str | None] = field(default_factory=dict)
     source_rules: int = 1
@@ -48,9 +125,28 @@ class RunDocument:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> RunDocument:
-        """Reads what `to_json` wrote; fields of a newer version are left out."""
-        return cls(**_known(cls, document))
+    def from_json(cls, document: Mapping[str, Any], where: str = "run.json") -> RunDocument:
+        """Reads what `to_json` wrote; fields that are not known are left out.
+
+        Raises:
+            DamagedDocument, NewerDocument: `where` names it.
+        """
+        check_version(document, where, VERSION, ADVICE)
+        found = cls(**fields_of(cls, document, where, ADVICE))
+        check_shape(_JOB, found.spec, f"{where} (spec)", ADVICE)
+        check_shape(_COMPUTE, found.spec.get("compute") or {}, f"{where} (spec.compute)", ADVICE)
+        if found.tombstone is not None:
+            inside = f"{where} (tombstone)"
+            check_shape(_TOMBSTONE, found.tombstone, inside, ADVICE)
+            check_shape(_LEFT_OUTPUTS, found.tombstone.get("outputs") or {}, inside, ADVICE)
+            if found.tombstone.get("attempt"):
+                AttemptDocument.from_json(found.tombstone["attempt"], inside)
+        return found
+
+    def last_attempt(self) -> AttemptDocument | None:
+        """The newest attempt, as the tombstone of a pruned run has it."""
+        left = (self.tombstone or {}).get("attempt")
+        return AttemptDocument.from_json(left) if left else None
 
 
 @dataclass(frozen=True)
@@ -65,21 +161,21 @@ class AttemptDocument:
     """
 
     run_id: str
-    attempt: int
+    attempt: Count
     status: Status = Status.NOT_STARTED
     outcome: Outcome | None = None
     target: str = ""
     plan: dict[str, Any] | None = None
     handle: dict[str, Any] | None = None
-    created_at: float = 0.0
-    queued_at: float | None = None
-    started_at: float | None = None
-    ended_at: float | None = None
+    created_at: Time = 0.0
+    queued_at: Time | None = None
+    started_at: Time | None = None
+    ended_at: Time | None = None
     acknowledged: bool = False
     cancel_requested: bool = False
     queue_position: int | None = None
     progress: str | None = None
-    metrics: dict[str, Any] | None = None
+    metrics: dict[str, float] | None = None
     environment: dict[str, Any] | None = None
     supervisor: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None
@@ -117,13 +213,26 @@ class AttemptDocument:
         return document
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> AttemptDocument:
-        """Reads what `to_json` wrote; fields of a newer version are left out."""
-        known = _known(cls, document)
-        known["status"] = Status(document.get("status", Status.NOT_STARTED))
-        outcome = document.get("outcome")
-        known["outcome"] = Outcome.from_json(outcome) if outcome else None
-        return cls(**known)
+    def from_json(cls, document: Mapping[str, Any], where: str = "attempt.json") -> AttemptDocument:
+        """Reads what `to_json` wrote; fields that are not known are left out.
+
+        Raises:
+            DamagedDocument, NewerDocument: `where` names it.
+        """
+        check_version(document, where, VERSION, ADVICE)
+        fitting = dict(document)
+        outcome = fitting.pop("outcome", None)
+        if outcome is not None:
+            check_shape({"outcome": dict[str, Any]}, {"outcome": outcome}, where, ADVICE)
+        found = fields_of(cls, fitting, where, ADVICE)
+        for name, shape in _PARTS.items():
+            check_shape(shape, found.get(name) or {}, f"{where} ({name})", ADVICE)
+        check_shape(_GIT, (found.get("notes") or {}).get("git") or {}, f"{where} (notes.git)", ADVICE)
+        if outcome:
+            found["outcome"] = Outcome.from_json(outcome, f"{where} (outcome)", ADVICE)
+        document_of_attempt = cls(**found)
+        _check_end(document_of_attempt, where)
+        return document_of_attempt
 
 
 def check_transition(old: AttemptDocument, new: AttemptDocument) -> None:
@@ -159,6 +268,15 @@ _IDENTITY = ("run_id", "name", "owner", "workspace", "run_key", "source_digest",
 _PROSE = frozenset({"message", "log_tail", "exception", "advice", "progress", "warnings"})
 
 
+def _check_end(document: AttemptDocument, where: str) -> None:
+    """An ended attempt has the outcome that its status says; without it, nothing can be answered for it."""
+    if document.status.is_terminal and (
+        document.outcome is None or document.outcome.status is not document.status
+    ):
+        ended = document.outcome.reason.value if document.outcome else "no outcome"
+        raise DamagedDocument(where, f"`status` is {document.status.value}, and it has {ended}", ADVICE)
+
+
 def encode(document: dict[str, Any], secrets: tuple[str, ...] = ()) -> bytes:
     """JSON text with sorted keys; every one of `secrets` in a string of it is masked."""
     value = masked(document, secrets) if secrets else document
@@ -170,14 +288,28 @@ def encode(document: dict[str, Any], secrets: tuple[str, ...] = ()) -> bytes:
 
 
 def decode(data: bytes, where: str) -> dict[str, Any]:
-    """The JSON object in `data`. Raises `TrainingError` naming `where` if it is none."""
+    """The JSON object in `data`. Raises `DamagedDocument` naming `where` if it is none."""
+    return parse_object(data, where, ADVICE)
+
+
+def load(store: Store, key: str, where: str) -> dict[str, Any]:
+    """The JSON object that a store has under `key`.
+
+    Raises:
+        NotFound: there is none.
+        UnreadableDocument: it is damaged, or the store refuses to read it; `where` names it.
+    """
     try:
-        value = json.loads(data)
-    except ValueError as error:
-        raise TrainingError(f"{where} is damaged: it is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise TrainingError(f"{where} is damaged: it is not a JSON object")
-    return value
+        data = store.read(key)
+    except NotFound as error:
+        if store.is_local and store.is_taken(key):
+            raise DamagedDocument(
+                where, "it is a folder, or a link that leads nowhere or out of the store", ADVICE
+            ) from error
+        raise
+    except StoreError as error:
+        raise UnreadableDocument(where, f"cannot be read ({error.message})", ADVICE) from error
+    return decode(data, where)
 
 
 def masked(value: Any, secrets: tuple[str, ...], *, is_prose: bool = False) -> Any:
@@ -195,11 +327,3 @@ def masked(value: Any, secrets: tuple[str, ...], *, is_prose: bool = False) -> A
     if isinstance(value, (list, tuple)):
         return [masked(v, secrets, is_prose=is_prose) for v in value]
     return value
-
-
-_D = TypeVar("_D", RunDocument, AttemptDocument)
-
-
-def _known(kind: type[_D], document: dict[str, Any]) -> dict[str, Any]:
-    names = {f.name for f in fields(kind)}
-    return {k: v for k, v in document.items() if k in names}

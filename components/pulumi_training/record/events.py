@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..agent.facts import open_plain
+from ..spec.document import DamagedDocument, Time, fields_of, object_or_none
 from ..spec.refusals import advice
 from .documents import masked
 from .files import write_all
@@ -19,6 +21,7 @@ from .store import NotFound, Store, StoreError
 SEGMENT_BYTES = 1024 * 1024
 SEGMENT_LINES = 1000
 START = "000001:0"
+_SEGMENT = re.compile(r"^[0-9]{6,12}\.jsonl$")
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Event:
     """One line: when (seconds since 1970), what kind, in words, with data; `cursor` is the place after it."""
 
     cursor: str
-    at: float
+    at: Time
     kind: str
     message: str = ""
     data: dict[str, Any] = field(default_factory=dict)
@@ -66,8 +69,8 @@ class EventLog:
             start = offset if segment == first else 0
             try:
                 data = self._store.read(self._key(segment), start)
-            except NotFound:
-                continue
+            except (NotFound, StoreError):
+                continue  # gone, or no file any more
             for line in data.splitlines(keepends=True):
                 if not line.endswith(b"\n"):
                     break  # still being written, or cut by a crash: not an event yet
@@ -118,7 +121,7 @@ class EventLog:
 
     def _segments(self) -> list[int]:
         names = self._store.children(self._prefix)
-        return sorted(int(name[:-6]) for name in names if name.endswith(".jsonl") and name[:-6].isdigit())
+        return sorted(int(name[:-6]) for name in names if _SEGMENT.match(name))
 
     def _key(self, segment: int) -> str:
         return f"{self._prefix}/{_name(segment)}"
@@ -136,14 +139,8 @@ def _cursor(text: str) -> tuple[int, int]:
 
 
 def _parse(line: bytes, cursor: str) -> Event | None:
+    value = object_or_none(line)
     try:
-        value = json.loads(line)
-        return Event(
-            cursor,
-            float(value["at"]),
-            str(value["kind"]),
-            str(value.get("message", "")),
-            dict(value.get("data", {})),
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return None if value is None else Event(**fields_of(Event, {**value, "cursor": cursor}, "an event"))
+    except DamagedDocument:
         return None

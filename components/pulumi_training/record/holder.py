@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from ..spec.document import fields_of
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class Holder:
         return Holder(host="", boot_id="", pid=0)
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Holder:
-        """Reads what `to_json` wrote."""
-        return cls(**{k: v for k, v in document.items() if k in cls.__dataclass_fields__})
+    def from_json(cls, document: Mapping[str, Any], where: str = "driver.json") -> Holder:
+        """Reads what `to_json` wrote. Raises `DamagedDocument`."""
+        return cls(**fields_of(cls, document, where))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of every field."""

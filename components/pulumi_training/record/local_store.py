@@ -59,6 +59,10 @@ class LocalStore(Store):
         except OSError:
             return False
 
+    def is_taken(self, key: str) -> bool:
+        """See `Store.is_taken`; a link that leads nowhere takes its place too."""
+        return os.path.lexists(self.local_path(key))
+
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """See `Store.list`; links that count are listed as the files they lead to, and not followed to folders."""
         found = []
@@ -83,6 +87,8 @@ class LocalStore(Store):
             names = os.listdir(self.local_path(prefix))
         except (FileNotFoundError, NotADirectoryError):
             return ()
+        except OSError as error:
+            raise StoreError(self._words(self.local_path(prefix), error)) from error
         return tuple(sorted(name for name in names if not name.startswith(OURS)))
 
     def delete(self, prefix: str) -> None:

@@ -16,6 +16,7 @@ import threading
 import time
 from typing import Any
 
+from ..spec.document import DamagedDocument
 from .documents import decode, encode
 from .files import try_lock
 from .holder import Holder, this_process
@@ -145,7 +146,7 @@ class DriverLock:
         mine = this_process(token=os.urandom(8).hex())
         if self._file is not None:
             self._write(mine)
-        elif self._read() is None:
+        elif not self._store.exists(self._key):
             if not self._store.create(self._key, encode(mine.to_json())):
                 return False
         else:
@@ -177,9 +178,13 @@ class DriverLock:
                 continue  # the store may answer the next time; others give us PATIENCE seconds
 
     def _read(self) -> Holder | None:
+        """Who says that it holds the lock; None also where what it said is damaged.
+
+        Whoever lives says it anew within seconds, and in a folder the kernel's lock decides in any case.
+        """
         try:
             return Holder.from_json(decode(self._store.read(self._key), self._key))
-        except NotFound:
+        except (NotFound, DamagedDocument):
             return None
 
     def _write(self, holder: Holder) -> None:

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..agent.beneath import KINDS, LeadsOut, find_beneath, open_beneath, shown
+from ..spec.document import Count, DamagedDocument, Shape, check_version, fields_of, fitting
+from .documents import ADVICE
 from .files import OURS
 
 if TYPE_CHECKING:
     from ..identity.stat_cache import Stamps
 
+_VERSION = 1
+_SHAPE: Shape = {"files": list[dict[str, Any]], "skipped": dict[str, str], "digest": str}
 _PART = 256
 _TRIES = 3
 _NAMED = 3
@@ -30,7 +34,7 @@ class ManifestEntry:
     """A file: POSIX path relative to `outputs/`, size in bytes, sha256 in hex."""
 
     path: str
-    size: int
+    size: Count
     sha256: str
 
 
@@ -68,7 +72,7 @@ class Manifest:
         """A JSON object; `from_json` reads it back."""
         files = [{"path": e.path, "size": e.size, "sha256": e.sha256} for e in self.entries]
         return {
-            "version": 1,
+            "version": _VERSION,
             "digest": self.digest,
             "size": self.size,
             "files": files,
@@ -76,11 +80,25 @@ class Manifest:
         }
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Manifest:
-        """Reads what `to_json` wrote."""
-        files = document.get("files", [])
-        entries = tuple(ManifestEntry(f["path"], int(f["size"]), f["sha256"]) for f in files)
-        return cls(entries, dict(document.get("skipped", {})))
+    def from_json(cls, document: dict[str, Any], where: str = "manifest.json") -> Manifest:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            DamagedDocument, NewerDocument: `where` names it; also where its digest is not that of its entries.
+        """
+        check_version(document, where, _VERSION, ADVICE)
+        found = fitting(_SHAPE, document, where, ADVICE)
+        if "files" not in found:
+            raise DamagedDocument(where, "`files` is missing", ADVICE)
+        entries = tuple(ManifestEntry(**fields_of(ManifestEntry, f, where, ADVICE)) for f in found["files"])
+        manifest = cls(entries, found.get("skipped", {}))
+        try:
+            is_right = found.get("digest", manifest.digest) == manifest.digest
+        except UnicodeError:  # a path that no file system has
+            is_right = False
+        if not is_right:
+            raise DamagedDocument(where, "its digest is not that of its entries", ADVICE)
+        return manifest
 
 
 def build(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..spec.document import object_or_none
 from .attempt import Attempt
 from .store import NotFound
 
@@ -94,11 +94,8 @@ def read_metrics(attempt: Attempt, rank: int = 0, *, ended: bool = True) -> Metr
 
 def parse(line: bytes) -> Point | None:
     """The numbers of one line, None where it is no JSON object or has none. NaN and Infinity are numbers."""
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
+    value = object_or_none(line)
+    if value is None:
         return None
     values: dict[str, float] = {}
     _flatten(value, "", values)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..spec.document import DamagedDocument, NewerDocument, UnreadableDocument, object_or_none
 from ..spec.errors import Problem, SpecError, TrainingError, TransientError
 from .attempt import Attempt
-from .documents import AttemptDocument, RunDocument, decode, encode
+from .documents import ADVICE, AttemptDocument, RunDocument, encode, load
 from .files import OURS, locked
-from .store import NotFound, Store
+from .store import NotFound, Store, refuse_newer
 from .store_identity import ensure_identity
 
+_NUMBER = re.compile(r"^[1-9][0-9]{0,8}$")
 _RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 
 
@@ -40,19 +42,30 @@ class Record:
 
     def exists(self) -> bool:
         """Whether `run.json` was written."""
-        return self.store.exists(self._key)
+        return self.store.is_taken(self._key)
 
     def run_document(self) -> RunDocument:
-        """What the run is. Raises `NotFound`."""
-        return RunDocument.from_json(decode(self.store.read(self._key), f"{self.location}/run.json"))
+        """What the run is. Raises `NotFound`, `UnreadableDocument`."""
+        where = f"{self.location}/run.json"
+        found = RunDocument.from_json(load(self.store, self._key, where), where)
+        if found.run_id != self.run_id:
+            raise DamagedDocument(where, f"it is the document of run {found.run_id}", ADVICE)
+        return found
 
     def write_run(self, document: RunDocument) -> None:
-        """Writes `run.json` whole."""
+        """Writes `run.json` whole. Raises `NewerDocument` where a newer version wrote what is there."""
+        refuse_newer(self.store, self._key)
         stamped = document if document.created_at else replace(document, created_at=time.time())
         self.store.write(self._key, encode(stamped.to_json(), self._secrets))
 
     def update_run(self, **changes: Any) -> RunDocument:
-        """Changes fields of `run.json`, in a folder store under a lock. Raises `NotFound`."""
+        """Changes fields of `run.json`, in a folder store under a lock.
+
+        Raises:
+            NotFound: there is none.
+            UnreadableDocument: it is damaged, or the record is of a newer version, which is never written.
+        """
+        self.refuse_newer()
         folder = self.store.local_path(self.prefix)
         if folder is None:
             return self._change_run(changes)
@@ -66,24 +79,45 @@ class Record:
 
     def attempts(self) -> list[int]:
         """The numbers of the attempts that have an intent, ascending; they count from 1."""
-        numbers = (int(name) for name in self.store.children(f"{self.prefix}/attempts") if name.isdigit())
-        return sorted(n for n in numbers if self.attempt(n).exists())
+        return sorted(n for n in self.numbers() if self.attempt(n).exists())
+
+    def numbers(self) -> list[int]:
+        """The numbers of the attempts that have a folder, ascending, with an intent or without."""
+        names = self.store.children(f"{self.prefix}/attempts")
+        return sorted(int(name) for name in names if _NUMBER.match(name))
+
+    def refuse_newer(self) -> None:
+        """Raises `NewerDocument` where a newer version wrote the run's document or that of its newest attempt."""
+        refuse_newer(self.store, self._key)
+        for attempt in self._newest_first():
+            refuse_newer(self.store, f"{attempt.prefix}/attempt.json")
+            return
 
     def attempt(self, number: int) -> Attempt:
         """Attempt `number`, whether it exists or not."""
         return Attempt(self.store, self.run_id, number, self._secrets)
 
     def newest(self) -> Attempt | None:
-        """The attempt with the highest number, None before the first."""
-        return next((attempt for attempt in self._newest_first() if attempt.exists()), None)
+        """The attempt with the highest number, None before the first.
 
-    def newest_document(self) -> AttemptDocument | None:
-        """The document of `newest()`, without a question beforehand whether it is there."""
+        Raises `DamagedDocument` where what is left of a later one has no document: nothing is begun on top of that.
+        """
+        for attempt in self._newest_first():
+            if attempt.exists():
+                return attempt
+            self._refuse_rest(attempt)
+        return None
+
+    def newest_document(self, run: RunDocument | None = None) -> AttemptDocument | None:
+        """The document of `newest()`, without a question beforehand whether it is there.
+
+        `run` is the run's own document, where it was read already.
+        """
         for attempt in self._newest_first():
             try:
                 return attempt.document()
             except NotFound:
-                continue  # a folder without an intent
+                self._refuse_rest(attempt, run)
         return None
 
     def start_attempt(self, document: AttemptDocument) -> Attempt | None:
@@ -91,6 +125,7 @@ class Record:
 
         The attempt gets the store's identity, and the store one where it has none yet.
         """
+        self.refuse_newer()
         attempt = self.attempt(document.attempt)
         document = replace(document, store_identity=ensure_identity(self.store))
         if not attempt.create(document):
@@ -99,9 +134,22 @@ class Record:
             self.update_run(newest_attempt=document.attempt, tombstone=None)
         return attempt
 
+    def _refuse_rest(self, attempt: Attempt, run: RunDocument | None = None) -> None:
+        """A folder without an intent is nothing yet; an attempt that the run knows of has lost its document.
+
+        Not where the run was pruned: whoever did so was ended in the middle, and it can be pruned again.
+        """
+        try:
+            run = run or self.run_document()
+        except (NotFound, UnreadableDocument):
+            return  # whoever reads it is told
+        if run.tombstone is not None or attempt.number > run.newest_attempt:
+            return
+        if self.store.children(attempt.prefix):
+            raise DamagedDocument(f"{attempt.location}/attempt.json", "it is missing", ADVICE)
+
     def _newest_first(self) -> Iterator[Attempt]:
-        names = self.store.children(f"{self.prefix}/attempts")
-        return map(self.attempt, sorted((int(name) for name in names if name.isdigit()), reverse=True))
+        return map(self.attempt, reversed(self.numbers()))
 
     def _change_run(self, changes: dict[str, Any]) -> RunDocument:
         old = self.run_document()
@@ -130,36 +178,60 @@ class RunSummary:
     attempt: AttemptDocument | None
 
 
-def runs(store: Store) -> Iterator[RunSummary]:
-    """Every run of `store`, the one started last first. Damaged documents are left out, not fatal."""
-    names = [name for name in store.children("runs") if _RUN_ID.match(name)]
+@dataclass(frozen=True)
+class UnreadableRun:
+    """A run that is passed over: a document of it is damaged, missing, or of a newer version.
+
+    `job` is the job's name where it can still be told; `message` names the document and says what to do.
+    """
+
+    run_id: str
+    job: str
+    location: str
+    message: str
+    is_newer: bool = False
+
+
+def runs(store: Store, passed_over: Callable[[UnreadableRun], None] = lambda _: None) -> Iterator[RunSummary]:
+    """Every run of `store`, the one started last first; what cannot be read goes to `passed_over` and stops nothing."""
+    records = [Record(store, name) for name in store.children("runs") if _RUN_ID.match(name)]
     if store.is_local:
-        found = map(_summary, (Record(store, name) for name in names))
-        return iter(sorted((s for s in found if s), key=_started, reverse=True))
-    from concurrent.futures import ThreadPoolExecutor
+        found = list(map(_summary, records))
+    else:
+        from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(16) as pool:
-        return iter(
-            sorted(
-                (s for s in pool.map(_summary, (Record(store, n) for n in names)) if s),
-                key=_started,
-                reverse=True,
-            )
-        )
+        with ThreadPoolExecutor(16) as pool:
+            found = list(pool.map(_summary, records))
+    for each in found:
+        if isinstance(each, UnreadableRun):
+            passed_over(each)
+    return iter(sorted((s for s in found if isinstance(s, RunSummary)), key=_started, reverse=True))
 
 
-def _summary(record: Record) -> RunSummary | None:
+def _summary(record: Record) -> RunSummary | UnreadableRun | None:
+    """None where the folder holds no run: one that is just being made, or somebody else's."""
     try:
         run = record.run_document()
-        attempt = record.newest_document()
-        if attempt:
-            return RunSummary(run, attempt)
-        left = (run.tombstone or {}).get("attempt")
-        return RunSummary(run, AttemptDocument.from_json(left) if left else None)
+        return RunSummary(run, record.newest_document(run) or run.last_attempt())
+    except NotFound:
+        return _without_document(record) if record.numbers() else None
     except TransientError:
         raise
+    except UnreadableDocument as error:
+        return _unreadable(record, error)
+
+
+def _unreadable(record: Record, error: TrainingError) -> UnreadableRun:
+    try:
+        name = (object_or_none(record.store.read(f"{record.prefix}/run.json")) or {}).get("name")
     except TrainingError:
-        return None
+        name = None
+    job = name if isinstance(name, str) else ""
+    return UnreadableRun(record.run_id, job, record.location, error.message, isinstance(error, NewerDocument))
+
+
+def _without_document(record: Record) -> UnreadableRun:
+    return _unreadable(record, DamagedDocument(f"{record.location}/run.json", "it is missing", ADVICE))
 
 
 def _started(summary: RunSummary) -> float:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ..spec.document import DamagedDocument
 from ..spec.errors import TrainingError
 from ..spec.refusals import is_full
 from .attempt import Attempt
+from .manifest import Manifest
 from .record import Record
 from .store import StoreError
 from .tags import tags_of_script
@@ -36,7 +38,7 @@ def prune(record: Record) -> dict[str, Any]:
     if tombstone is None:
         tombstone = {"pruned_at": time.time(), "attempt": None, "tags": {}, "outputs": None}
         if attempts:
-            manifest = attempts[-1].manifest()
+            manifest = _manifest_if_whole(attempts[-1])
             tombstone["attempt"] = {**attempts[-1].document().to_json(), "plan": None}
             tombstone["tags"] = tags_of_script(attempts[-1])
             tombstone["outputs"] = manifest and {
@@ -63,6 +65,14 @@ def _leave(record: Record, attempts: Sequence[Attempt], tombstone: dict[str, Any
         for attempt in attempts:
             record.store.delete(f"{attempt.prefix}/outputs")
         record.update_run(tombstone=tombstone)
+
+
+def _manifest_if_whole(attempt: Attempt) -> Manifest | None:
+    """A damaged list of outputs holds nothing up: it is lost already, and the outputs are about to go."""
+    try:
+        return attempt.manifest()
+    except DamagedDocument:
+        return None
 
 
 def purge(record: Record) -> None:

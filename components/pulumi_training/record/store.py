@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from ..spec.document import DamagedDocument, NewerDocument, check_version, object_or_none
 from ..spec.errors import TrainingError
 from ..spec.refusals import advice
 from ..spec.urls import display
@@ -113,6 +114,10 @@ class Store(ABC):
     def exists(self, key: str) -> bool:
         """Whether there is an object under `key`."""
 
+    def is_taken(self, key: str) -> bool:
+        """Whether anything is in that place, be it no object that can be read: nothing new may be made there."""
+        return self.exists(key)
+
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Every object under the folder `prefix`, however deep, sorted by key; nothing if it is not there."""
@@ -142,3 +147,17 @@ class Store(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.display!r})"
+
+
+def refuse_newer(store: Store, key: str, known: int = 1) -> None:
+    """Raises `NewerDocument` where what is under `key` is of a later format than `known`: it must not be written.
+
+    What is missing or damaged is no reason to refuse.
+    """
+    try:
+        document = object_or_none(store.read(key))
+        check_version(document or {}, f"{store.display.rstrip('/')}/{key}", known)
+    except NewerDocument:
+        raise
+    except (NotFound, StoreError, DamagedDocument):
+        return

@@ -11,8 +11,9 @@ import time
 import uuid
 from pathlib import Path
 
+from ..spec.document import DamagedDocument, check_version, parse_object
 from ..spec.errors import TrainingError
-from .documents import decode, encode
+from .documents import encode
 from .store import NotFound, Store
 
 KEY = "store.json"
@@ -24,7 +25,7 @@ def identity_of(store: Store) -> str | None:
     """The identity of a store, 32 hex digits; None where it has none yet. Writes nothing.
 
     Raises:
-        TrainingError: `store.json` is damaged; the words say what to do.
+        UnreadableDocument: `store.json` is damaged; the words say what to do.
         TransientError, StoreError: the store does not answer, or refuses.
     """
     where = f"{store.display.rstrip('/')}/{KEY}"
@@ -32,12 +33,11 @@ def identity_of(store: Store) -> str | None:
         data = store.read(KEY)
     except NotFound:
         return None
-    try:
-        identity = decode(data, where).get("identity")
-    except TrainingError as error:
-        raise TrainingError(f"{error.message}. {_REMEDY}") from error
+    document = parse_object(data, where, _REMEDY)
+    check_version(document, where, _VERSION, _REMEDY)
+    identity = document.get("identity")
     if not isinstance(identity, str) or not _FORM.fullmatch(identity):
-        raise TrainingError(f"{where} is damaged: it has no identity of 32 hex digits. {_REMEDY}")
+        raise DamagedDocument(where, "it has no identity of 32 hex digits", _REMEDY)
     return identity
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..agent.beneath import find_beneath
 from ..agent.facts import ROOM
+from ..spec.document import DamagedDocument, Shape, fitting, value_or_none
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
 from .files import OURS
@@ -28,6 +29,7 @@ _NOT_OURS_TO_SYNC = ("attempt.json", "manifest.json", "events/", ROOM)
 _COPIES = ("code", "code.part")
 """The source is archived, and its copy has data in it that is no part of the record."""
 _THREADS = 4
+_LINE: Shape = {"entry": tuple[str, int, int]}
 _TRIES = 5
 _pause = time.sleep
 
@@ -129,10 +131,10 @@ class _Journal:
             for line in path.read_bytes().splitlines():
                 lines += 1
                 try:
-                    name, size, mtime_ns = json.loads(line)
-                except ValueError:
+                    entry = fitting(_LINE, {"entry": value_or_none(line)}, "")["entry"]
+                except DamagedDocument:
                     continue  # cut by a kill: that file goes over once more
-                self._known[name] = (size, mtime_ns)
+                self._known[entry[0]] = entry[1:]
         if lines > 1000 + 4 * len(self._known):
             path.unlink()
             lines = 0

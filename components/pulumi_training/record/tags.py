@@ -25,4 +25,5 @@ def given_still(run: RunDocument, declared: Mapping[str, str]) -> dict[str, str 
 
 def tags_of_script(attempt: Attempt) -> dict[str, str]:
     """The labels that the script gave while it ran; those of rank 0."""
-    return attempt.read_json("metrics/tags.json") or {}
+    found = attempt.read_json("metrics/tags.json") or {}
+    return {key: str(value) for key, value in found.items() if isinstance(value, (str, int, float))}

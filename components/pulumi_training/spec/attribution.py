@@ -7,23 +7,26 @@ everywhere. An exit code of 0 of a launcher proves nothing: Open MPI 5 exits 0 w
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .document import Count, DamagedDocument, Shape, Time, fields_of, fitting
 from .outcome import Outcome, Reason
+
+_STOP: Shape = {"why": str | None, "detail": str | None}
 
 
 @dataclass(frozen=True)
 class RankFacts:
     """What is known of one rank. Times are seconds since the epoch; `log_tail` is its last 20 lines at most."""
 
-    rank: int
-    node: int = 0
+    rank: Count
+    node: Count = 0
     host: str = ""
     state: str = "waiting"
-    started_at: float | None = None
-    ended_at: float | None = None
+    started_at: Time | None = None
+    ended_at: Time | None = None
     exit_code: int | None = None
     signal: str | None = None
     success: bool = False
@@ -35,10 +38,12 @@ class RankFacts:
     log_tail: str = ""
 
     @classmethod
-    def from_json(cls, document: dict[str, Any], log_tail: str = "") -> RankFacts:
-        """Reads a rank's file; unknown fields are left out."""
-        known = {k: v for k, v in document.items() if k in cls.__dataclass_fields__ and v is not None}
-        return cls(**{**known, "log_tail": log_tail})
+    def from_json(
+        cls, document: Mapping[str, Any], log_tail: str = "", where: str = "a rank's facts"
+    ) -> RankFacts:
+        """Reads a rank's file; unknown fields are left out. Raises `DamagedDocument`, which names `where`."""
+        known = {name: value for name, value in document.items() if value is not None}
+        return cls(**{**fields_of(cls, known, where), "log_tail": log_tail})
 
 
 @dataclass(frozen=True)
@@ -57,23 +62,40 @@ class LaunchFacts:
     lost_nodes: Sequence[int] = field(default_factory=tuple)
     lost_words: str = ""
     launcher_tail: str = ""
-    ended_at: float | None = None
+    ended_at: Time | None = None
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> LaunchFacts:
-        """Reads the agent's `end.json`."""
-        stopped = document.get("stopped") or {}
-        return cls(
-            exit_code=document.get("exit_code"),
-            signal=document.get("signal"),
-            stopped_why=stopped.get("why"),
-            stopped_detail=str(stopped.get("detail") or ""),
-            ranks_expected=int(document.get("ranks_expected", 1)),
-            first_failed=document.get("first_failed"),
-            lost_nodes=tuple(document.get("lost_nodes") or ()),
-            launcher_tail=str(document.get("launcher_tail") or ""),
-            ended_at=document.get("ended_at"),
-        )
+    def from_json(cls, document: Mapping[str, Any], where: str = "end.json") -> LaunchFacts:
+        """Reads the agent's `end.json`. Raises `DamagedDocument`, which names `where`."""
+        known = {name: value for name, value in document.items() if value is not None}
+        stopped = fitting(_STOP, fitting({"stopped": dict[str, Any]}, known, where).get("stopped", {}), where)
+        found = fields_of(cls, known, where)
+        if stopped.get("why"):
+            found["stopped_why"] = stopped["why"]
+        return cls(**{**found, "stopped_detail": stopped.get("detail") or ""})
+
+
+def rank_facts(documents: Iterable[Mapping[str, Any]], tail: Callable[[int], str]) -> tuple[RankFacts, ...]:
+    """The facts in ranks' files, ascending; what is damaged says nothing of its rank.
+
+    `tail` gives the end of a rank's log, which is asked for where the rank did not succeed.
+    """
+    found = []
+    for document in documents:
+        try:
+            facts = RankFacts.from_json(document)
+        except DamagedDocument:
+            continue
+        found.append(facts if facts.success else replace(facts, log_tail=tail(facts.rank)))
+    return tuple(sorted(found, key=lambda facts: facts.rank))
+
+
+def launch_facts(document: Mapping[str, Any] | None) -> LaunchFacts | None:
+    """The facts in `end.json`; None where there is none, or a damaged one: nothing may be read out of that."""
+    try:
+        return LaunchFacts.from_json(document) if document else None
+    except DamagedDocument:
+        return None
 
 
 _STOPPED = {

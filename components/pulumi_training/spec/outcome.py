@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
@@ -206,7 +207,12 @@ class Outcome:
         return {**document, "reason": self.reason.value, "status": self.status.value}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Outcome:
-        """Reads what `to_json` wrote; unknown fields of a newer version are left out."""
-        known = {k: v for k, v in document.items() if k in cls.__dataclass_fields__}
-        return cls(**{**known, "reason": Reason(document["reason"])})
+    def from_json(cls, document: Mapping[str, Any], where: str = "an outcome", advice: str = "") -> Outcome:
+        """Reads what `to_json` wrote; unknown fields are left out.
+
+        Raises:
+            DamagedDocument: `where` names it.
+        """
+        from .document import fields_of
+
+        return cls(**fields_of(cls, document, where, advice))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..agent.marks import is_elsewhere, is_same
 from ..spec.attribution import LaunchFacts, RankFacts
+from ..spec.document import fields_of
 from ..spec.outcome import Status
 from ..spec.secrecy import reveal, variables
 
@@ -103,14 +104,8 @@ class Prepared:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Prepared:
-        """Reads what `to_json` wrote."""
-        return cls(
-            settings=document["settings"],
-            data=document.get("data", {}),
-            digest=document.get("digest", ""),
-            packages=tuple(document.get("packages", ())),
-            warnings=tuple(document.get("warnings", ())),
-        )
+        """Reads what `to_json` wrote. Raises `DamagedDocument`."""
+        return cls(**fields_of(cls, document, "what was prepared"))
 
 
 UNKNOWN_PART = "<known after preparation>"
@@ -150,9 +145,9 @@ class Plan:
         }
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Plan:
-        """Reads what `to_json` wrote."""
-        return cls(**{name: document[name] for name in cls.__dataclass_fields__ if name in document})
+    def from_json(cls, document: Mapping[str, Any], where: str = "the plan in attempt.json") -> Plan:
+        """Reads what `to_json` wrote. Raises `DamagedDocument`, which names `where`."""
+        return cls(**fields_of(cls, document, where))
 
 
 @dataclass(frozen=True)
@@ -202,9 +197,9 @@ class Handle:
         return {**kept, **({"store": self.store} if self.store else {})}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Handle:
-        """Reads what `to_json` wrote."""
-        return cls(**{name: document[name] for name in cls.__dataclass_fields__ if name in document})
+    def from_json(cls, document: Mapping[str, Any], where: str = "the handle in attempt.json") -> Handle:
+        """Reads what `to_json` wrote. Raises `DamagedDocument`, which names `where`."""
+        return cls(**fields_of(cls, document, where))
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..record.files import locked, write_whole
 from ..record.holder import birth_of
+from ..spec.document import DamagedDocument, fields_of, fitting, value_or_none
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
 
@@ -75,10 +76,14 @@ class Ticket:
         return is_there and (self.run_id, self.attempt) == (run_id, attempt)
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Ticket:
-        """Reads a line of the cluster's file."""
-        owners = tuple(Owner(**o) for o in document.pop("owners"))
-        return cls(**{**document, "owners": owners, "gpus": tuple(document["gpus"])})
+    def from_json(cls, document: Mapping[str, Any]) -> Ticket:
+        """Reads a line of the cluster's file. Raises `DamagedDocument`."""
+        owners = fitting({"owners": list[dict[str, Any]]}, document, "a ticket").get("owners", [])
+        known = {
+            **document,
+            "owners": [Owner(**fields_of(Owner, each, "a ticket's owner")) for each in owners],
+        }
+        return cls(**fields_of(cls, known, "a ticket"))
 
 
 S = TypeVar("S", bound="Slots")
@@ -198,12 +203,15 @@ class Slots:
 
     def _read(self, file: Path) -> list[Ticket]:
         try:
-            return [Ticket.from_json(line) for line in json.loads(file.read_bytes())]
+            lines = value_or_none(file.read_bytes())
         except FileNotFoundError:
             return []
-        except (ValueError, TypeError, KeyError, AttributeError):
-            # A file cut by a power failure: its holders, if any live on, re-enter at their next look.
-            return []
+        found = []
+        for line in lines if isinstance(lines, list) else []:
+            # Cut by a power failure, or garbled: its holder, if it lives on, enters again at its next look.
+            with suppress(DamagedDocument):
+                found.append(Ticket.from_json(line if isinstance(line, dict) else {}))
+        return found
 
 
 def me() -> Owner:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..record.attempt import Attempt
-from ..record.documents import AttemptDocument, decode, encode
+from ..record.documents import ADVICE, AttemptDocument, encode, load
 from ..record.store import NotFound
+from ..spec.document import fields_of
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Tracked:
 
 
 def read_tracked(attempt: Attempt) -> Tracked | None:
-    """How far it came; None where nothing was tracked yet."""
+    """How far it came; None where nothing was tracked yet. Raises `UnreadableDocument`."""
+    where = f"{attempt.location}/tracking.json"
     try:
-        document = decode(attempt.store.read(_key(attempt)), f"{attempt.location}/tracking.json")
+        document = load(attempt.store, _key(attempt), where)
     except NotFound:
         return None
-    known = {each.name for each in fields(Tracked)}
-    return Tracked(**{name: value for name, value in document.items() if name in known})
+    return Tracked(**fields_of(Tracked, document, where, ADVICE))
 
 
 def write_tracked(attempt: Attempt, tracked: Tracked) -> None:

@@ -16,6 +16,7 @@ from pulumi_training.record.documents import AlreadyEnded, AttemptDocument, RunD
 from pulumi_training.record.record import Record, runs
 from pulumi_training.record.retention import prune, purge
 from pulumi_training.record.store import NotFound, Store
+from pulumi_training.spec.document import NewerDocument
 from pulumi_training.spec.errors import SpecError, TrainingError, TransientError
 from pulumi_training.spec.outcome import Outcome, Reason, Status
 
@@ -53,11 +54,23 @@ def test_documents_survive_the_round_trip(record: Record) -> None:
     assert attempt.document().outcome == FAILED
 
 
-def test_fields_of_a_newer_version_are_left_out(record: Record, store: Store) -> None:
+def test_a_field_that_is_not_known_is_left_out(record: Record, store: Store) -> None:
     attempt = started(record)
     key = f"{attempt.prefix}/attempt.json"
-    store.write(key, json.dumps({**json.loads(store.read(key)), "version": 9, "shiny": True}).encode())
-    assert attempt.document().version == 9
+    store.write(key, json.dumps({**json.loads(store.read(key)), "shiny": True}).encode())
+    assert attempt.document().version == 1
+
+
+def test_a_document_of_a_newer_version_is_named_and_not_written(record: Record, store: Store) -> None:
+    attempt = started(record)
+    key = f"{attempt.prefix}/attempt.json"
+    newer = json.dumps({**json.loads(store.read(key)), "version": 9, "shiny": True}).encode()
+    store.write(key, newer)
+    with pytest.raises(NewerDocument, match=r"attempts/1/attempt.json was written by a newer version"):
+        attempt.document()
+    with pytest.raises(NewerDocument):
+        attempt.update(acknowledged=True)
+    assert store.read(key) == newer
 
 
 def test_a_damaged_document_is_named(record: Record, store: Store) -> None:

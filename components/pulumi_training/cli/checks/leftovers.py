@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import socket
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from ...spec.document import DamagedDocument, fields_of, parse_object
 from .check import Check, State
 
 _SHOWN = 5
+
+
+@dataclass(frozen=True)
+class _Lock:
+    """What of Pulumi's own lock file is looked at."""
+
+    pid: Annotated[int, lambda pid: 0 < pid < 2**31]
+    hostname: str
 
 
 def runs() -> list[Check]:
@@ -22,6 +32,13 @@ def runs() -> list[Check]:
         Check("Store", State.WARN, f"{place.store}: {place.message}", "check that it can be reached")
         for place in listing.unreadable
     ]
+    found += [
+        Check("Record", State.WARN, f"{run.run_id} in {run.location} cannot be read", run.message)
+        for run in listing.passed_over[:_SHOWN]
+    ]
+    if len(listing.passed_over) > _SHOWN:
+        words = f"{len(listing.passed_over) - _SHOWN} more records that cannot be read"
+        found.append(Check("Record", State.WARN, words, "pulumi-training runs list"))
     for line in lost[:_SHOWN]:
         found.append(
             Check(
@@ -69,10 +86,10 @@ def _dead_holder(path: Path) -> int | None:
     import psutil
 
     try:
-        lock = json.loads(path.read_bytes())
-        pid, host = int(lock["pid"]), str(lock["hostname"])
-    except (OSError, ValueError, KeyError, TypeError):
+        lock = fields_of(_Lock, parse_object(path.read_bytes(), str(path)), str(path))
+    except (OSError, DamagedDocument):
         return None
+    pid, host = int(lock["pid"]), str(lock["hostname"])
     if host != socket.gethostname() or psutil.pid_exists(pid):
         return None
     return pid

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from ...record.files import locked, write_whole
 from ...record.staging import state_folder
+from ...spec.document import value_or_none
 
 _LIMIT = 50
 
@@ -26,7 +27,10 @@ def remember(address: Mapping[str, str]) -> None:
 def used() -> list[dict[str, str]]:
     """The addresses (`address.address_of`) of the daemons used, those that came last first."""
     try:
-        found = json.loads((state_folder() / "docker-daemons.json").read_bytes())
-        return [{str(name): str(value) for name, value in each.items()} for each in found]
-    except (OSError, ValueError, AttributeError, TypeError):
+        found = value_or_none((state_folder() / "docker-daemons.json").read_bytes())
+    except OSError:
         return []  # not there yet, or damaged: the next run writes a new one
+    lines = found if isinstance(found, list) else []
+    return [
+        {str(name): str(value) for name, value in each.items()} for each in lines if isinstance(each, dict)
+    ]

@@ -11,13 +11,21 @@ from typing import Any
 from ...agent.beneath import read_beneath
 from ...record.files import write_whole
 from ...record.store import explained
-from ...spec.attribution import LaunchFacts, RankFacts, launch_of_markers
+from ...spec.attribution import (
+    LaunchFacts,
+    RankFacts,
+    launch_facts,
+    launch_of_markers,
+    rank_facts,
+)
+from ...spec.document import DamagedDocument, Shape, Time, fitting, object_or_none
 from ...spec.outcome import Status
 from ..base import Observation
 
 _NODES = "launch/nodes.json"
 _KILLED = "launch/killed.json"
 _TOGETHER_SECONDS = 0.5
+_SHAPE: Shape = {"lost": dict[str, tuple[str, Time | None]]}
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,12 @@ class Conclusion:
     @classmethod
     def read(cls, folder: Path) -> Conclusion | None:
         """What `write` noted, or None while the attempt may live."""
+        document = read_json(folder / _NODES)
         try:
-            document = json.loads((folder / _NODES).read_bytes())
-        except (OSError, ValueError):
-            return None
-        return cls({int(node): LostNode(*words) for node, words in document.get("lost", {}).items()})
+            lost = fitting(_SHAPE, document, str(folder / _NODES)).get("lost")
+            return None if lost is None else cls({int(node): LostNode(*said) for node, said in lost.items()})
+        except (DamagedDocument, ValueError):
+            return None  # as one that was never written: whoever looks next concludes again
 
 
 def note_killed(folder: Path) -> None:
@@ -65,10 +74,13 @@ def concluded(folder: Path, conclusion: Conclusion) -> Observation:
     """The last observation of an attempt, from its folder alone."""
     ranks = read_ranks(folder)
     end = read_json(folder / "launch" / "end.json")
-    launch = _with_lost(LaunchFacts.from_json(end) if end else None, conclusion.lost, ranks, folder)
-    if launch is None or not end:  # a disk that was full took no last word of the launch
-        expected = int(read_json(folder / "launch" / "docker.json").get("ranks", 0))
-        launch = launch_of_markers(expected, ranks) or launch
+    launch = launch_facts(end)
+    has_last_word = (
+        launch is not None
+    )  # a disk that was full took none, and nothing is read out of a damaged one
+    launch = _with_lost(launch, conclusion.lost, ranks, folder)
+    if not has_last_word:
+        launch = launch_of_markers(_expected(folder), ranks) or launch
     if launch is None:
         return Observation(Status.FAILED, ranks)
     is_whole = launch.stopped_why is None and sum(r.success for r in ranks) == launch.ranks_expected
@@ -84,8 +96,7 @@ def _with_lost(
         return launch
     words = "; ".join(lost[node].words for node in sorted(lost))
     if launch is None:
-        request = read_json(folder / "launch" / "docker.json")
-        expected = int(request.get("ranks", 0)) or len(ranks) or 1
+        expected = _expected(folder) or len(ranks) or 1
         return LaunchFacts(
             stopped_why="rank_lost", ranks_expected=expected, lost_nodes=tuple(sorted(lost)), lost_words=words
         )
@@ -96,15 +107,17 @@ def _with_lost(
     return replace(launch, stopped_why="rank_lost", lost_nodes=tuple(sorted(lost)), lost_words=words)
 
 
+def _expected(folder: Path) -> int:
+    """How many ranks were to be started; 0 where nobody can tell."""
+    named = read_json(folder / "launch" / "docker.json").get("ranks")
+    return named if isinstance(named, int) else 0
+
+
 def read_ranks(folder: Path) -> tuple[RankFacts, ...]:
     """The facts of every rank that has left any, with the end of its log where it did not succeed."""
-    documents = (read_json(path) for path in (folder / "ranks").glob("*.json"))
-    facts = [
-        RankFacts.from_json(d, "" if d.get("success") else _tail(folder, int(d["rank"])))
-        for d in documents
-        if "rank" in d
-    ]
-    return tuple(sorted(facts, key=lambda f: f.rank))
+    return rank_facts(
+        filter(None, map(read_json, (folder / "ranks").glob("*.json"))), lambda rank: _tail(folder, rank)
+    )
 
 
 def is_better(content: bytes, path: Path) -> bool:
@@ -115,9 +128,8 @@ def is_better(content: bytes, path: Path) -> bool:
     old = read_json(path)
     if not old:
         return True
-    try:
-        new: dict[str, Any] = json.loads(content)
-    except ValueError:
+    new = object_or_none(content)
+    if new is None:
         return False
     return _worth(new) >= _worth(old)
 
@@ -132,10 +144,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object, or {} where there is none that can be read."""
     try:
         with read_beneath(str(path.parent), path.name) as stream:
-            document = json.loads(stream.read())
-    except (OSError, ValueError):
+            return object_or_none(stream.read()) or {}
+    except OSError:
         return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _tail(folder: Path, rank: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...record.files import write_whole
 from ...record.store import explained
+from ...spec.document import Count, DamagedDocument, Shape, check_shape, object_or_none
 
 AGENT_FOLDER = "/training/agent"
 """In memory where the node's processes are root's: of many small files the volume's disk makes a lasting affair."""
@@ -17,6 +18,15 @@ SHELL_FILE = f"{AGENT_FOLDER}/remote-shell"
 """What launchers call in place of ssh: `agent exec` as one file, because hydra takes no words after it."""
 SECRET_FILE = "/training/secret"
 _MARK = "launch/docker.json"
+_SHAPE: Shape = {
+    "nodes": list[str],
+    "agent": list[str],
+    "run_id": str,
+    "attempt": Count,
+    "begun": bool,
+    "brought": bool,
+    "removed": bool,
+}
 
 
 def write_mark(folder: Path, document: Mapping[str, Any]) -> None:
@@ -30,9 +40,11 @@ def write_mark(folder: Path, document: Mapping[str, Any]) -> None:
 
 
 def read_mark(folder: Path) -> dict[str, Any]:
-    """What `write_mark` wrote, or {} where nothing was submitted from this machine."""
+    """What `write_mark` wrote, or {} where nothing was submitted from this machine, or the mark is damaged."""
+    path = folder / _MARK
     try:
-        document = json.loads((folder / _MARK).read_bytes())
-    except (OSError, ValueError):
+        document = object_or_none(path.read_bytes()) or {}
+        check_shape(_SHAPE, document, str(path))
+    except (OSError, DamagedDocument):
         return {}
-    return document if isinstance(document, dict) else {}
+    return document

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from ...agent.beneath import read_beneath
 from ...record.files import write_whole
 from ...record.staging import state_folder
+from ...spec.document import object_or_none
 
 
 def spare_folder(folder: Path) -> Path:
@@ -56,7 +56,6 @@ def forget(folder: Path) -> None:
 def _read(folder: Path, name: str) -> dict[str, Any]:
     try:
         with read_beneath(str(folder), name) as stream:
-            document = json.loads(stream.read())
-    except (OSError, ValueError):
+            return object_or_none(stream.read()) or {}
+    except OSError:
         return {}
-    return document if isinstance(document, dict) else {}

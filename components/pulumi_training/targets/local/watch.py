@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...agent.beneath import read_beneath
-from ...spec.attribution import LaunchFacts, RankFacts, launch_of_markers
+from ...spec.attribution import RankFacts, launch_facts, launch_of_markers, rank_facts
 from ...spec.outcome import Status
 from ..base import Handle, Observation, Watch
 from . import agent_process, last_words
@@ -33,9 +33,9 @@ class LocalWatch(Watch):
                     return Observation(Status.NOT_STARTED, ranks=_ranks(folder))
                 last_words.recover(folder)
         ranks = _ranks(folder)
-        end = last_words.read(folder, "launch/end.json")
         # Without it, or where it is damaged, nothing may be read out of it: the ranks' own words stand.
-        launch = LaunchFacts.from_json(end) if end else launch_of_markers(_expected(folder), ranks)
+        launch = launch_facts(last_words.read(folder, "launch/end.json"))
+        launch = launch or launch_of_markers(_expected(folder), ranks)
         if launch is None:
             return Observation(Status.FAILED, ranks)
         is_whole = launch.stopped_why is None and sum(r.success for r in ranks) == launch.ranks_expected
@@ -54,13 +54,7 @@ class LocalWatch(Watch):
 
 
 def _ranks(folder: Path) -> tuple[RankFacts, ...]:
-    documents = last_words.read_all(folder, "ranks")
-    facts = [
-        RankFacts.from_json(d, "" if d.get("success") else _tail(folder, int(d["rank"])))
-        for d in documents
-        if "rank" in d
-    ]
-    return tuple(sorted(facts, key=lambda f: f.rank))
+    return rank_facts(last_words.read_all(folder, "ranks"), lambda rank: _tail(folder, rank))
 
 
 def _tail(folder: Path, rank: int) -> str:
