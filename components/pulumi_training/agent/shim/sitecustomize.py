@@ -4,7 +4,9 @@ This folder stands first on PYTHONPATH of a rank's script. `faulthandler` writes
 while the script waits inside an MPI call; it writes to stderr, which is the rank's log.
 
 It also offers `Run` (run_context.py) under the names that scripts import it by, where nothing of that name is
-installed: it is asked last of all, and costs nothing until then.
+installed: it is asked last of all, and costs nothing until then. Where Azure ML's own packages are installed they are
+imported as they are, and only what `Run.get_context` gives is this run: theirs would be of no run at all, and
+everything that a script reports would be lost. The finder for that is asked first, whatever is on the path.
 """
 
 import os
@@ -12,6 +14,7 @@ import sys
 
 _OFFERED = ("pulumi_training", "azureml", "azureml.core", "azureml.core.run")
 _CONTEXT = "_training_run_context"
+_THEIRS = ("azureml.core", "azureml.core.run")
 
 
 class _Offer:
@@ -55,6 +58,53 @@ class _Offer:
         return sys.modules[_CONTEXT]
 
 
+class _First:
+    """The first finder: the modules of others that hold a `Run`, with this run as its context."""
+
+    def __init__(self, offer):  # type: ignore[no-untyped-def]
+        self.offer = offer
+
+    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
+        if name not in _THEIRS:
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find is not None and finder is not self else None
+            if spec is None:
+                continue
+            if spec.loader is not None and spec.loader is not self.offer:
+                spec.loader = _Theirs(spec.loader, self.offer)  # type: ignore[no-untyped-call]
+            return spec
+        return None
+
+
+class _Theirs:
+    """Loads a module as its own loader does, then puts this run into it; offers `Run` where it cannot be loaded."""
+
+    def __init__(self, loader, offer):  # type: ignore[no-untyped-def]
+        self.loader, self.offer = loader, offer
+
+    def __getattr__(self, name):  # type: ignore[no-untyped-def]  # whatever else a loader is asked for
+        return getattr(self.loader, name)
+
+    def create_module(self, spec):  # type: ignore[no-untyped-def]
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module):  # type: ignore[no-untyped-def]
+        try:
+            self.loader.exec_module(module)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, a script that wants its run has it
+            words = "%s is installed and cannot be imported (%s: %s); it has Run alone"
+            sys.stderr.write(words % (module.__name__, type(problem).__name__, problem) + "\n")
+            self.offer.exec_module(module)
+            return
+        theirs, ours = getattr(module, "Run", None), self.offer._context().Run
+        if isinstance(theirs, type) and theirs is not ours:
+            theirs.get_context = classmethod(  # type: ignore[attr-defined]
+                lambda cls, allow_offline=True, *ignored, **more: ours.get_context(allow_offline)
+            )
+
+
 def _answer_for_stacks():  # type: ignore[no-untyped-def]  # any Python 3, annotations or not
     try:
         import faulthandler
@@ -68,7 +118,9 @@ def _answer_for_stacks():  # type: ignore[no-untyped-def]  # any Python 3, annot
 
 def _make_way():  # type: ignore[no-untyped-def]
     here = os.path.dirname(os.path.abspath(__file__))
-    sys.meta_path.append(_Offer(here))  # type: ignore[no-untyped-call]
+    offer = _Offer(here)  # type: ignore[no-untyped-call]
+    sys.meta_path.append(offer)
+    sys.meta_path.insert(0, _First(offer))  # type: ignore[no-untyped-call]
     ours = sys.modules.pop("sitecustomize", None)
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
     try:
