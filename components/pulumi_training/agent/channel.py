@@ -1,7 +1,8 @@
 """The line between `agent run` and its ranks, and the proof that both know the run's secret.
 
-TCP, one JSON object a line. The server speaks first: a nonce. The client's first line carries the HMAC-SHA256
-of nonce and message under the secret, so a recorded line is worth nothing on another connection.
+A Unix socket where one machine is enough, else TCP; one JSON object a line. The server speaks first: a nonce. The
+client's first line carries the HMAC-SHA256 of nonce and message under the secret, so a recorded line is worth nothing
+on another connection. The server's answer to it is `ADMITTED`: until then the client may have to come again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ PORT_VARIABLE = "TRAINING_AGENT_PORT"
 DEFAULT_PORT = 6118
 LINE_LIMIT = 1 << 20
 SEND_SECONDS = 2.0
+BACKLOG = 1024
+ADMITTED = {"do": "go on"}
+"""What the server says to who has proven to know the secret."""
 
 
 class ChannelClosed(Exception):
@@ -50,23 +54,31 @@ class Channel:
         except OSError as problem:
             raise ChannelClosed(str(problem)) from problem
 
-    def receive(self) -> list[bytes]:
-        """Reads what is there (call it when poll says so) and answers the whole lines. Raises ChannelClosed."""
+    def receive(self, limit: int = LINE_LIMIT) -> list[bytes]:
+        """Reads what is there (call it when poll says so) and answers the whole lines. Raises ChannelClosed.
+
+        `limit` is what a line may have, in bytes.
+        """
+        if b"\n" not in self._buffer:
+            self._fill(limit)
+        *lines, self._buffer = self._buffer.split(b"\n")
+        return lines
+
+    def read_line(self) -> bytes:
+        """Waits for one line, and leaves what came behind it to `receive`; for the handshake. Raises ChannelClosed."""
+        while b"\n" not in self._buffer:
+            self._fill(LINE_LIMIT)
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _fill(self, limit: int) -> None:
         try:
             piece = self._socket.recv(65536)
         except OSError as problem:
             raise ChannelClosed(str(problem)) from problem
-        if not piece or len(self._buffer) + len(piece) > LINE_LIMIT:
+        if not piece or len(self._buffer) + len(piece) > limit:
             raise ChannelClosed("closed" if not piece else "a line without end")
-        *lines, self._buffer = (self._buffer + piece).split(b"\n")
-        return lines
-
-    def read_line(self) -> bytes:
-        """Waits for one line; only for the handshake, where nothing else can come. Raises ChannelClosed."""
-        while True:
-            lines = self.receive()
-            if lines:
-                return lines[0]
+        self._buffer += piece
 
     def keep_waiting(self) -> None:
         """Lets a receive wait as long as the other side lives."""
@@ -82,28 +94,42 @@ def listen(address: str, port: int = 0) -> _socket.socket:
     server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
     server.bind((address, port))
-    server.listen(1024)
+    server.listen(BACKLOG)
     return server
 
 
-def accept(server: _socket.socket) -> _socket.socket:
-    """The next connection, with a send that cannot block for ever."""
-    fd, _ = server._accept()  # type: ignore[attr-defined]
+def listen_at(path: str) -> _socket.socket:
+    """A listening Unix socket at `path`, which only this user can reach in a folder of mode 0700. Raises OSError.
+
+    A path may have 108 bytes (unix(7)), 104 on macOS.
+    """
+    server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        server.bind(path)
+        server.listen(BACKLOG)
+    except OSError:
+        server.close()
+        raise
+    return server
+
+
+def accept(server: _socket.socket) -> tuple[_socket.socket, str]:
+    """The next connection, with a send that cannot block for ever, and its machine's address, empty for this one's."""
+    fd, peer = server._accept()  # type: ignore[attr-defined]
     sock = _socket.socket(fileno=fd)
-    return tune(sock, SEND_SECONDS)
+    return tune(sock, SEND_SECONDS), peer[0] if isinstance(peer, tuple) else ""
 
 
 def connect(address: str, seconds: float) -> Channel:
-    """Connects to "host:port". Raises ChannelClosed when nobody answers within `seconds`."""
-    host, _, port = address.rpartition(":")
+    """Connects to "host:port" or the path of a Unix socket. Raises ChannelClosed when nobody answers in `seconds`."""
     try:
-        family, kind, number, _, target = _socket.getaddrinfo(
-            host.encode("ascii"), int(port), 0, _socket.SOCK_STREAM
-        )[0]
-        sock = _socket.socket(family, kind, number)
+        if address.startswith("/"):
+            sock, target = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM), address
+        else:
+            sock, target = _tcp(address)
         sock.settimeout(seconds)
         sock.connect(target)
-    except (OSError, UnicodeError) as problem:
+    except (OSError, ValueError) as problem:
         raise ChannelClosed(f"{address}: {problem}") from problem
     return Channel(tune(sock, seconds))
 
@@ -111,9 +137,17 @@ def connect(address: str, seconds: float) -> Channel:
 def tune(sock: _socket.socket, seconds: float) -> _socket.socket:
     """Small messages go at once, a silent death of the other machine is noticed, nothing blocks for ever."""
     sock.settimeout(seconds)
-    sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
+    if sock.family != _socket.AF_UNIX:
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
     return sock
+
+
+def _tcp(address: str) -> tuple[_socket.socket, Any]:
+    host, _, port = address.rpartition(":")
+    found = _socket.getaddrinfo(host.encode("ascii"), int(port), 0, _socket.SOCK_STREAM)
+    family, kind, number, _, target = found[0]
+    return _socket.socket(family, kind, number), target
 
 
 def new_nonce() -> bytes:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 CONNECT_SECONDS = 10.0
+TURNED_AWAY_SECONDS = 3.0
+AGAIN_SECONDS = 0.2
 LOST = 255
 """ssh's own exit code for a connection that failed; launchers know it."""
 
@@ -27,7 +29,7 @@ def run_remote(words: list[str]) -> int:
         return 2
     host, line = words[0], " ".join(words[1:])
     try:
-        answers = _ask(host, {"t": "exec", "line": line}, CONNECT_SECONDS)
+        answers = _admitted(host, {"t": "exec", "line": line})
         answers.keep_waiting()
         while True:
             for raw in answers.receive():
@@ -47,9 +49,7 @@ def await_nodes(hosts: list[str], secret: str, seconds: float) -> None:
     while silent:
         for host in list(silent):
             try:
-                line = _ask(host, {"t": "ping"}, 2.0, secret)
-                line.read_line()
-                line.close()
+                _ask(host, {"t": "ping"}, 2.0, secret).close()
                 del silent[host]
             except channel.ChannelClosed as problem:
                 silent[host] = str(problem)
@@ -60,9 +60,27 @@ def await_nodes(hosts: list[str], secret: str, seconds: float) -> None:
             time.sleep(0.1)
 
 
+def _admitted(host: str, order: dict[str, Any]) -> channel.Channel:
+    """The line to a node that has taken the order; who is turned away at a crowded door comes again."""
+    end = time.monotonic() + TURNED_AWAY_SECONDS
+    while True:
+        try:
+            return _ask(host, order, CONNECT_SECONDS)
+        except channel.ChannelClosed:
+            if time.monotonic() > end:
+                raise
+        time.sleep(AGAIN_SECONDS)
+
+
 def _ask(host: str, order: dict[str, Any], seconds: float, secret: str | None = None) -> channel.Channel:
+    """The line to a node that has taken the order. Raises ChannelClosed where it is turned away."""
     line = channel.connect(f"{host}:{channel.node_port()}", seconds)
-    nonce = line.read_line()
-    own = secret if secret is not None else os.environ.get(channel.SECRET_VARIABLE, "")
-    line.send_line(channel.prove(own, nonce, order))
+    try:
+        nonce = line.read_line()
+        own = secret if secret is not None else os.environ.get(channel.SECRET_VARIABLE, "")
+        line.send_line(channel.prove(own, nonce, order))
+        line.read_line()  # `channel.ADMITTED`
+    except channel.ChannelClosed:
+        line.close()
+        raise
     return line

@@ -18,20 +18,23 @@ LAUNCHER_SETTINGS = (
 """The user's variables that the launcher must see as well as the script."""
 
 
-class Launcher:
-    """The started launcher and what must be tidied after it."""
+SOCKET = "agent"
+"""The Unix socket of `agent run`, in the launch's temp folder."""
 
-    def __init__(self, request: Request, request_path: str, address: str, secret: str) -> None:
-        self._temporary = _short_temporary()
+
+class Launcher:
+    """The started launcher; `temporary` is its temp folder."""
+
+    def __init__(
+        self, request: Request, request_path: str, address: str, secret: str, temporary: str
+    ) -> None:
+        self._temporary = temporary
         rank_words = [*request.agent, "rank", "--request", request_path]
         self.argv = [*request.launcher, *rank_words] if request.launcher else rank_words
         log = open_log(f"{request.folder}/launch/launcher.log")
         try:
             environment = self._environment(request, address, secret)
             self.process: Script = start(self.argv, environment, request.folder, log, dies_with_parent=False)
-        except BaseException:
-            self.tidy()
-            raise
         finally:
             os.close(log)
 
@@ -48,15 +51,6 @@ class Launcher:
         """SIGKILL to the launcher and its group."""
         if not self.process.poll():
             self.process.send(SIGKILL)
-
-    def tidy(self) -> None:
-        """Takes its temp folder away."""
-        try:
-            os.rmdir(self._temporary)
-        except OSError:
-            import shutil  # a killed launcher leaves its sockets behind
-
-            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _environment(self, request: Request, address: str, secret: str) -> dict[str, str]:
         environment = dict(os.environ)
@@ -82,10 +76,11 @@ class Launcher:
         return environment
 
 
-def _short_temporary() -> str:
-    """A new folder with a short path.
+def short_temporary() -> str:
+    """A new folder with a short path, for this user only.
 
-    Launchers put Unix sockets there, whose paths may have 108 bytes, and leave them behind when killed.
+    Launchers and `agent run` put Unix sockets there, whose paths may have 108 bytes, and leave them behind when killed.
+    Raises OSError.
     """
     base = os.environ.get("TMPDIR", "/tmp")
     if len(base) > 40 or not os.access(base, os.W_OK):
@@ -97,6 +92,18 @@ def _short_temporary() -> str:
         except FileExistsError:
             continue
         return folder
+
+
+def tidy(temporary: str) -> None:
+    """Takes the temp folder of a launch away."""
+    try:
+        if os.path.exists(f"{temporary}/{SOCKET}"):
+            os.unlink(f"{temporary}/{SOCKET}")
+        os.rmdir(temporary)
+    except OSError:
+        import shutil  # a killed launcher leaves its sockets behind
+
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def home() -> str:

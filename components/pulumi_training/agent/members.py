@@ -9,10 +9,10 @@ from .plainjson import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from collections.abc import Iterable
     from typing import Any
 
+    from .door import Door
     from .request import Request
 
 
@@ -43,35 +43,28 @@ class Member:
 class Members:
     """All ranks that proved themselves, by rank."""
 
-    def __init__(self, request: Request, secret: str) -> None:
+    def __init__(self, request: Request, door: Door) -> None:
         self._request = request
-        self._secret = secret
-        self._guests: dict[int, tuple[channel.Channel, bytes]] = {}
+        self._door = door
         self._lines: dict[int, Member] = {}
         self.by_rank: dict[int, Member] = {}
 
     def descriptors(self) -> Iterable[int]:
         """For poll."""
-        return [*self._guests, *self._lines]
-
-    def welcome(self, sock: _socket.socket) -> None:
-        """Greets a connection with its challenge. Raises ChannelClosed."""
-        line, nonce = channel.Channel(sock), channel.new_nonce()
-        line.send_line(nonce)
-        self._guests[line.fileno()] = (line, nonce)
+        return [*self._door.descriptors(), *self._lines]
 
     def hear(self, fd: int) -> None:
         """Takes in what has come on a connection; who is gone is noted as gone."""
-        guest = self._guests.get(fd)
-        line = guest[0] if guest else self._lines[fd].line
+        if fd not in self._lines:
+            admitted = self._door.hear(fd)
+            if admitted is not None:
+                self._admit(*admitted)
+            return
+        line = self._lines[fd].line
         assert line is not None
         try:
-            lines = line.receive()
-            if guest and lines:
-                self._admit(fd, channel.check_proof(self._secret, guest[1], lines.pop(0)))
-            for each in lines:
-                self._note(self._lines[fd], loads(each.decode("utf-8")))
-        except (channel.ChannelClosed, ValueError, KeyError):
+            self._take(fd, line.receive())
+        except channel.ChannelClosed:
             self._part(fd)
 
     def tell(self, order: dict[str, Any], ranks: Iterable[int] | None = None) -> None:
@@ -91,7 +84,7 @@ class Members:
 
     def are_connected(self) -> bool:
         """Whether any rank still holds its line."""
-        return bool(self._lines or self._guests)
+        return bool(self._lines) or not self._door.is_empty
 
     def have_all_ended(self) -> bool:
         """Whether no script of a rank that came can be running."""
@@ -127,13 +120,24 @@ class Members:
         """Monotonic seconds of the newest sign of life of any rank."""
         return max((member.active_at for member in self.by_rank.values()), default=0.0)
 
-    def _admit(self, fd: int, hello: dict[str, Any]) -> None:
-        rank = int(hello["rank"])
-        if hello.get("t") != "hello" or not 0 <= rank < self._request.world_size:
-            raise ValueError("not a hello")
-        line, _ = self._guests.pop(fd)
-        member = Member(rank, line, hello["facts"])
-        self._lines[fd] = self.by_rank[rank] = member
+    def _admit(self, line: channel.Channel, hello: dict[str, Any], behind: list[bytes]) -> None:
+        try:
+            rank, facts = int(hello["rank"]), dict(hello["facts"])
+            if hello.get("t") != "hello" or not 0 <= rank < self._request.world_size:
+                raise ValueError("not a hello")
+        except (ValueError, KeyError, TypeError):
+            line.close()
+            return
+        fd = line.fileno()
+        self._lines[fd] = self.by_rank[rank] = Member(rank, line, facts)
+        self._take(fd, behind)
+
+    def _take(self, fd: int, lines: list[bytes]) -> None:
+        try:
+            for each in lines:
+                self._note(self._lines[fd], loads(each.decode("utf-8")))
+        except (ValueError, KeyError):
+            self._part(fd)
 
     def _note(self, member: Member, message: dict[str, Any]) -> None:
         kind, now = message["t"], time.monotonic()
@@ -148,10 +152,6 @@ class Members:
             member.facts, member.exited_at = message["facts"], now
 
     def _part(self, fd: int) -> None:
-        guest = self._guests.pop(fd, None)
-        if guest:
-            guest[0].close()
-            return
         member = self._lines.pop(fd)
         if member.line is not None:
             member.line.close()

@@ -1,7 +1,7 @@
 """`agent node`: starts launcher daemons on this machine for whoever knows the run's secret.
 
-It stands in for sshd, so an image needs no ssh and no keys. One forked child serves one connection; it ends
-what it started when the client goes away. Bind it to the run's own private network only.
+It stands in for sshd, so an image needs no ssh and no keys. One forked child serves one connection that has proven
+to know the secret; it ends what it started when the client goes away. Bind it to the run's own private network only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 TERM_SECONDS = 2.0
-SIGNED_IN_SECONDS = 10.0
 NO_ORDER = 75
 LAUNCHED = b"launched\n"
 """Said to whoever gave the order."""
@@ -71,23 +70,25 @@ def serve(
             sys.stderr.write("agent node: nobody ordered a launch\n")
             return NO_ORDER
     from . import daemon_line  # noqa: F401 - loaded for all children, and only now: the launch is under way
+    from .door import Door
 
     children: set[int] = set()
     ended: list[int] = []
     _signal.signal(_signal.SIGTERM, lambda *_: ended.append(1))
     _signal.signal(_signal.SIGINT, lambda *_: ended.append(1))
+    door = Door(server, secret)
     while not ended:
-        if select.select([server], [], [], 0.5)[0]:
-            try:
-                sock = channel.accept(server)
-            except OSError:
+        for fd in door.wait(0.5):
+            admitted = door.hear(fd)
+            if admitted is None:
                 continue
+            line, order, _ = admitted
             pid = os.fork()
             if pid == 0:
-                server.close()
-                _serve_one_and_exit(sock, secret)
+                door.close()
+                _serve_one_and_exit(line, order)
             children.add(pid)
-            sock.close()
+            line.close()
         children -= {pid for pid in children if os.waitpid(pid, os.WNOHANG)[0]}
         if launched and os.waitpid(launched, os.WNOHANG)[0]:
             launched = 0
@@ -129,21 +130,16 @@ def _call_oneself(name: str) -> None:
         return
 
 
-def _serve_one_and_exit(sock: _socket.socket, secret: str) -> None:
+def _serve_one_and_exit(line: channel.Channel, order: dict[str, Any]) -> None:
     code = 1
     try:
-        sock.settimeout(SIGNED_IN_SECONDS)
-        line = channel.Channel(sock)
-        nonce = channel.new_nonce()
-        line.send_line(nonce)
-        order = channel.check_proof(secret, nonce, line.read_line())
         if order.get("t") == "ping":
             line.send({"host": os.uname().nodename})
         elif order.get("t") == "exec":
             _run_daemon(line, order)
         code = 0
     except channel.ChannelClosed:
-        code = 1  # no proof, no answer
+        code = 1  # nobody hears it any more
     finally:
         os._exit(code)
 

@@ -14,7 +14,7 @@ import time
 
 from . import channel
 from .facts import keep_room, read_json_or_empty, say, write_json
-from .launcher import Launcher
+from .launcher import SOCKET, Launcher, short_temporary, tidy
 from .request import Limits, Request, read_request
 
 TYPE_CHECKING = False
@@ -74,22 +74,41 @@ class Launch:
         _signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         trouble = ""
         keep_room(self.request.folder, "end", ROOM_BYTES + ROOM_BYTES_OF_A_RANK * self.request.world_size)
-        self._server = channel.listen("127.0.0.1" if self.request.is_single_host else "")
-        address = f"{self._own_name()}:{self._server.getsockname()[1]}"
+        temporary = short_temporary()
+        address = self._listen(temporary)
         try:
             self._await_nodes()
-            self.launcher = Launcher(self.request, self._request_path, address, self._secret)
+            self.launcher = Launcher(self.request, self._request_path, address, self._secret, temporary)
         except (OSError, ValueError) as problem:
             trouble = f"the launcher could not be started: {problem}"
-        return self._see_to_the_end(address, trouble)
+        code = self._see_to_the_end(address, trouble)
+        self._server.close()
+        tidy(temporary)
+        return code
+
+    def _listen(self, folder: str) -> str:
+        """The address at which the ranks find this process; on one machine nobody else's processes reach it."""
+        if not self.request.is_single_host:
+            self._server = channel.listen("")
+            return f"{self._own_name()}:{self._server.getsockname()[1]}"
+        path = f"{os.path.abspath(folder)}/{SOCKET}"
+        try:
+            self._server = channel.listen_at(path)
+        except OSError as problem:  # a file system without sockets
+            say(f"agent run: {path}: {problem}; listening on the loopback address instead")
+            self._server = channel.listen("127.0.0.1")
+            return f"127.0.0.1:{self._server.getsockname()[1]}"
+        return path
 
     def _see_to_the_end(self, address: str, trouble: str) -> int:
         # Loaded only now: the launcher is starting the ranks meanwhile.
+        from .door import Door
         from .members import Members
         from .script import adopt_orphans
         from .stopping import Stopping
 
-        self.members = Members(self.request, self._secret)
+        door = Door(self._server, self._secret, expected=self.request.world_size)
+        self.members = Members(self.request, door)
         self.stopping = Stopping(self.request, self.members, self.launcher)
         if self.launcher is not None:
             adopt_orphans()
@@ -97,7 +116,6 @@ class Launch:
             while not self.launcher.poll():
                 self._step(TICK_SECONDS)
             self._hear_last_words()
-            self.launcher.tidy()
         from . import end  # regular expressions: nobody waits for them any more
 
         return end.close(self.request, self.launcher, self.members, self.stopping, trouble)
@@ -119,25 +137,16 @@ class Launch:
         """One turn: hear the ranks, see the orders from outside, enforce limits and deadlines."""
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
-        poll.register(self._server, select.POLLIN)
         for fd in self.members.descriptors():
             poll.register(fd, select.POLLIN)
         ready = [fd for fd, _ in poll.poll(wait * 1000)]
         for fd in ready:
             if fd == self._wake_read:
                 os.read(self._wake_read, 4096)
-            elif fd == self._server.fileno():
-                self._welcome()
             else:
                 self.members.hear(fd)
         self._see_orders()
         self.stopping.enforce(time.monotonic())
-
-    def _welcome(self) -> None:
-        try:
-            self.members.welcome(channel.accept(self._server))
-        except (OSError, channel.ChannelClosed):
-            return  # it went away between knock and door
 
     def _see_orders(self) -> None:
         if self._sigterms > self._sigterms_seen:
@@ -181,8 +190,6 @@ class Launch:
         await_nodes(self.request.hosts, self._secret, self.request.limits.start)
 
     def _own_name(self) -> str:
-        if self.request.is_single_host:
-            return "127.0.0.1"
         return os.environ.get("TRAINING_AGENT_HOST") or os.uname().nodename
 
     def _on_sigterm(self, *_: Any) -> None:

@@ -21,6 +21,7 @@ class RunLine:
         self._channel: Channel | None = None
         self._until = 0.0
         self._is_lost = False
+        self._is_admitted = False
 
     @property
     def is_open(self) -> bool:
@@ -53,7 +54,6 @@ class RunLine:
         except channel.ChannelClosed:
             return False  # tried again at the next beat
         self._channel = line
-        self._until = 0.0
         return True
 
     def tell(self, message: dict[str, Any]) -> bool:
@@ -76,10 +76,14 @@ class RunLine:
 
         assert self._channel is not None
         try:
-            return [loads(line.decode("utf-8")) for line in self._channel.receive()]
+            orders = [loads(line.decode("utf-8")) for line in self._channel.receive()]
         except ChannelClosed:
             self._lose()
             return []
+        if orders and not self._is_admitted:
+            del orders[0]  # `channel.ADMITTED`
+            self._is_admitted, self._until = True, 0.0
+        return orders
 
     def was_lost(self) -> bool:
         """Whether the line was lost since this was asked last."""
@@ -90,4 +94,5 @@ class RunLine:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-            self._is_lost = True
+            # Turned away at a crowded door, it comes again; only who was admitted has lost anything.
+            self._is_lost = self._is_admitted

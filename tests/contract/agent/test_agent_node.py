@@ -19,6 +19,7 @@ import pytest
 from services import missing
 
 from pulumi_training.agent import channel
+from pulumi_training.agent.door import GUESTS
 from pulumi_training.launch.mpirun import launcher_line
 from pulumi_training.launch.topology import Topology
 
@@ -103,12 +104,25 @@ def test_a_recorded_proof_is_worth_nothing_on_another_connection(node: Node) -> 
     line = channel.connect(f"127.0.0.1:{node.port}", 5)
     proof = channel.prove(SECRET, line.read_line(), {"t": "ping"})
     line.send_line(proof)
-    assert b"host" in line.read_line()
+    assert line.read_line() and b"host" in line.read_line()
     again = channel.connect(f"127.0.0.1:{node.port}", 5)
     again.read_line()
     again.send_line(proof)
     with pytest.raises(channel.ChannelClosed):
         again.read_line()
+
+
+def test_who_proves_nothing_costs_a_node_no_process_and_keeps_nobody_out(node: Node) -> None:
+    crowd = [socket.create_connection(("127.0.0.1", node.port), 5) for _ in range(300)]
+    client = node.exec(str(node.daemon))
+    _, said = client.communicate(timeout=20)
+    assert client.returncode == 5 and said.startswith("[]")
+    children = Path(f"/proc/{node.process.pid}/task/{node.process.pid}/children").read_text().split()
+    assert len(children) <= 1, "the one that served who had the secret"
+    open_ones = [fd for fd in Path(f"/proc/{node.process.pid}/fd").iterdir() if "socket" in os.readlink(fd)]
+    assert len(open_ones) <= GUESTS + 1, "as many as may stand at the door, and the door"
+    for each in crowd:
+        each.close()
 
 
 def test_what_was_started_ends_when_the_client_goes_away(node: Node) -> None:

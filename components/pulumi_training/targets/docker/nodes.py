@@ -141,7 +141,10 @@ def _create_one(
         "Image": request["image"],
         "Hostname": node["hostname"],
         "Entrypoint": [request["agent"][0], "-I", "-S", "-c", PROGRAM],
-        "Cmd": [request["agent"][-1], "node", "--secret-file", request["secret_file"], *_orders(node)],
+        "Cmd": [
+            *(request["agent"][-1], "node", "--secret-file", request["secret_file"]),
+            *_orders(node, request),
+        ],
         "OpenStdin": True,
         "StdinOnce": True,
         "Env": [f"{name}={value}" for name, value in request["environment"].items()],
@@ -161,9 +164,13 @@ def _create_one(
     return str(made["Id"])
 
 
-def _orders(node: Mapping[str, Any]) -> list[str]:
-    """What launches the run stays for whoever gives the order; nobody orders the other nodes."""
-    return ["--orders", "1"] if int(node["node"]) == 0 else []
+def _orders(node: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
+    """What launches the run stays for whoever gives the order; nobody orders the other nodes.
+
+    A node that is alone is asked for nothing, and its network may be shared with others' containers.
+    """
+    bind = [] if request["network"] else ["--bind", "127.0.0.1"]
+    return [*bind, *(["--orders", "1"] if int(node["node"]) == 0 else [])]
 
 
 def states(client: docker.DockerClient, handle: Handle) -> dict[int, NodeState]:
