@@ -24,6 +24,7 @@ from .attempt_run import attempt_run, handle_of, record_plan
 from .code import bring
 from .lineage import git_state
 from .policy import Policy
+from .preload import Preload
 from .resume import resume_folder
 from .settle import settle
 from .watching import UNANSWERED_SECONDS, Watching, quietly
@@ -103,8 +104,8 @@ class Passage:
     def _guarded(self, step: Callable[[], Outcome]) -> Outcome:
         """Turns whatever goes wrong into an outcome, after what was submitted is seen stopped.
 
-        But for a disk of this machine that takes nothing: no training ends for that, and none is counted as begun. The
-        next driver goes on from there.
+        But for a disk of this machine that takes nothing, and for code that is not there any more, as an upgrade may
+        take it away: no training ends for that, and none is counted as begun. The next driver goes on from there.
         """
         try:
             return step()
@@ -122,6 +123,8 @@ class Passage:
         except TrainingError as error:
             outcome = Outcome(Reason.LAUNCH_FAILED, error.message)
         except Exception as error:
+            if isinstance(error, ImportError | SyntaxError) and self._was_begun():
+                raise
             log.exception("attempt %s of %s", self._attempt.number, self._run.run_id)
             outcome = Outcome(
                 Reason.LAUNCH_FAILED,
@@ -136,6 +139,11 @@ class Passage:
                 if document.cancel_requested:
                     outcome = Outcome(Reason.CANCELED, "canceled before it started")
         return outcome
+
+    def _was_begun(self) -> bool:
+        """Whether the code was there to bring the run so far: this attempt was submitted, or follows another one."""
+        document = self._attempt.document()
+        return document.handle is not None or "retry_of" in document.notes
 
     def _clear(self, handle: Handle) -> None:
         """Takes away what was not submitted whole, for nobody collects it; what stays is removed with the resource."""
@@ -270,7 +278,12 @@ class Passage:
             self._attempt.update(notes={**self._attempt.document().notes, "git": state})
 
     def _watch(self, handle: Handle) -> Outcome:
-        seen = Watching(self._attempt, self._target, self._run, self._policy).to_the_end(handle)
+        rest = Preload(self._target, self._run.document)
+        rest.begin()
+        try:
+            seen = Watching(self._attempt, self._target, self._run, self._policy).to_the_end(handle)
+        finally:
+            rest.stop()
         if seen.launch is None and self._attempt.document().cancel_requested:
             return Outcome(Reason.CANCELED, "canceled on request; it had to be killed")
         return attribute(seen.launch, seen.ranks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ def main(text: bytes | None = None) -> None:
         gave_up = ""
     except TrainingError as error:
         gave_up = error.message
+    except (ImportError, SyntaxError) as error:
+        traceback.print_exc()
+        gave_up = f"the code of this process was changed or taken away under it: {error}"
     for tracker in trackers:
         finish(tracker)
     if gave_up:

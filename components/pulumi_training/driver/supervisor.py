@@ -1,8 +1,8 @@
 """The process that owns a live run and outlives the plugin that started it, as whoever starts it sees it.
 
 It is exec'ed in a session of its own with every descriptor closed and its output in a file: the engine waits
-for the plugin's pipes to close and kills its process group. What it needs, secrets included, comes through
-its standard input; its arguments only say to a person what it is.
+for the plugin's pipes to close and kills its process group. It runs from a copy of this package (`own_code`). What
+it needs, secrets included, comes through its standard input; its arguments only say to a person what it is.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 from ..agent.facts import open_log
 from ..record.lock import DriverLock
 from ..record.record import Record
+from .own_code import own_code
 
-_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _BOOTSTRAP = """import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].splitlines()
 order = sys.stdin.buffer.read() if sys.argv[3:] == ["waits"] else None
 import site
 site.main()
@@ -177,8 +177,8 @@ def _await_loaded(process: subprocess.Popen[bytes], has_turn: bool) -> None:
 
 def _started(record: Record, attempt: int, word: str | None) -> subprocess.Popen[bytes]:
     log = record.attempt(attempt).prepare_folder() / "launch" / "supervisor.log"
-    words = [str(_PACKAGE_ROOT), f"{record.run_id}-a{attempt}", *([word] if word else [])]
-    with os.fdopen(open_log(str(log)), "ab") as output:
+    with os.fdopen(open_log(str(log)), "ab") as output, own_code() as (folders, kept):
+        words = ["\n".join(folders), f"{record.run_id}-a{attempt}", *([word] if word else [])]
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, *words],
             stdin=subprocess.PIPE,
@@ -188,6 +188,7 @@ def _started(record: Record, attempt: int, word: str | None) -> subprocess.Popen
             env=_environment(),
             start_new_session=True,
             close_fds=True,
+            pass_fds=() if kept is None else (kept,),
         )
 
 

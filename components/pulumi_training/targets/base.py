@@ -241,6 +241,8 @@ class Target(ABC):
     needs_supervisor: ClassVar[bool]
     submits_by_requests: ClassVar[bool] = False
     """Whether what `submit` starts is no child of the process that calls it, so that any process may."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Modules of other packages that its methods import when they are called: a driver loads them while the run runs."""
 
     @abstractmethod
     def prepare(self, run: RunSpec, tell: Tell) -> Prepared:

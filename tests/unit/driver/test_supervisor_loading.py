@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pulumi_training.driver import supervisor
+from pulumi_training.driver.own_code import _INSTALLED as INSTALLED
 
 WAITS = """import os, pathlib, sys
 order = sys.stdin.buffer.read()
@@ -105,7 +106,7 @@ def test_one_that_stands_by_goes_on_when_its_plugin_dies(tmp_path: Path) -> None
         "-I",
         "-c",
         supervisor._BOOTSTRAP,
-        str(supervisor._PACKAGE_ROOT),
+        str(INSTALLED),
         "fit-1-a1",
         "waits",
     ]

@@ -52,6 +52,14 @@ class DockerTarget(Target, Queues):
     leaves = "containers"
     needs_supervisor = True
     submits_by_requests = True
+    libraries = (
+        "docker.errors",
+        "docker.tls",
+        "docker.utils.build",
+        "requests.exceptions",
+        "urllib3.exceptions",
+        "python_on_whales.exceptions",
+    )
 
     def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
         """Builds or pulls the image, or finds it, and brings the data to this machine."""

@@ -1,0 +1,235 @@
+"""The code of a driver is taken away under it, as by an upgrade: no training ends for that, and the next driver settles it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driver_fakes import Backend, FakeWatch, Job, failed, succeeded
+
+from pulumi_training.driver import own_code
+from pulumi_training.driver.drive import drive
+from pulumi_training.driver.intend import intend
+from pulumi_training.driver.preload import modules
+from pulumi_training.record.lock import DriverLock
+from pulumi_training.record.record import Record
+from pulumi_training.spec.outcome import Outcome, Reason, Status
+from pulumi_training.targets import catalog
+from pulumi_training.targets.base import RunSpec
+
+AGAIN = {"retries": {"maxAttempts": 2, "on": ["script_failed"], "backoffSeconds": 0}}
+
+
+def begin(job: Job, **changes: Any) -> Record:
+    return intend(job.request(**changes), job.tree, lambda line: None).record
+
+
+def go(job: Job, record: Record, number: int = 1) -> Outcome | None:
+    return drive(record, number, job.base, {})
+
+
+def raises(error: Exception) -> Any:
+    def step(*_: Any) -> None:
+        raise error
+
+    return step
+
+
+@pytest.mark.parametrize("error", [ImportError("gone"), ModuleNotFoundError("gone"), SyntaxError("half")])
+def test_a_live_run_is_left_alone_and_settled_by_the_next_driver(
+    backend: Backend, job: Job, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    record = begin(job)
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeWatch, "observe", raises(error))
+        # What was submitted before is watched, not looked for.
+        backend.script = lambda run: record.attempt(1).update(handle=None) and succeeded()
+        broken.setattr("pulumi_training.driver.passage.Passage._left_behind", lambda *_: None)
+        with pytest.raises(type(error)):
+            go(job, record)
+    document = record.attempt(1).document()
+    assert document.status is Status.RUNNING and document.outcome is None
+    assert backend.cancels == [] and DriverLock(record).holder() is None
+    outcome = go(job, record)
+    assert outcome is not None and outcome.is_success
+    assert len(backend.submitted) == 1 and record.attempts() == [1]
+
+
+def test_a_run_that_could_not_be_collected_is_settled_by_the_next_driver(backend: Backend, job: Job) -> None:
+    record = begin(job)
+    backend.collect = raises(ImportError("gone"))
+    with pytest.raises(ImportError):
+        go(job, record)
+    assert record.attempt(1).document().is_live
+    backend.collect = lambda run: None
+    outcome = go(job, record)
+    assert outcome is not None and outcome.is_success
+    assert record.attempt(1).manifest() is not None and len(backend.submitted) == 1
+
+
+def test_a_retry_is_begun_by_the_next_driver(backend: Backend, job: Job) -> None:
+    record = begin(job, **AGAIN)
+    backend.script = lambda run: failed() if run.attempt == 1 else succeeded()
+
+    def prepare(run: RunSpec, tell: object) -> None:
+        if run.attempt == 2:
+            raise ImportError("gone")
+
+    backend.prepare = prepare
+    with pytest.raises(ImportError):
+        go(job, record)
+    assert record.attempt(2).document().is_live, "no failure of the launch is counted"
+    backend.prepare = lambda run, tell: None
+    outcome = go(job, record, 2)
+    assert outcome is not None and outcome.is_success
+    assert [run.attempt for run in backend.submitted] == [1, 2]
+
+
+def test_an_installation_that_is_broken_from_the_start_is_a_failed_launch(backend: Backend, job: Job) -> None:
+    """Nothing was begun: a person should read of it at once."""
+    record = begin(job)
+    backend.prepare = raises(ImportError("no module named pydantic"))
+    outcome = go(job, record)
+    assert outcome is not None and outcome.reason is Reason.LAUNCH_FAILED
+    assert "pydantic" in outcome.message
+
+
+def test_a_copy_is_made_once_and_again_when_the_package_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "installed" / "pulumi_training"
+    (package / "driver").mkdir(parents=True)
+    (package / "cli").mkdir()
+    for name in ("__init__.py", "driver/__init__.py", "driver/drive.py", "cli/main.py"):
+        (package / name).write_text("old = True\n")
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(package)], check=True)
+    monkeypatch.setattr(own_code, "_INSTALLED", package.parent)
+    monkeypatch.setattr(own_code, "_found", {})
+
+    def copy() -> Path:
+        own_code._found.clear()
+        with own_code.own_code() as (folders, kept):
+            assert folders[1:] == [str(package.parent)] and kept is not None
+            return Path(folders[0])
+
+    first = copy()
+    assert (first / "pulumi_training/driver/drive.py").read_text() == "old = True\n"
+    assert list((first / "pulumi_training/driver/__pycache__").glob("drive.*.pyc")), "it loads as fast"
+    assert not (first / "pulumi_training/cli").exists()
+    assert copy() == first
+    (package / "driver/drive.py").write_text("new = True\n")
+    second = copy()
+    assert second != first and (first / "pulumi_training/driver/drive.py").read_text() == "old = True\n"
+
+
+def test_a_copy_that_a_supervisor_runs_from_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = own_code._home()
+    long_ago = time.time() - 10 * own_code._KEPT_SECONDS
+    for name in ("a", "b", "c", "d", "e", "f"):
+        (home / name).mkdir(parents=True)
+        os.utime(home / name, (long_ago, long_ago + ord(name)))
+    monkeypatch.setattr(own_code, "_found", {home: home / "a"})
+    (home / "a" / "pulumi_training").mkdir()
+    (home / "a" / "pulumi_training" / "__init__.py").touch()
+    os.utime(home / "a", (long_ago, long_ago))
+    with own_code.own_code() as (_, kept):
+        held = os.dup(kept or -1)  # as a supervisor has it
+    own_code._remove_old()
+    assert {path.name for path in home.iterdir()} == {"a", "c", "d", "e", "f", "locks"}
+    os.close(held)
+    own_code._remove_old()
+    assert {path.name for path in home.iterdir()} == {"c", "d", "e", "f", "locks"}
+
+
+def test_where_no_copy_can_be_made_supervisors_run_from_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_code, "_found", {})
+    (tmp_path / "cache").mkdir(exist_ok=True)
+    (tmp_path / "cache" / "supervisor").write_text("no folder")
+    with own_code.own_code() as (folders, kept):
+        assert folders == [str(own_code._INSTALLED)] and kept is None
+
+
+LOADED = """
+import importlib, sys
+from pulumi_training.driver import supervise
+from pulumi_training.driver.preload import Preload
+from pulumi_training.targets import catalog
+
+target = catalog.get(sys.argv[1])
+Preload(target, {"retries": {"maxAttempts": 2}}).load()
+roots = tuple(p for p in sys.path if "site-packages" in p) + (sys.argv[2],)
+read = []
+sys.addaudithook(lambda event, args: read.append(args[0]) if event == "open" and str(args[0]).startswith(roots) else None)
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if not name.startswith(("encodings", "_")) and name.partition(".")[0] not in sys.stdlib_module_names:
+            raise ImportError("gone: " + name)
+sys.meta_path.insert(0, Gone())
+import pathlib
+from pulumi_training.record.attempt import Attempt
+from pulumi_training.record.store import Store
+from pulumi_training.record.documents import AttemptDocument
+from pulumi_training.identity.archive import archive, extract
+from pulumi_training.spec.job import JobSpec
+store = Store.open(sys.argv[3])
+attempt = Attempt(store, "fit-0123456789", 1)
+attempt.create(AttemptDocument(run_id="fit-0123456789", attempt=1, target="local"))
+(attempt.folder / "outputs" / "model").write_text("weights")
+assert len(attempt.write_manifest().entries) == 1
+attempt.sync_all()
+archive(attempt.folder / "outputs", pathlib.Path(sys.argv[3]) / "source.tar.zst")
+extract(pathlib.Path(sys.argv[3]) / "source.tar.zst", pathlib.Path(sys.argv[3]) / "again")
+JobSpec.model_validate({"entryScript": "train.py"})
+from pulumi_training.agent.package import install
+install(pathlib.Path(sys.argv[3]) / "agent")
+for name in sys.argv[4:]:
+    importlib.import_module(name)
+left = [path for path in read if "/agent/" not in str(path)]
+assert not left, left
+print("all there")
+"""
+
+
+ELSEWHERE = ("rattler", "mlflow", "pandas")
+"""Conda's packages are brought before the ranks start, and once more only where the cache was emptied."""
+OTHERS = {"local": (*ELSEWHERE, "docker", "requests", "urllib3", "python_on_whales"), "docker": ELSEWHERE}
+
+
+def imported_when_called(module: str, others: tuple[str, ...]) -> set[str]:
+    """What the functions of a module import from other packages."""
+    found = importlib.util.find_spec(module)
+    assert found is not None and found.origin is not None
+    names: set[str] = set()
+    for function in ast.walk(ast.parse(Path(found.origin).read_text())):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module)
+    return {name for name in names if name.partition(".")[0] not in others}
+
+
+@pytest.mark.parametrize("target", ["local", "docker"])
+def test_once_loaded_nothing_is_imported_any_more(tmp_path: Path, target: str) -> None:
+    """What a run's end and its next attempt import, here and in other packages, by the function's own words."""
+    if target == "docker":
+        pytest.importorskip("docker")
+    needed = [name for name in modules(catalog.get(target), AGAIN) if name.startswith("pulumi_training.")]
+    own = sorted(
+        {*needed, *(name for module in needed for name in imported_when_called(module, OTHERS[target]))}
+    )
+    words = [sys.executable, "-c", LOADED, target, str(own_code._INSTALLED), str(tmp_path), *own]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "all there\n", done.stderr
