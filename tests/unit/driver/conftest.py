@@ -29,6 +29,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     monkeypatch.setattr("pulumi_training.driver.watching.WATCH_SECONDS", 0.001)
     monkeypatch.setattr("pulumi_training.driver.watching._SHOW_SECONDS", 0.0)
     monkeypatch.setattr("pulumi_training.driver.passage._QUEUE_SECONDS", 0.001)
+    monkeypatch.setattr("pulumi_training.driver.preload._HEAD_START_SECONDS", 600.0)
     monkeypatch.setattr("pulumi_training.driver.watching._CANCELER_SECONDS", 0.01)
     monkeypatch.setattr("pulumi_training.driver.passage._PAUSE_SECONDS", 0.001)
     monkeypatch.setattr("pulumi_training.driver.settle._PAUSE_SECONDS", 0.0)
