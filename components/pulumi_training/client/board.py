@@ -61,7 +61,7 @@ class Tensorboard:
             raise SpecError(
                 Problem("port", f"{port!r} is no port; write a number up to 65535, or leave it out")
             )
-        self.runs = list({run.id: run for run in map(_run, given)}.values())
+        self.runs = list({run.record.location: run for run in map(_run, given)}.values())
         self.url: str | None = None
         self._local_root = Path(local_root).expanduser().absolute() if local_root is not None else None
         self._port = port
@@ -150,7 +150,7 @@ class Tensorboard:
                 {
                     "store": run.record.store.url,
                     "run_id": run.id,
-                    "name": self._names[run.id],
+                    "name": self._names[run.record.location],
                     "after": run.after,
                     "submission": str(run.submission.file) if run.submission is not None else "",
                 }
@@ -232,9 +232,16 @@ def _run(given: Run | str) -> Run:
 
 
 def _names(runs: list[Run], use_display_name: bool) -> dict[str, str]:
-    """A name for each run by its id, fit for a folder; two runs of one name have their ids behind it."""
-    if not use_display_name:
-        return {run.id: run.id for run in runs}
-    shown = {run.id: run.display_name.replace("/", "-").strip(". ") or run.id for run in runs}
-    every = list(shown.values())
-    return {id_: f"{name} ({id_})" if every.count(name) > 1 else name for id_, name in shown.items()}
+    """What each run is called, by its place: runs of two stores may have one id, and then have numbers too."""
+    shown = {run.record.location: run.id for run in runs}
+    if use_display_name:
+        named = {
+            run.record.location: run.display_name.replace("/", "-").strip(". ") or run.id for run in runs
+        }
+        every = list(named.values())
+        shown = {at: f"{name} ({shown[at]})" if every.count(name) > 1 else name for at, name in named.items()}
+    found: dict[str, str] = {}
+    for at, name in shown.items():
+        taken = [each for other, each in shown.items() if other in found]
+        found[at] = f"{name} ({taken.count(name) + 1})" if name in taken else name
+    return found

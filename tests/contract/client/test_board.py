@@ -22,6 +22,7 @@ from pulumi_training.client.runs import RunNotFound
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.documents import AttemptDocument
 from pulumi_training.record.record import Record
+from pulumi_training.record.store import Store
 
 
 class Writer:
@@ -83,6 +84,18 @@ def test_a_live_run_grows_and_several_have_readable_names(shelf: Shelf) -> None:
             lambda: values(url, "fit-0000000000/metrics", "accuracy") == [0.25, 0.5], "so do its metrics"
         )
     assert not board.is_running()
+
+
+def test_runs_of_two_checkouts_are_both_shown_under_one_id(shelf: Shelf, tmp_path: Path) -> None:
+    twin = Shelf(Store.open(str(tmp_path / "clone")))
+    for each, loss in ((shelf, 1.0), (twin, 2.0)):
+        Writer(each.finished("fit-0000000000")).write(loss)
+    found = [Run.get("fit-0000000000", store=each.store.url) for each in (shelf, twin)]
+    with Tensorboard(found) as board:
+        url = board.start()
+        assert set(runs(url)) == {"fit-0000000000", "fit-0000000000 (2)"}
+        assert values(url, "fit-0000000000", "loss") == [1.0]
+        assert values(url, "fit-0000000000 (2)", "loss") == [2.0]
 
 
 def test_a_retry_that_follows_is_shown_beside_what_it_follows(shelf: Shelf) -> None:

@@ -90,7 +90,9 @@ def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence
     except docker.errors.APIError as error:
         if error.status_code == 409:
             raise NameTaken(
-                Reason.LAUNCH_FAILED, f"a name is taken at the daemon: {error.explanation or error}"
+                Reason.LAUNCH_FAILED,
+                f"a name is taken at the daemon: {error.explanation or error}. Where this store is a copy of another, "
+                "`pulumi-training doctor` says what to do",
             ) from error
         raise
 
