@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 LEFT = "launch/links-{node}.json"
 PARTS = ("outputs", "logs")
-_TEMPORARY = ".~keep-"
-"""As this house names what no listing shows."""
+TEMPORARY = ".~keep-"
+"""What is half copied is called so, as this house names what no listing shows."""
 _MAX_CHAIN = 8
 """Folders linked from within folders that links led to."""
 _MAX_LEFT = 1000
@@ -160,7 +160,9 @@ class Keeping:
                 continue
             for entry in found:
                 name = f"{path}/{entry.name}"
-                if entry.is_symlink():
+                if entry.name.startswith(TEMPORARY):
+                    _remove(entry.path)  # whoever was at it was killed
+                elif entry.is_symlink():
                     source = self._settle_link(name, chain)
                     if source:
                         waiting.append((name, (*chain, source)))
@@ -284,7 +286,7 @@ class Keeping:
 
     def _temporary(self, folder: str) -> str:
         self._number += 1
-        return f"{folder}/{_TEMPORARY}{os.getpid()}-{self._number}.tmp"
+        return f"{folder}/{TEMPORARY}{os.getpid()}-{self._number}.tmp"
 
 
 def _copy_file(source: str, target: str) -> None:

@@ -225,3 +225,12 @@ def test_a_link_with_control_characters_is_one_harmless_line(attempt: Path) -> N
     why = settle(attempt)["outputs/sly"]
 
     assert "\x1b" not in why and "\n" not in why and len(why) < 300
+
+
+def test_what_a_killed_one_left_half_copied_is_taken_away(attempt: Path) -> None:
+    (attempt / "outputs" / "deep" / ".~keep-7-1.tmp").mkdir(parents=True)
+    (attempt / "outputs" / "deep" / ".~keep-7-1.tmp" / "half").write_text("half")
+    (attempt / "outputs" / ".~keep-7-2.tmp").write_text("half")
+
+    assert settle(attempt) == {}
+    assert [path.name for path in (attempt / "outputs").rglob("*")] == ["deep"]

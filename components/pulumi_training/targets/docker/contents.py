@@ -14,6 +14,7 @@ from ...environment import cache
 from ...spec.errors import Problem, SpecError
 from ..base import RunSpec
 from .data import CODE, FOLDER
+from .data_copy import copy_data
 from .parcels import Fill, Parcel, reading
 from .request import AGENT_FOLDER, SECRET_FILE, SHELL_FILE
 
@@ -60,7 +61,7 @@ def contents(request: Mapping[str, Any], run: RunSpec, secret: str) -> Fill:
         for folder in request["folders"]:
             into.folder(folder)
         for item in request["copies"]:
-            into.copy(Path(item["from"]).resolve(), item["to"])
+            copy_data(into, Path(item["from"]).resolve(), item["to"])
 
     return fill
 

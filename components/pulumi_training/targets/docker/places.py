@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from ...agent.facts import ROOM
+from ...agent.keep import TEMPORARY
 
 _UNBROUGHT = ("launch/launch.json", "launch/agent.lock", "launch/stop", "launch/stop.json")
 _OF_THIS_SIDE = ("docker.json", "nodes.json", "killed.json", "asides.json", "supervisor.log")
@@ -40,7 +41,8 @@ def is_of_this_side(name: str) -> bool:
     top, _, rest = name.partition("/")
     if top == "launch" and rest.startswith("left-"):
         return True
-    if name.startswith("/") or ".." in name.split("/"):
+    words = name.split("/")
+    if name.startswith("/") or ".." in words or any(word.startswith(TEMPORARY) for word in words):
         return True
     return name in _UNBROUGHT or name.startswith(ROOM) or (top == "launch" and rest in _OF_THIS_SIDE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from pulumi_training.spec.errors import PermanentError, SpecError
 from pulumi_training.spec.outcome import Reason
 from pulumi_training.targets.docker.contents import contents
 from pulumi_training.targets.docker.data import CODE
+from pulumi_training.targets.docker.data_copy import copy_data
 from pulumi_training.targets.docker.parcels import Fill, parcel, send_parcel
 
 REQUEST = {"launch": {"environment": {}}, "agent": ["python3"], "folders": [], "copies": []}
@@ -69,3 +71,59 @@ def test_data_does_not_hide_what_the_source_has(tmp_path: Path) -> None:
     (tmp_path / "data" / ".gitkeep").touch()
     with pytest.raises(SpecError, match="data is in the source tree already; choose another pathOnCompute"):
         names_of(tmp_path, {f"{CODE}/data": "/mnt/digits"})
+
+
+def copied(root: Path) -> dict[str, bytes | str]:
+    """What a node gets of data: files with their content, links with what they say."""
+    packed = io.BytesIO(b"".join(parcel(lambda into: copy_data(into, root, "/training/data/x"), None)))
+    found: dict[str, bytes | str] = {}
+    with tarfile.open(fileobj=packed) as tar:
+        for member in tar:
+            name = member.name.removeprefix("training/data/x").lstrip("/")
+            if member.issym():
+                found[name] = member.linkname
+            elif member.isreg():
+                content = tar.extractfile(member)
+                assert content is not None
+                found[name] = content.read()
+    return found
+
+
+def test_links_of_data_lead_to_the_same_in_a_node(tmp_path: Path) -> None:
+    data, big = tmp_path / "data", tmp_path / "big"
+    data.mkdir()
+    (big / "deep").mkdir(parents=True)
+    (big / "deep" / "x").write_bytes(b"x")
+    (big / "round").symlink_to(big)
+    (data / "a").write_bytes(b"a")
+    (data / "same").symlink_to("a")
+    (data / "absolute").symlink_to(data / "a")
+    (data / "train").symlink_to(big)
+    (data / "one").symlink_to(big / "deep" / "x")
+    (data / "gone").symlink_to("/nowhere")
+    os.mkfifo(data / "pipe")
+
+    assert copied(data) == {
+        "a": b"a",
+        "same": "a",
+        "absolute": "a",
+        "train/deep/x": b"x",
+        "one": b"x",
+        "gone": "/nowhere",
+    }
+
+
+def test_what_a_run_wrote_brings_nothing_else_into_a_node(tmp_path: Path) -> None:
+    attempt = tmp_path / "runs" / "fit-1" / "attempts" / "1"
+    for name in ("launch", "outputs", "logs"):
+        (attempt / name).mkdir(parents=True)
+    (tmp_path / "secret").write_bytes(b"somebody's")
+    (attempt / "logs" / "own").write_bytes(b"log")
+    (attempt / "outputs" / "log").symlink_to("../logs/own")
+    (attempt / "outputs" / "secret").symlink_to(tmp_path / "secret")
+    (attempt / "outputs" / "folder").symlink_to(tmp_path)
+
+    found = copied(attempt / "outputs")
+
+    assert found.pop("log") == b"log"
+    assert set(found.values()) == {str(tmp_path / "secret"), str(tmp_path)}
