@@ -71,7 +71,10 @@ def write_last(folder: str, path: str, document: dict[str, Any], spare: str | No
 
 def read_json(path: str) -> dict[str, Any]:
     """Reads one document. Raises OSError where there is none, ValueError where it is not a JSON object."""
-    document = loads(_read(path).decode("utf-8"))
+    try:
+        document = loads(_read(path).decode("utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply") from None
     if not isinstance(document, dict):
         raise ValueError(f"{path} is not a JSON object")
     return document

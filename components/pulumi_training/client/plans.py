@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..record.staging import state_folder
 from ..record.store import Store
+from ..spec.document import object_or_none
 from ..spec.errors import TrainingError
 from .runs import AmbiguousRun, RunNotFound, find
 
@@ -99,7 +99,7 @@ def _from_record(text: str, store: str | None) -> KeptPlan:
 
 def _read(path: Path) -> KeptPlan | None:
     try:
-        document = json.loads(path.read_bytes())
+        document = object_or_none(path.read_bytes()) or {}
         urn = str(document["urn"])
         return KeptPlan(
             run_id=str(document["plan"]["run_id"]),

@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from ..record.files import write_whole
+from ..spec.document import object_or_none
 from ..spec.errors import TrainingError
 from .submission_check import Checked
 from .submission_engine import environment, experiments_folder, find_pulumi
@@ -65,10 +66,10 @@ class Submission:
 
     def _document(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.file.read_bytes())
-        except (OSError, ValueError):
-            return {"ended_at": 0.0, "error": f"{self.file} cannot be read"}
-        return found if isinstance(found, dict) else {}
+            found = object_or_none(self.file.read_bytes())
+        except OSError:
+            found = None
+        return {"ended_at": 0.0, "error": f"{self.file} cannot be read"} if found is None else found
 
 
 def start(checked: Checked, base: Path, *, refresh: bool = False, replace: bool = False) -> Submission:

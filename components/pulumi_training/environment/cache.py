@@ -27,6 +27,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..spec.document import DamagedDocument, fields_of, object_or_none
+
 MARKER = "training-environment.json"
 KEEP = 20
 """Environments kept by `prune`, the most recently used ones."""
@@ -98,15 +100,17 @@ def log_of(digest: str, cache: Path | None = None) -> Path:
 def read(prefix: Path) -> CachedEnvironment | None:
     """The marker of a complete environment; None where there is none, or where its Python is gone."""
     try:
-        document = json.loads((prefix / MARKER).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        document = object_or_none((prefix / MARKER).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    if document is None:
         return None
     if not (prefix / "bin" / "python").exists():  # the interpreter it links to was removed or upgraded
         return None
-    known = {k: v for k, v in document.items() if k in CachedEnvironment.__dataclass_fields__}
-    known["packages"] = tuple(known.get("packages", ()))
-    known["warnings"] = tuple(known.get("warnings", ()))
-    return CachedEnvironment(**known)
+    try:
+        return CachedEnvironment(**fields_of(CachedEnvironment, document, str(prefix / MARKER)))
+    except DamagedDocument:
+        return None  # it is made anew
 
 
 def complete(prefix: Path, environment: CachedEnvironment) -> None:

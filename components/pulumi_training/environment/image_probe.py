@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..spec.document import DamagedDocument, fields_of, object_or_none
 from ..spec.errors import PermanentError
 from ..spec.outcome import Reason
 from . import cache as caches
@@ -83,13 +84,13 @@ class ImageFacts:
     @classmethod
     def from_json(cls, text: str) -> ImageFacts | None:
         """Reads what `to_json` wrote; None for the words of another version."""
+        document = object_or_none(text)
+        if document is None or document.get("version") != _VERSION:
+            return None
         try:
-            document = json.loads(text)
-        except ValueError:
+            return cls(**fields_of(cls, document, "what is kept of an image"))
+        except DamagedDocument:
             return None
-        if not isinstance(document, dict) or document.pop("version", None) != _VERSION:
-            return None
-        return cls(**{**document, "packages": tuple(document.get("packages", ()))})
 
     @property
     def release(self) -> tuple[int, ...]:
@@ -123,8 +124,10 @@ def probe(
 def kept_facts(image_id: str, *, interpreter: str | None, cache: Path | None) -> ImageFacts | None:
     """What is kept of an image from an earlier probe; no container is started."""
     try:
-        return ImageFacts.from_json(_place(image_id, interpreter, cache).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return ImageFacts.from_json(
+            _place(image_id, interpreter, cache).read_text(encoding="utf-8", errors="replace")
+        )
+    except OSError:
         return None
 
 

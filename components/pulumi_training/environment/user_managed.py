@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..spec.document import DamagedDocument, fields_of, object_or_none
 from ..spec.errors import PermanentError, Problem, SpecError
 from ..spec.outcome import Reason
 from . import cache as caches
@@ -117,10 +118,8 @@ def ensure(
 
 def _kept(file: Path) -> _Facts | None:
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        lists = {name: tuple(document[name]) for name in ("folders", "packages")}
-        facts = _Facts(**{**document, **lists})
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        facts = _Facts(**fields_of(_Facts, object_or_none(file.read_bytes()) or {}, str(file)))
+    except (OSError, DamagedDocument):
         return None  # none yet, or of another version
     return facts if _stamps(facts.stamps) == facts.stamps else None
 

@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from ..spec.document import object_or_none
 from .caches import cache_folder, write_atomic
 from .tree import Tree
 
@@ -34,10 +35,10 @@ def remember(tree: Tree, *, folder: Path | None = None) -> None:
 def recall(digest: str, *, folder: Path | None = None) -> dict[str, str] | None:
     """path -> sha256 of the tree with `digest`, or None where it was never seen here or was forgotten."""
     try:
-        manifest = json.loads(_path(folder or cache_folder("manifests"), digest).read_bytes())
-    except (OSError, ValueError):
+        manifest = object_or_none(_path(folder or cache_folder("manifests"), digest).read_bytes())
+    except OSError:
         return None
-    if not isinstance(manifest, dict) or not all(isinstance(value, str) for value in manifest.values()):
+    if manifest is None or not all(isinstance(value, str) for value in manifest.values()):
         return None
     return manifest
 

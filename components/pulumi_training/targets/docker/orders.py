@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ...launch.request import Limits
+from ...spec.document import parse_object
 from ...spec.errors import TransientError
 from .data import FOLDER
 from .fetch import read_file
@@ -37,7 +38,7 @@ def rewrite_limits(client: docker.DockerClient, container: str, python: str, lim
     content = read_file(client, container, _REQUEST)
     if content is None:
         return
-    request = {**json.loads(content), "limits": asdict(limits)}
+    request = {**parse_object(content, "launch.json"), "limits": asdict(limits)}
     new = f"{_REQUEST}.new"
 
     def write(into: Parcel) -> None:

@@ -23,6 +23,7 @@ from ...environment.mirror import FOLDER as ENVIRONMENT_FOLDER
 from ...launch.request import MASTER_PORT, Limits
 from ...record.files import write_whole
 from ...record.staging import state_folder
+from ...spec.document import parse_object
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
 from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
@@ -139,7 +140,7 @@ class LocalTarget(Target, Queues):
         path = Path(handle.folder) / "launch" / "launch.json"
         if not path.exists():
             return
-        request = json.loads(path.read_bytes())
+        request = parse_object(path.read_bytes(), str(path))
         request["limits"] = dict(Limits.of_job(document).__dict__)
         write_whole(path, json.dumps(request, indent=1).encode(), durable=False)
 
