@@ -13,6 +13,7 @@ from ..resources.property import mapping_of
 from ..spec.advice import idle_gpus
 from ..spec.errors import Problem, SpecError, TrainingError
 from ..spec.names import distinct, suggest
+from ..spec.urls import without_credentials
 from .times import iso
 
 if TYPE_CHECKING:
@@ -100,7 +101,11 @@ class Experiment:
         from .submission import pending
 
         store = Store.open(self.workspace.ref["store"], base=Path.cwd())
-        under_way = {each.run_id: each for each in pending(distinct(self.name)) if each.store == store.url}
+        under_way = {
+            each.run_id: each
+            for each in pending(distinct(self.name))
+            if each.store == without_credentials(store.url)
+        }
         found = [
             Run(Record(store, summary.run.run_id))
             for summary in runs(store, _passed_over)

@@ -22,6 +22,7 @@ import psutil
 from ..record.files import write_whole
 from ..spec.document import object_or_none
 from ..spec.errors import TrainingError
+from ..spec.urls import without_credentials
 from .submission_check import Checked
 from .submission_engine import environment, experiments_folder, find_pulumi
 
@@ -149,7 +150,7 @@ def _spawn(
         "pid": process.pid,
         "created": _created(process.pid),
         "run_id": checked.record.run_id,
-        "store": checked.record.store.url,
+        "store": without_credentials(checked.record.store.url),
         "started_at": time.time(),
     }
     # Before the process has its order: it writes its end into the same file.

@@ -21,6 +21,8 @@ from filelock import FileLock
 
 from ..record.files import write_whole
 from ..spec.errors import mask, shorten
+from ..spec.reading import SECRETS
+from ..spec.urls import credentials_of
 
 if TYPE_CHECKING:
     from pulumi import automation
@@ -146,8 +148,17 @@ def _hear(event: automation.EngineEvent, said: list[str]) -> None:
 
 
 def _secrets(inputs: Mapping[str, Any]) -> list[str]:
-    registry = (inputs.get("environment") or {}).get("imageRegistry") or {}
-    return [
-        *(inputs.get("secretEnvironmentVariables") or {}).values(),
-        *filter(None, [registry.get("password")]),
-    ]
+    """What of plain inputs is secret by its name, or opens an address; each as text."""
+    return [text for name, value in inputs.items() for text in _texts(value, is_secret=name in SECRETS)]
+
+
+def _texts(value: Any, *, is_secret: bool) -> list[str]:
+    if isinstance(value, Mapping):
+        return [
+            t for name, item in value.items() for t in _texts(item, is_secret=is_secret or name in SECRETS)
+        ]
+    if isinstance(value, (list, tuple)):
+        return [text for item in value for text in _texts(item, is_secret=is_secret)]
+    if not isinstance(value, str):
+        return []
+    return [value] if is_secret else list(credentials_of(value))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ..record.record import Record
 from ..record.store import Store
-from ..spec.errors import TrainingError
+from ..spec.errors import TrainingError, mask
 from ..targets import catalog
 from .drive import drive
 from .supervisor import LAST_WORD
@@ -19,6 +21,26 @@ from .track import finish, make_up, use_credentials
 
 if TYPE_CHECKING:
     from ..tracking.tracker import Tracker
+
+
+class Masked(io.TextIOBase):
+    """A stream of text that shows no secret."""
+
+    def __init__(self, stream: TextIO, secrets: Iterable[str]) -> None:
+        self._stream, self._secrets = stream, tuple(secrets)
+
+    def write(self, text: str) -> int:
+        """Writes what may be seen of `text`; libraries and tracebacks write whole lines."""
+        self._stream.write(mask(text, self._secrets))
+        return len(text)
+
+    def flush(self) -> None:
+        """Hands on what was written."""
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        """The file below: what writes there itself is not masked."""
+        return self._stream.fileno()
 
 
 def main(text: bytes | None = None) -> None:
@@ -32,6 +54,9 @@ def main(text: bytes | None = None) -> None:
         return  # nothing is to be done after all
     order = json.loads(text)
     secrets: dict[str, str] = order["secrets"]
+    sys.stderr = Masked(
+        sys.stderr, secrets.values()
+    )  # what libraries and a last traceback say is kept beside the run
     record = Record(Store.open(order["store"]), order["run_id"], secrets=tuple(secrets.values()))
     use_credentials(secrets)
     trackers: list[Tracker] = []

@@ -19,6 +19,7 @@ from ..spec.document import (
     parse_object,
 )
 from ..spec.errors import SpecError
+from ..spec.urls import without_credentials
 from .files import OURS, locked, write_whole
 from .location import local_folder
 from .staging import state_folder
@@ -33,7 +34,7 @@ LIMIT = 200
 class Workspace:
     """A store and the name of the workspace that uses it; `last_seen` in seconds since 1970 (UTC).
 
-    `store` is the URL as it is opened, credentials left out of it by whoever remembers it.
+    `store` is the URL as it is opened, without the credentials in it: the service's own chain must have others.
     """
 
     store: str
@@ -44,6 +45,7 @@ class Workspace:
 
 def remember(store_url: str, name: str = "", target: str = "") -> None:
     """Puts a workspace at the top of the list. A list that cannot be written is no reason to stop a run."""
+    store_url = without_credentials(store_url)
     entry = Workspace(store_url, name, target, time.time())
     try:
         with locked(_path().with_name(f"{OURS}workspaces.lock"), timeout=2.0):

@@ -107,6 +107,14 @@ def credentials_of(url: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def without_credentials(url: str) -> str:
+    """`url` without what opens its place (`credentials_of`): what may be noted, and is opened by the service's own chain."""
+    for word in sorted(credentials_of(url), key=len, reverse=True):
+        url = url.replace(f"{word}@", "")
+        url = re.sub(rf"[^?&;]*={re.escape(word)}(&|;|(?=#)|$)", "", url)
+    return re.sub(r"[?&;]+(?=#|::|$)", "", url)
+
+
 def _display_one(url: str) -> str:
     try:
         parts = urlsplit(url)
