@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from sandbox import Project, Sandbox
@@ -132,3 +135,46 @@ def test_components_keep_the_mark_of_a_secret(sandbox: Sandbox) -> None:
     ref = by_name["far"]["outputs"]["ref"]
     assert "ciphertext" in ref["store"] and ref["workspace"] == "far"
     project.destroy(**secrets).succeeded()
+
+
+WRITTEN = """
+    import base64, json, os, sys
+    from urllib.parse import quote
+    token, pin, key = os.environ["TOKEN"], os.environ["PIN"], os.environ["KEY"]
+    print(json.dumps({"token": token}), repr(token), quote(token, safe=""))
+    print("Authorization: Basic", base64.b64encode(f"me:{token}".encode()).decode())
+    print("pin", pin, f"pin='{pin}'")
+    for line in key.splitlines():
+        print("line", line, flush=True)
+    raise ValueError(f"cannot log in with {token!r}, {pin} and {key!r}")
+"""
+FAILING = """
+    names = ("TOKEN", "PIN", "KEY")
+    J("fit", secret_environment_variables={name: pulumi.Output.secret(os.environ["X_" + name]) for name in names})
+"""
+
+
+def test_a_failure_tells_no_secret_in_any_form(sandbox: Sandbox) -> None:
+    project = program(sandbox, FAILING, "failing", script=textwrap.dedent(WRITTEN))
+    token, pin, key = 'hunt"er2/ö&', "q7", "first half of it\nMIIEvQIBADANBgkq+hk\n"
+    answer = project.up(X_TOKEN=token, X_PIN=pin, X_KEY=key)
+    assert answer.code != 0 and "ValueError: cannot log in with" in answer.text
+    state = project.run("stack", "export").succeeded().stdout
+    forms = [
+        *(
+            token,
+            json.dumps(token)[1:-1],
+            repr(token)[1:-1],
+            quote(token, safe=""),
+            *key.splitlines(),
+            repr(key)[1:-1],
+        ),
+        base64.b64encode(f"me:{token}".encode()).decode()[4:-4],
+    ]
+    log = next(project.folder.glob(".training/lab/runs/*/attempts/1/logs/std/rank-0.log")).read_text()
+    assert log.count("[secret]") >= 10
+    for place in (answer.text, state, log):
+        assert not any(form in place for form in forms)
+        assert f"pin {pin}" not in place and f"'{pin}'" not in place
+    assert not any(list(files_that_hold(project.folder / ".training", form)) for form in forms)
+    assert project.destroy(X_TOKEN=token, X_PIN=pin, X_KEY=key).succeeded()
