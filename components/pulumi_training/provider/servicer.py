@@ -48,7 +48,9 @@ class TrainingServicer(PluginServicer):
                 answer = await handler.check(call)
             except SpecError as error:
                 answer = CheckAnswer(given, error.problems)
-            return answers.check_response(answer, given, masked(answer.problems, call.secrets))
+            # All that is marked, also what elsewhere says nothing: a refusal repeats what it was given.
+            secrets = (*call.secrets, *wire.unwrap_secrets(given)[1])
+            return answers.check_response(answer, given, masked(answer.problems, secrets))
 
         return await self._short(context, "check", fields, work)
 
