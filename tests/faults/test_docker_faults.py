@@ -256,13 +256,18 @@ def test_docker_record_full_while_outputs_come(make_docker_world: Make, tmp_path
         world.job["compute"]["store"] = str(place / "store")
         world.write_script(
             SCRIPT
-            + "\nopen('outputs/big.bin', 'wb').write(bytes(8 << 20))\nopen(f'outputs/late-{rank}.txt', 'w').write(attempt)\n"
+            + "\nopen('outputs/big.bin', 'wb').write(b'x' * (8 << 20))\nopen(f'outputs/late-{rank}.txt', 'w').write(attempt)\n"
         )
         answer = world.up("one")
-        assert "error" in answer or answer["outcome"]["status"] == "Failed", answer
+        assert "error" in answer or answer["outcome"]["reason"] == "CollectFailed", answer
+        told = str(answer)
+        assert "the disk is full; free some space" in told and str(place) in told, told
+        assert "does not answer" not in told and "Traceback" not in told, told
         call("mount", "-o", "remount,size=64m", str(place))
         verdict(world)
         assert (world.folder() / "outputs" / "big.bin").stat().st_size == 8 << 20
+        record = world.record()
+        assert record is not None and record.attempts() == [1] and len(world.journal()) == 1
     finally:
         call("umount", "--lazy", str(place))
 

@@ -9,7 +9,6 @@ its own node had there, and nowhere out of the attempt's folder.
 
 from __future__ import annotations
 
-import errno
 import filecmp
 import hashlib
 import json
@@ -29,7 +28,7 @@ from ...record.files import OURS, write_whole
 from ...record.store import StoreError, explained
 from .asides import Asides, below, read_notes
 from .data import FOLDER
-from .places import Blocked, above_of, found_at, is_of_this_side
+from .places import UNNAMEABLE, Blocked, above_of, found_at, is_of_this_side
 from .ranks import is_better
 from .shipment import is_event_file_of
 
@@ -38,7 +37,6 @@ _GROWING = ("logs/std/", "metrics/", "launch/")
 _OF_ONE_NODE = ("logs/std/", "logs/stacks/", "metrics/", "ranks/")
 """Files that only one node has under their name."""
 _FACTS = (*_OF_ONE_NODE, "launch/")
-_UNNAMEABLE = (errno.ENAMETOOLONG, errno.EILSEQ)
 _DIRECTORY, _LINK, _FILE, _OTHER = "a folder", "a link", "a file", "something else"
 _SPECIAL = {
     tarfile.FIFOTYPE: "is a pipe",
@@ -315,7 +313,7 @@ class Merge:
 
     def _note_unnameable(self, name: str, error: StoreError) -> None:
         """Passes over what cannot be had here in any way; raises what room or rights would help."""
-        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _UNNAMEABLE:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in UNNAMEABLE:
             raise error
         self.brought.left_out[name] = "has a name that cannot be had here"
 

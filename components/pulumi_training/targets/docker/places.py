@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -12,6 +13,10 @@ from ...agent.keep import TEMPORARY
 _UNBROUGHT = ("launch/launch.json", "launch/agent.lock", "launch/stop", "launch/stop.json")
 _OF_THIS_SIDE = ("docker.json", "nodes.json", "killed.json", "asides.json", "supervisor.log")
 """Files of `launch/` that only this side writes: a node that has one of that name must not replace it."""
+
+
+UNNAMEABLE = (errno.ENAMETOOLONG, errno.EILSEQ)
+"""What a file system says of a name that it cannot have at all."""
 
 
 class Blocked(Exception):

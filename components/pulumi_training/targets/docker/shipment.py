@@ -15,7 +15,7 @@ from ...record.files import write_whole
 from ...record.store import StoreError, explained
 from .data import FOLDER
 from .names import host_name
-from .places import Blocked, found_at, is_of_this_side
+from .places import UNNAMEABLE, Blocked, found_at, is_of_this_side
 from .ranks import is_better
 from .streams import STDOUT, Stream
 
@@ -109,7 +109,14 @@ class Shipment:
 
     def _take(self, head: dict[str, Any], content: bytes) -> None:
         if "file" in head:
-            self._write(str(head["file"]), int(head.get("at", 0)), content, is_whole=bool(head.get("whole")))
+            try:
+                self._write(
+                    str(head["file"]), int(head.get("at", 0)), content, is_whole=bool(head.get("whole"))
+                )
+            except StoreError as error:
+                # A name that cannot be had here at all is left out at the end, and told then.
+                if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in UNNAMEABLE:
+                    raise
             return
         with self._news:
             self.state = head.get("run", self.state)
@@ -141,8 +148,10 @@ class Shipment:
         """Whether the node was asked for files of that name: it is a script's to do with as it likes."""
         if is_of_this_side(name):
             return False
-        is_asked_for = any(name.startswith(f"{part}/") for part in self._parts)
-        return is_asked_for or (bool(self._events) and name.startswith(f"{EVENTS}/") and "tfevents" in name)
+        if any(name.startswith(f"{part}/") for part in self._parts):
+            return True
+        is_event_file = name.startswith(f"{EVENTS}/") and "tfevents" in name
+        return bool(self._events) and is_event_file and self._events in name.rpartition("/")[2]
 
     def _stdout(self) -> Iterator[bytes]:
         errors = b""

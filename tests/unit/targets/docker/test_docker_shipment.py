@@ -6,11 +6,15 @@ import json
 import os
 import socket
 import struct
+import subprocess
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from services import missing
 
 from pulumi_training.targets.docker.shipment import Shipment
 
@@ -90,3 +94,69 @@ def test_nothing_reads_on_once_it_is_closed(tmp_path: Path) -> None:
     finally:
         os.close(read_end)
         os.close(write_end)
+
+
+def test_a_path_that_is_a_file_and_a_folder_does_not_end_the_stream(tmp_path: Path) -> None:
+    """What nodes have under one name is sorted out at the end; until then what came first stays."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    folder = tmp_path / "attempt"
+    (folder / "logs").mkdir(parents=True)
+    (folder / "logs" / "away").symlink_to(outside)
+    (folder / "logs" / "flat").symlink_to(outside / "made")
+    node = Node()
+    ship = shipment(folder, node)
+    node.send({"file": "logs/tb", "at": 0, "n": 4}, b"file")
+    for name in ("logs/tb/deep/events", "logs/away/file", "logs/flat"):
+        node.send({"file": name, "at": 0, "n": 1}, b"x")
+    node.send({"file": "logs/dir/file", "at": 0, "n": 1}, b"x")
+    node.send({"file": "logs/dir", "at": 0, "n": 1}, b"x")
+    node.send({"run": "ended"})
+    ship.wait(10)
+    assert ship.state == "ended" and not ship.is_over and not ship.trouble
+    assert (folder / "logs" / "tb").read_bytes() == b"file"
+    assert (folder / "logs" / "dir" / "file").read_bytes() == b"x"
+    assert list(outside.iterdir()) == []
+    ship.close()
+
+
+def test_a_node_writes_only_what_it_was_asked_for(tmp_path: Path) -> None:
+    for name in (
+        "launch/docker.json",
+        "launch/nodes.json",
+        "attempt.json",
+        "outputs/model",
+        "launch/left-0.json",
+    ):
+        node = Node()
+        ship = shipment(tmp_path, node)
+        node.send({"file": name, "whole": True, "n": 2}, b"{}")
+        until(partial(getattr, ship, "is_over"))
+        assert not (tmp_path / name).exists() and ship.refused is None
+        ship.close()
+
+
+def test_a_name_that_cannot_be_had_here_does_not_end_the_stream(tmp_path: Path) -> None:
+    node = Node()
+    ship = shipment(tmp_path, node)
+    node.send({"file": "logs/" + "e" * 300, "at": 0, "n": 1}, b"x")
+    node.send({"run": "ended"})
+    ship.wait(10)
+    assert ship.state == "ended" and ship.refused is None and not ship.is_over
+    ship.close()
+
+
+def test_a_full_disk_of_this_machine_ends_the_stream_and_is_told_as_such(tmp_path: Path) -> None:
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True)
+    if done.returncode != 0:
+        missing("mount", f"no file system can be mounted here: {done.stderr.decode()}")
+    try:
+        node = Node()
+        ship = shipment(tmp_path, node)
+        node.send({"file": "logs/own.log", "at": 0, "n": 100_000}, bytes(range(250)) * 400)
+        until(lambda: ship.is_over)
+        assert ship.refused is not None and str(tmp_path) in ship.refused.message
+        assert "free some space" in ship.refused.message
+        ship.close()
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)
