@@ -105,6 +105,7 @@ def _next_attempt(record: Record, ended: AttemptDocument) -> Attempt:
             attempt=number,
             target=ended.target,
             acknowledged=ended.acknowledged,
+            backend=ended.backend,
             notes={**ended.notes, "will_retry": False, "retry_of": ended.attempt},
         )
     )

@@ -17,6 +17,8 @@ from ..identity.rules import FIRST
 from ..identity.tree import Tree
 from ..identity.why import file_changes
 from ..record.attempt import Attempt
+from ..record.backend import Backend
+from ..record.claims import claim
 from ..record.documents import AttemptDocument, RunDocument, load
 from ..record.record import Record, runs
 from ..record.store import NotFound, Store, StoreError
@@ -28,6 +30,7 @@ from .ahead import is_wanted
 from .code import alone, copy, is_copied
 from .last import last
 from .request import Request
+from .sharing import holders_of, is_only_theirs, named
 from .stop import cancel
 from .supervisor import dismiss, load_ahead
 
@@ -61,11 +64,14 @@ def intend(request: Request, read_source: Callable[[], Tree], tell: Tell, *, rer
     if newest is not None:
         _refuse_other_owner(record, request)
         document = newest.document()
+        wants_another = rerun or not is_adoptable(record, document, request.backend)
         if document.is_live and document.target != request.document()["compute"]["target"]:
+            refuse_if_shared(record, document, request.backend)
             tell(f"stopping attempt {newest.number}, which runs on target {document.target}")
             cancel(record)
             newest.update(acknowledged=True)  # whoever asks now wants it elsewhere
-        elif document.is_live and (rerun or document.acknowledged):
+        elif document.is_live and wants_another:
+            refuse_if_shared(record, document, request.backend)
             cancel(record)  # two attempts of a run never live at once
     # Known to its owner before it can live, so that a later run of the owner always finds and stops it.
     remember_owner(record.store, request.urn, request.run_id)
@@ -81,10 +87,11 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
         document = newest.document()
         if rerun and document.outcome and document.outcome.reason.rule.on_next_up is OnNextUp.RERUN:
             resumes = newest.number  # the script was not at fault: it goes on from its last checkpoint
-        if not rerun and not document.acknowledged:
+        if not rerun and is_adoptable(record, document, request.backend):
             if document.is_live and document.handle is None and not is_copied(newest):
                 _copy(newest, read_source(), request)
             record.update_run(spec=request.document(), source_rules=request.source_rules)
+            _claim(record, request, newest.number)
             return Intent(record, newest, is_adopted=True)
         number = newest.number + 1
     else:
@@ -92,11 +99,13 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
         number = pruned.attempt.number + 1 if pruned else 1
         record.write_run(_run_document(request, number))
     tree = read_source()
+    _claim(record, request, number)
     attempt = record.start_attempt(
         AttemptDocument(
             run_id=request.run_id,
             attempt=number,
             target=request.document()["compute"]["target"],
+            backend=request.backend.digest if request.backend else "",
             notes={
                 "series_start": number,
                 "base": str(request.base),
@@ -151,6 +160,34 @@ def remember_owner(store: Store, urn: str, run_id: str) -> None:
     known = [r for r in runs_of_owner(store, urn) if r != run_id]
     content = json.dumps({"urn": urn, "runs": [*known, run_id][-50:]}).encode()
     store.write(_owner_key(urn), content, durable=False)  # the intent, written next, is what makes a run
+
+
+def is_adoptable(record: Record, document: AttemptDocument, backend: Backend | None) -> bool:
+    """Whether a Create takes an attempt for its own.
+
+    One that no answer has carried is; so is a live one that only stacks of other backends have, for the other way on
+    would be to stop it.
+    """
+    if not document.acknowledged:
+        return True
+    return document.is_live and is_only_theirs(record, backend, document.attempt)
+
+
+def refuse_if_shared(record: Record, document: AttemptDocument, backend: Backend | None) -> None:
+    """Raises `PermanentError` where a live attempt that is about to be stopped is another backend's too."""
+    found = holders_of(record, backend, document.attempt)
+    if found:
+        raise PermanentError(
+            Reason.TARGET_UNAVAILABLE,
+            f"attempt {document.attempt} of run {record.run_id} is {document.status.value}, and {named(found)} has it "
+            "too: another attempt would stop it. Wait for its end, give one of the stacks another name or one of the "
+            f"workspaces another store, or stop it for both: pulumi-training cancel {record.run_id}",
+        )
+
+
+def _claim(record: Record, request: Request, number: int) -> None:
+    if request.backend is not None:
+        claim(record, request.backend, request.owner, number)
 
 
 def _owner_key(urn: str) -> str:

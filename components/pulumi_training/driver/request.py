@@ -15,6 +15,7 @@ from ..record.store import Store
 from ..spec.secrecy import hide, hide_in_compute, names_in, variables
 
 if TYPE_CHECKING:
+    from ..record.backend import Backend
     from ..spec.job import JobSpec
 
 MAY_HOLD_SECRETS = (
@@ -35,7 +36,8 @@ class Request:
     `base` is the folder that relative paths are resolved against; `seen_digest` is the source tree as Check saw
     it, whatever digest counts for the key; `known_id` is the id of a resource that exists already; `source_rules`
     is the version of the rules (`identity.rules`) that the tree and the key were made under, `environment_files`
-    what the key counts of files that are not in the tree (`environment.beside.contents`).
+    what the key counts of files that are not in the tree (`environment.beside.contents`); `backend` is the one whose
+    stack asks, None where nobody can tell.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Request:
     known_id: str | None = None
     source_rules: int = FIRST
     environment_files: Mapping[str, str] = field(default_factory=dict)
+    backend: Backend | None = None
 
     @cached_property
     def run_id(self) -> str:

@@ -76,28 +76,29 @@ def remove(
     record: Record,
     *,
     up_to: int | None = None,
+    after: int = 0,
     purge: bool = False,
     target: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Stops a run and removes what its target holds; the record stays unless `purge`.
 
-    Attempts after `up_to` are another owner's business and are left alone. What is gone already is no error, nor is a
-    record that cannot be read: `tell` is told of it, what runs is stopped at `target` by run id and attempt, and the
+    Attempts after `up_to`, and those up to `after`, are another owner's business and are left alone, in the record
+    too. What is gone already is no error, nor is a record that cannot be read: `tell` is told of it, what runs is stopped at `target` by run id and attempt, and the
     record is left as it is. One of a newer version is not purged either.
     """
     numbers = record.numbers()
     if not numbers:
         return
     is_newest_ours = up_to is None or numbers[-1] <= up_to
-    if is_newest_ours:
+    if is_newest_ours and numbers[-1] > after:
         try:
             cancel(record)
         except UnreadableDocument as error:
             tell(error.message)
     trouble: TrainingError | None = None
     for number in numbers:
-        if up_to is not None and number > up_to:
+        if number <= after or (up_to is not None and number > up_to):
             continue
         try:
             _remove_attempt(record, number, target, tell)
@@ -111,7 +112,17 @@ def remove(
         except NewerDocument as error:
             tell(f"not purged: {error.message}")
             return
+        _purge(record, after)
+
+
+def _purge(record: Record, after: int) -> None:
+    if not after:
         record.store.delete(record.prefix)
+        return
+    for number in record.numbers():
+        if number > after:
+            record.store.delete(record.attempt(number).prefix)
+    record.update_run(newest_attempt=after)
 
 
 def halt(record: Record, target: str, grace: float = GRACE_SECONDS) -> None:

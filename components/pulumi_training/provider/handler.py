@@ -83,6 +83,11 @@ class Call:
         """The project in the URN."""
         return _urn_part(self.urn, 1)
 
+    @property
+    def owner(self) -> dict[str, str]:
+        """Whose the resource is, as records have it."""
+        return {"urn": self.urn, "stack": self.stack, "project": self.project}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operation(Call):

@@ -6,13 +6,17 @@ import json
 from typing import Any
 
 from ..driver.forecast import forecast
+from ..driver.intend import is_adoptable
 from ..driver.last import last
 from ..driver.next_up import announce, announce_create, decide, is_followed_at_once
 from ..driver.policy import Policy
 from ..driver.request import Request
+from ..driver.sharing import kept_for, named, others, take_in
 from ..driver.stop import remove
 from ..driver.track import catch_up, credentials_in
 from ..record.attempt import Attempt
+from ..record.backend import Backend
+from ..record.claims import release
 from ..record.documents import masked
 from ..record.files import write_whole
 from ..record.record import Record
@@ -24,6 +28,7 @@ from ..targets import catalog
 from ..targets.base import UNKNOWN_PART, Plan, RunSpec
 from ..targets.withheld import lend
 from . import training_job_run as running
+from .attendance import Attendance
 from .handler import (
     CheckAnswer,
     CheckCall,
@@ -52,12 +57,14 @@ class TrainingJobHandler(ResourceHandler):
         self._why: dict[str, list[str]] = {}
         self._seen: dict[str, str] = {}
         self._answered: dict[str, Attempt] = {}
+        self._attendance = Attendance()
 
     async def closing(self) -> None:
         """The engine has read every answer: the attempts they carried are acknowledged."""
         answered, self._answered = self._answered, {}
         for attempt in answered.values():
             await blocking(_acknowledge, attempt)
+        await blocking(self._attendance.end)
 
     async def check(self, call: CheckCall) -> CheckAnswer:
         """See `training_job_check`."""
@@ -76,7 +83,9 @@ class TrainingJobHandler(ResourceHandler):
         """In preview what is known already, else the whole run."""
         if call.preview:
             return await self._preview_create(call)
-        record, attempt, outputs = await running.create(call, self.base, self._seen.get(call.urn))
+        record, attempt, outputs = await running.create(
+            call, self.base, self._attendance, self._seen.get(call.urn)
+        )
         self._answered[call.urn] = attempt
         return CreateAnswer(record.run_id, outputs)
 
@@ -84,13 +93,15 @@ class TrainingJobHandler(ResourceHandler):
         """In preview the step that will be taken, else the step."""
         if call.preview:
             return await self._preview_update(call)
-        _, attempt, outputs = await running.update(call, self.base, self._seen.get(call.urn))
+        _, attempt, outputs = await running.update(
+            call, self.base, self._attendance, self._seen.get(call.urn)
+        )
         self._answered[call.urn] = attempt
         return UpdateAnswer(outputs)
 
     async def read(self, call: ReadCall) -> ReadAnswer | None:
         """See `training_job_read`."""
-        return await blocking(read, call, self.base, self.config)
+        return await blocking(read, call, self.base, self.config, self._attendance)
 
     async def delete(self, call: DeleteCall) -> None:
         """Stops what runs and removes what the target holds; the record stays unless purgeOnDelete."""
@@ -105,27 +116,36 @@ class TrainingJobHandler(ResourceHandler):
         up_to = call.outputs.get("attempt")
         purge = bool(old_inputs.get("purgeOnDelete", False))
         call.progress.line("stopping what runs")
+        backend = await blocking(self._backend)
+        theirs = await blocking(others, record, backend)
+        after = await blocking(kept_for, record, theirs) if theirs else 0
         await blocking(
             remove,
             record,
             up_to=int(up_to) if isinstance(up_to, int) else None,
+            after=after,
             purge=purge,
             target=(old_inputs.get("compute") or {}).get("target"),
             tell=call.progress.warning,
         )
+        if after:
+            words = f"attempts of run {call.id} up to {after} stay as they are: {named(theirs)} has them too"
+            call.progress.warning(f"{words}; `pulumi-training cancel {call.id}` stops what runs of them")
+        if backend is not None:
+            await blocking(release, record, backend.digest)
 
     async def _preview_create(self, call: CreateCall) -> CreateAnswer:
         for words in self._why.pop(call.urn, []):
             call.progress.info(words)
         if contains_unknown(call.inputs.get("runKey", UNKNOWN)):
             return CreateAnswer("", {})
-        request = running.request_of(call, self.base)
+        request = running.request_of(call, self.base, await blocking(self._backend))
         record = request.record()
         newest = await blocking(lambda: record.newest() if record.exists() else None)
         number = 1 if newest is None else newest.number
         if newest is not None:
             document = await blocking(newest.document)
-            if document.acknowledged:
+            if not await blocking(is_adoptable, record, document, request.backend):
                 number += 1
             else:
                 number += is_followed_at_once(document)
@@ -149,7 +169,7 @@ class TrainingJobHandler(ResourceHandler):
     async def _preview_update(self, call: UpdateCall) -> UpdateAnswer:
         for words in self._why.pop(call.urn, []):
             call.progress.info(words)
-        request = running.request_of(call, self.base)
+        request = running.request_of(call, self.base, await blocking(self._backend))
         record = request.record()
         found = await blocking(last, record)
         if found is None:
@@ -159,6 +179,9 @@ class TrainingJobHandler(ResourceHandler):
         if not (document.outcome and document.outcome.is_success):
             call.progress.info(announce(decide(document, Policy.of(request.document())), document))
         return UpdateAnswer(_lasting(call.old_outputs))
+
+    def _backend(self) -> Backend | None:
+        return self._attendance.backend
 
     def _diff(self, call: DiffCall) -> tuple[DiffAnswer, list[str]]:
         answered, words = diff(call)
@@ -172,9 +195,9 @@ class TrainingJobHandler(ResourceHandler):
         if isinstance(store, str) and isinstance(number, int):
             record = Record(Store.open(store, base=self.base), call.id)
             if (problem := _acknowledge(record.attempt(number))) is not None:
-                return [
-                    problem
-                ]  # its own run, which an `up` or a `destroy` must be able to replace or remove
+                # Its own run, which an `up` or a `destroy` must be able to replace or remove.
+                return [problem]
+            take_in(record, self._attendance.backend, call.owner, number)
             if compute.get("trackingUri"):  # a hundred jobs that are not tracked cost no look
                 new_inputs, _ = unwrap_secrets(call.inputs)
                 catch_up(record, self.base, credentials_in(old_inputs, new_inputs))

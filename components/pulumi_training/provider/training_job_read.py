@@ -7,18 +7,20 @@ from typing import Any
 
 from ..driver.attach import observed
 from ..driver.last import last
+from ..driver.sharing import take_in
 from ..driver.track import catch_up, credentials_in
 from ..identity.rules import said
 from ..record.record import Record
 from ..record.store import Store
 from ..spec.errors import Problem, SpecError
 from ..spec.job import JobSpec
+from .attendance import Attendance
 from .handler import InitFailed, ProviderConfig, ReadAnswer, ReadCall
 from .training_job_outputs import outputs, reasons
 from .wire import keep_secrets, unwrap_secrets
 
 
-def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | None:
+def read(call: ReadCall, base: Path, config: ProviderConfig, attendance: Attendance) -> ReadAnswer | None:
     """The job as its record has it; a failed run is a failed resource again.
 
     Only a store that answers that there is no such run makes the job gone.
@@ -36,6 +38,8 @@ def read(call: ReadCall, base: Path, config: ProviderConfig) -> ReadAnswer | Non
     if not found.is_pruned:
         document = observed(record, attempt, base)
         attempt.update(acknowledged=True)
+        if not call.is_import:  # whoever only reads it does not have it; an import is followed by a Diff
+            take_in(record, attendance.backend, call.owner, attempt.number)
         catch_up(record, base, credentials_in(unwrap_secrets(call.inputs)[0]))
     run = record.run_document()
     answered = outputs(record, run, attempt, document)

@@ -9,13 +9,21 @@ from typing import Any
 
 from ..driver.attempt_run import attempt_run, handle_of
 from ..driver.follow import Detached, Follower
-from ..driver.intend import Intent, intend, remember_owner, runs_of_owner
+from ..driver.intend import (
+    Intent,
+    intend,
+    is_adoptable,
+    refuse_if_shared,
+    remember_owner,
+    runs_of_owner,
+)
 from ..driver.last import last
 from ..driver.look import source_tree
 from ..driver.next_up import Step, decide, is_followed_at_once, is_unseen
 from ..driver.policy import Policy
 from ..driver.request import Request
 from ..driver.settle import collect_again, judge_again
+from ..driver.sharing import covers, holders_of, named, others
 from ..driver.start import start
 from ..driver.stop import cancel, halt
 from ..driver.supervisor import is_driven
@@ -24,6 +32,8 @@ from ..identity.rules import known
 from ..identity.tree import Tree
 from ..record import workspaces
 from ..record.attempt import Attempt
+from ..record.backend import Backend
+from ..record.claims import claim
 from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..record.tags import given_still
@@ -34,6 +44,7 @@ from ..spec.outcome import Reason
 from ..spec.policy import LogOutput, OnCancel
 from ..targets import catalog
 from ..targets.withheld import lend
+from .attendance import Attendance
 from .handler import CreateCall, InitFailed, Operation, UpdateCall
 from .pool import blocking
 from .training_job_check import declared
@@ -43,7 +54,9 @@ from .wire import unwrap_secrets
 Answer = tuple[Record, Attempt, dict[str, Any]]
 
 
-def request_of(call: CreateCall | UpdateCall, base: Path, seen: str | None = None) -> Request:
+def request_of(
+    call: CreateCall | UpdateCall, base: Path, backend: Backend | None, seen: str | None = None
+) -> Request:
     """The request that checked inputs make; `seen` is the digest of the tree that Check saw."""
     found = declared(call.inputs, call.name)
     job = with_tracking_credentials(found.job)
@@ -62,12 +75,13 @@ def request_of(call: CreateCall | UpdateCall, base: Path, seen: str | None = Non
         known_id=call.id if isinstance(call, UpdateCall) else None,
         source_rules=known(plain.get("sourceRules")),
         environment_files=plain.get("environmentFiles") or {},
+        backend=backend,
     )
     lend(request.run_id, request.secrets)
     return request
 
 
-async def create(call: CreateCall, base: Path, seen: str | None) -> Answer:
+async def create(call: CreateCall, base: Path, attendance: Attendance, seen: str | None) -> Answer:
     """Starts the run of checked inputs, or adopts the one that is there, and waits for its end.
 
     `seen` is the digest of the source tree that Check saw.
@@ -79,7 +93,8 @@ async def create(call: CreateCall, base: Path, seen: str | None) -> Answer:
     if call.cancelled.is_set():
         words = "the update was canceled before this run was asked for; nothing was started"
         raise PermanentError(Reason.CANCELED, f"{words}. `pulumi up` starts it.")
-    request = request_of(call, base, seen)
+    request = request_of(call, base, await blocking(_backend, attendance), seen)
+    await blocking(attendance.take, request.record(), request.urn)
     intent = await blocking(_intend, request, call, False)
     if intent.is_adopted:
         document = await blocking(intent.attempt.document)
@@ -89,13 +104,13 @@ async def create(call: CreateCall, base: Path, seen: str | None) -> Answer:
     return await _carry(call, request, intent)
 
 
-async def update(call: UpdateCall, base: Path, seen: str | None) -> Answer:
+async def update(call: UpdateCall, base: Path, attendance: Attendance, seen: str | None) -> Answer:
     """Changes what may change in place, then takes the way on that the outcome table names.
 
     Raises:
         InitFailed: as for `create`.
     """
-    request = request_of(call, base, seen)
+    request = request_of(call, base, await blocking(_backend, attendance), seen)
     record = request.record()
     found = await blocking(last, record)
     if found is not None and found.is_pruned and found.document.outcome and found.document.outcome.is_success:
@@ -117,8 +132,10 @@ async def update(call: UpdateCall, base: Path, seen: str | None) -> Answer:
 def _intend(request: Request, call: Operation, rerun: bool) -> Intent:
     record = request.record()
     _stop_predecessors(request, record, call)
-    if rerun or _is_acknowledged_and_live(record):
-        cancel(record)
+    live = _live(record)
+    if live is not None and (rerun or not is_adoptable(record, live, request.backend)):
+        refuse_if_shared(record, live, request.backend)
+        cancel(record)  # a run would get a twin
     workspaces.remember(record.store.url, _workspace(request), request.document()["compute"]["target"])
     return intend(request, lambda: _source_of(request), call.progress.line, rerun=rerun)
 
@@ -127,27 +144,37 @@ def _source_of(request: Request) -> Tree:
     return source_tree(request.job, request.base, rules=request.source_rules)
 
 
-def _is_acknowledged_and_live(record: Record) -> bool:
-    """Whether a run would get a twin: its own newest attempt lives, and another one is wanted."""
+def _backend(attendance: Attendance) -> Backend | None:
+    return attendance.backend
+
+
+def _live(record: Record) -> AttemptDocument | None:
+    """The newest attempt, if it lives."""
     newest = record.newest()
-    if newest is None:
-        return False
-    document = newest.document()
-    return document.is_live and document.acknowledged
+    document = newest.document() if newest is not None else None
+    return document if document is not None and document.is_live else None
 
 
 def _stop_predecessors(request: Request, record: Record, call: Operation) -> None:
-    """Stops live runs that this resource had with another key, and sees them stopped."""
+    """Stops live runs that this resource had with another key, and sees them stopped.
+
+    A resource of the same name in another backend is another resource.
+    """
     for run_id in runs_of_owner(record.store, request.urn):
         other = Record(record.store, run_id)
         if run_id == request.run_id:
             continue
+        theirs = others(other, request.backend)
         try:
             newest = other.newest_document()
         except UnreadableDocument as error:
-            _stop_unread(other, request, call, error)
+            if not theirs:
+                _stop_unread(other, request, call, error)
             continue
         if newest is not None and newest.is_live:
+            if any(covers(other, each, newest.attempt) for each in theirs):
+                call.progress.info(f"run {run_id} goes on: {named(theirs)} has it")
+                continue
             call.progress.info(f"stopping run {run_id}, which this one replaces")
             lend(run_id, request.secrets)
             cancel(other)
@@ -204,7 +231,7 @@ async def _followed(
     try:
         return await follower.follow(attempt.number, deadline)
     except Detached:
-        raise await _given_up(call, request.job, record) from None
+        raise await _given_up(call, request.job, record, request.backend) from None
     except TimeoutError as error:
         newest = await blocking(record.newest) or attempt
         raise InitFailed(
@@ -226,9 +253,11 @@ def _ended(document: AttemptDocument) -> str:
     return f"attempt {document.attempt} of run {document.run_id} ended as {reason}"
 
 
-async def _given_up(call: Operation, job: JobSpec, record: Record) -> InitFailed:
+async def _given_up(call: Operation, job: JobSpec, record: Record, backend: Backend | None) -> InitFailed:
     """The answer to Ctrl-C: the run is left alone or stopped, as the job wants, and the words say which."""
-    if job.on_cancel is OnCancel.STOP and not call.cancelled.is_detached:
+    newest = await blocking(record.newest)
+    theirs = await blocking(holders_of, record, backend, newest.number) if newest else []
+    if job.on_cancel is OnCancel.STOP and not call.cancelled.is_detached and not theirs:
         call.progress.line("stopping")
         await blocking(cancel, record)
         words = (
@@ -239,6 +268,8 @@ async def _given_up(call: Operation, job: JobSpec, record: Record) -> InitFailed
             f"the wait was canceled; run {record.run_id} goes on. `pulumi up` attaches to it again, "
             f"`pulumi-training cancel {record.run_id}` stops it"
         )
+        if theirs and job.on_cancel is OnCancel.STOP:
+            words += f". It was not stopped because {named(theirs)} has it too"
     newest = await blocking(record.newest)
     answered = await blocking(_outputs, record, newest) if newest else {}
     return InitFailed(record.run_id, answered, reasons=[words])
@@ -247,6 +278,8 @@ async def _given_up(call: Operation, job: JobSpec, record: Record) -> InitFailed
 def _amend(record: Record, attempt: Attempt, request: Request) -> AttemptDocument:
     """Brings what changed in place to the record, and to the target where the attempt lives."""
     attempt.update(acknowledged=True)
+    if request.backend is not None:
+        claim(record, request.backend, request.owner, attempt.number)
     run = record.run_document()
     document = attempt.document()
     if run.owner != request.owner:

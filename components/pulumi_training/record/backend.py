@@ -161,7 +161,8 @@ def _of_folder(url: str, base: Path, environ: Mapping[str, str]) -> Backend:
         path = os.path.join(home, path[2:])
     folder = os.path.realpath(os.path.join(base, path))
     asked = {name: value for name, value in parse_qsl(query) if name == "prefix"}
-    return Backend(_digest(_FILE + folder, asked), _FILE + folder, Path(folder) / asked.get("prefix", ""))
+    states = Path(folder) / asked.get("prefix", "")
+    return Backend(_digest(_FILE + folder, asked), _FILE + str(states), states)
 
 
 def _digest(where: str, asked: Mapping[str, str]) -> str:

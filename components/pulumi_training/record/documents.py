@@ -157,7 +157,8 @@ class AttemptDocument:
     from 1, `supervisor` has `pid`, `host`, `boot_id`, `started_at`; `environment` has `digest`, `packages`,
     `warnings`; `handle` is the target's handle, `notes` whatever else the target must remember.
     `store_identity` is the store's as the attempt began, part of the names of what it has elsewhere; empty for
-    attempts that began before stores had one.
+    attempts that began before stores had one. `backend` is the digest of the Pulumi backend it began for
+    (`record.backend`), empty where nobody could tell.
     """
 
     run_id: str
@@ -181,6 +182,7 @@ class AttemptDocument:
     cost: dict[str, Any] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     store_identity: str = ""
+    backend: str = ""
     version: int = VERSION
 
     @property
@@ -206,8 +208,9 @@ class AttemptDocument:
     def to_json(self) -> dict[str, Any]:
         """A JSON object of every field."""
         document = {f.name: getattr(self, f.name) for f in fields(self)}
-        if not self.store_identity:
-            del document["store_identity"]  # of before: its document stays as it was
+        for name in ("store_identity", "backend"):
+            if not document[name]:
+                del document[name]  # of before: its document stays as it was
         document["status"] = self.status.value
         document["outcome"] = self.outcome.to_json() if self.outcome else None
         return document

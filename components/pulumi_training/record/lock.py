@@ -14,14 +14,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from ..spec.document import DamagedDocument
 from .documents import decode, encode
 from .files import try_lock
 from .holder import Holder, this_process
-from .record import Record
-from .store import NotFound, StoreError
+from .store import NotFound, Store, StoreError
 
 BEAT_SECONDS = 5.0
 PATIENCE = 60.0
@@ -29,19 +28,37 @@ _SETTLE_SECONDS = 0.5
 _TRIES = 10
 
 
+class Place(Protocol):
+    """What a lock is in: a folder of a store, as the record of a run is."""
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+
+    @property
+    def prefix(self) -> str:
+        """The folder."""
+
+
 class DriverLock:
     """The right to drive `record`'s run. Not reentrant; a child made by fork alone shares it, by exec not.
 
+    `name` names the two files, for what else a process may hold in a folder of a store.
     `beat_seconds=0` starts no thread: the holder calls `beat()` itself, at least every `PATIENCE / 2`
     seconds.
     """
 
     def __init__(
-        self, record: Record, *, beat_seconds: float = BEAT_SECONDS, patience: float = PATIENCE
+        self,
+        record: Place,
+        *,
+        beat_seconds: float = BEAT_SECONDS,
+        patience: float = PATIENCE,
+        name: str = "driver",
     ) -> None:
         self._store = record.store
-        self._key = f"{record.prefix}/driver.json"
-        self._file = record.store.local_path(f"{record.prefix}/driver.lock")
+        self._key = f"{record.prefix}/{name}.json"
+        self._file = record.store.local_path(f"{record.prefix}/{name}.lock")
         self._beat_seconds = beat_seconds
         self._patience = patience
         self._descriptor: int | None = None
