@@ -50,6 +50,7 @@ def examine() -> list[Check]:
         system.folders,
         software.docker,
         leftovers.runs,
+        leftovers.orphans,
         leftovers.locks,
         stores.copies,
     ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .exit import ExitCode, verb
 from .options import StoreOption
+
+if TYPE_CHECKING:
+    from ..client.orphans import Orphan, Survey
 
 
 @verb
@@ -16,25 +19,30 @@ def orphans(
     store: StoreOption = None,
     remove: Annotated[bool, typer.Option("--remove", help="Stop and remove them, after asking.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Also those of which it is not known whose they are.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List live runs, and processes and containers of runs, that no stack of the current backend knows.
+    """List live runs, and processes and containers of runs, that no stack has.
 
-    The backend is the one that `pulumi` is logged in to here. Records stay.
+    Runs of the backend that `pulumi` is logged in to here, and of experiments. A run of another backend is left to
+    that one, and so is a run that an update waits for. Records stay.
     """
     from ..client import orphans as client
     from . import output
 
-    found = client.orphans(client.known_runs(), store, output.note)
+    survey = client.survey(store, output.note)
+    found = [*survey.orphans, *(survey.unknown if unknown else ())]
     if json:
-        output.as_json(
-            [{"run": o.run_id, "attempt": o.attempt, "what": o.what, "owner": o.owner} for o in found]
-        )
-    elif not found:
-        output.note("no orphans: every live run belongs to a stack of this backend")
+        output.as_json([_document(orphan) for orphan in found])
+    elif found:
+        columns = [output.Column(name) for name in ("RUN", "ATTEMPT", "WHAT", "WHY", "OWNER")]
+        output.table(columns, [(o.run_id, str(o.attempt), o.what, o.why, o.owner) for o in found])
+        output.note("`pulumi up` of its program adopts a run; `pulumi-training cancel RUN` stops it")
     else:
-        columns = [output.Column(name) for name in ("RUN", "ATTEMPT", "WHAT", "OWNER")]
-        output.table(columns, [(o.run_id, str(o.attempt), o.what, o.owner) for o in found])
+        output.note("no orphans: every live run that began for this backend belongs to a stack of it")
+    _say_what_is_left_out(survey, unknown)
     if not found or not remove:
         return
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Stop and remove {len(found)}?")):
@@ -43,5 +51,34 @@ def orphans(
         )
         raise typer.Exit(ExitCode.FAILURE)
     for orphan in found:
+        if not client.is_still(orphan):
+            output.line(f"{orphan.run_id} attempt {orphan.attempt}: left alone, a stack has it now")
+            continue
         client.remove(orphan)
         output.line(f"{orphan.run_id} attempt {orphan.attempt}: stopped and removed")
+
+
+def _document(orphan: Orphan) -> dict[str, Any]:
+    return {
+        "run": orphan.run_id,
+        "attempt": orphan.attempt,
+        "what": orphan.what,
+        "owner": orphan.owner,
+        "why": orphan.why,
+        "unknown": orphan.is_unknown,
+    }
+
+
+def _say_what_is_left_out(survey: Survey, unknown: bool) -> None:
+    from . import output
+
+    for words in survey.busy:
+        output.note(words)
+    if survey.elsewhere:
+        runs = "1 run belongs" if survey.elsewhere == 1 else f"{survey.elsewhere} runs belong"
+        output.note(f"{runs} to other backends, whose stacks were not asked")
+    for orphan in () if unknown else survey.unknown:
+        output.note(
+            f"{orphan.run_id} ({orphan.what}) is left alone: {orphan.why}. `pulumi-training cancel {orphan.run_id}` "
+            "stops it; --unknown lists it"
+        )

@@ -109,10 +109,11 @@ class CheckCall(Call):
 
 @dataclass(frozen=True)
 class CheckAnswer:
-    """The inputs as they will be kept in state, and everything wrong with them."""
+    """The inputs as they will be kept in state, everything wrong with them, and what a person is told beside it."""
 
     inputs: Mapping[str, Any]
     problems: Sequence[Problem] = ()
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto import engine_pb2, provider_pb2
 
 from ..spec.errors import SpecError
 from . import answers, wire
@@ -48,6 +48,8 @@ class TrainingServicer(PluginServicer):
                 answer = await handler.check(call)
             except SpecError as error:
                 answer = CheckAnswer(given, error.problems)
+            for words in answer.warnings:
+                await self.log.send(words, urn=call.urn, severity=engine_pb2.WARNING)
             # All that is marked, also what elsewhere says nothing: a refusal repeats what it was given.
             secrets = (*call.secrets, *wire.unwrap_secrets(given)[1])
             return answers.check_response(answer, given, masked(answer.problems, secrets))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..driver.forecast import forecast
@@ -14,6 +16,7 @@ from ..driver.request import Request
 from ..driver.sharing import kept_for, named, others, take_in
 from ..driver.stop import remove
 from ..driver.track import catch_up, credentials_in
+from ..identity.key import run_id
 from ..record.attempt import Attempt
 from ..record.backend import Backend
 from ..record.claims import release
@@ -43,6 +46,7 @@ from .handler import (
     UpdateAnswer,
     UpdateCall,
 )
+from .lost_runs import LostRuns
 from .pool import blocking
 from .training_job_check import check, declared
 from .training_job_diff import diff
@@ -58,6 +62,7 @@ class TrainingJobHandler(ResourceHandler):
         self._seen: dict[str, str] = {}
         self._answered: dict[str, Attempt] = {}
         self._attendance = Attendance()
+        self._lost_runs = LostRuns(self._attendance)
 
     async def closing(self) -> None:
         """The engine has read every answer: the attempts they carried are acknowledged."""
@@ -71,7 +76,9 @@ class TrainingJobHandler(ResourceHandler):
         answer, tree_digest = await blocking(check, call, self.base)
         if tree_digest is not None:
             self._seen[call.urn] = tree_digest
-        return answer
+        if answer.problems:
+            return answer
+        return replace(answer, warnings=await blocking(self._lost, call, answer.inputs))
 
     async def diff(self, call: DiffCall) -> DiffAnswer:
         """See `training_job_diff`; a Diff has seen the state, so its attempt is acknowledged."""
@@ -179,6 +186,18 @@ class TrainingJobHandler(ResourceHandler):
         if not (document.outcome and document.outcome.is_success):
             call.progress.info(announce(decide(document, Policy.of(request.document())), document))
         return UpdateAnswer(_lasting(call.old_outputs))
+
+    def _lost(self, call: CheckCall, inputs: Mapping[str, Any]) -> list[str]:
+        plain, _ = unwrap_secrets(inputs)
+        compute, key = plain.get("compute"), plain.get("runKey")
+        if not isinstance(compute, dict) or not isinstance(compute.get("store"), str):
+            return []
+        workspace, name = compute.get("workspace"), plain.get("name") or call.name
+        known = all(isinstance(each, str) for each in (key, workspace, name))
+        return self._lost_runs.words(
+            Store.open(compute["store"], base=self.base),
+            run_id(str(name), str(key), call.urn, str(workspace)) if known else None,
+        )
 
     def _backend(self) -> Backend | None:
         return self._attendance.backend

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
-
-from ...spec.document import DamagedDocument, fields_of, parse_object
 from .check import Check, State
 
 _SHOWN = 5
-
-
-@dataclass(frozen=True)
-class _Lock:
-    """What of Pulumi's own lock file is looked at."""
-
-    pid: Annotated[int, lambda pid: 0 < pid < 2**31]
-    hostname: str
 
 
 def runs() -> list[Check]:
@@ -58,38 +44,48 @@ def runs() -> list[Check]:
     return [*found, Check("Runs", State.OK, words)]
 
 
+def orphans() -> list[Check]:
+    """Runs that live and that no stack has; asks Pulumi only where runs live."""
+    from ...client import orphans as client
+    from ...spec.errors import TrainingError
+
+    try:
+        survey = client.survey()
+    except TrainingError as error:
+        words = f"nobody can tell whether a live run has no stack: {error.message}"
+        return [Check("Orphans", State.WARN, words, "pulumi-training orphans, once that is put right")]
+    found = [*survey.orphans, *survey.unknown]
+    checks = [
+        Check(
+            "Orphan",
+            State.WARN if not each.is_unknown else State.INFO,
+            f"{each.run_id} ({each.what}): {each.why}",
+            f"pulumi up of its program (adopts it), or pulumi-training cancel {each.run_id}",
+        )
+        for each in found[:_SHOWN]
+    ]
+    if len(found) > _SHOWN:
+        words = f"{len(found) - _SHOWN} more runs that no stack has"
+        checks.append(Check("Orphan", State.WARN, words, "pulumi-training orphans"))
+    return checks
+
+
 def locks() -> list[Check]:
     """Stack locks of a file backend whose process is dead: a killed `pulumi` leaves one."""
-    from ...record import backend
+    from ...record import backend, stack_files
 
     here = backend.current()
     folder = here.folder if here else None
     if folder is None:
         return []
-    found = []
-    for path in sorted(folder.glob(".pulumi/locks/**/*.json")):
-        stack = "/".join(path.parent.relative_to(folder / ".pulumi" / "locks").parts[-2:])
-        pid = _dead_holder(path)
-        if pid is not None:
-            found.append(
-                Check(
-                    "Stack lock",
-                    State.WARN,
-                    f"{stack} is locked by process {pid}, which is gone; its update may be pending in state",
-                    "pulumi cancel, then pulumi up: it adopts the run",
-                )
-            )
-    return found
-
-
-def _dead_holder(path: Path) -> int | None:
-    import psutil
-
-    try:
-        lock = fields_of(_Lock, parse_object(path.read_bytes(), str(path)), str(path))
-    except (OSError, DamagedDocument):
-        return None
-    pid, host = int(lock["pid"]), str(lock["hostname"])
-    if host != socket.gethostname() or psutil.pid_exists(pid):
-        return None
-    return pid
+    return [
+        Check(
+            "Stack lock",
+            State.WARN,
+            f"{lock.project}/{lock.stack} is locked by process {lock.pid}, which is gone; its update may be pending "
+            "in state",
+            "pulumi cancel, then pulumi up: it adopts the run",
+        )
+        for lock in stack_files.locks(folder)
+        if not lock.is_alive
+    ]
