@@ -218,7 +218,7 @@ def _of(owner: dict[str, str]) -> tuple[str, str]:
 
 def _traces(store: str | None, tell: Tell) -> Iterator[_Trace]:
     """What lives by its record, then what targets have, each attempt once, sorted."""
-    found: dict[tuple[str, int, str], _Trace] = {}
+    found: dict[tuple[str, int, str, str], _Trace] = {}
     for place in places(store).found:
         for summary in runs(place.store, lambda run: tell(f"{run.run_id} is passed over: {run.message}")):
             run, attempt = summary.run, summary.attempt

@@ -16,7 +16,7 @@ from ..targets.withheld import lend
 
 def attempt_run(record: Record, attempt: Attempt, base: Path, secrets: Mapping[str, str]) -> RunSpec:
     """An attempt as a target sees it, before it is known what it resumes from."""
-    run = record.run_document()
+    run, document = record.run_document(), attempt.document()
     lend(run.run_id, secrets)
     return RunSpec(
         run.run_id,
@@ -26,7 +26,8 @@ def attempt_run(record: Record, attempt: Attempt, base: Path, secrets: Mapping[s
         attempt.prepare_folder(),
         secrets,
         owner=run.owner.get("urn", ""),
-        store=attempt.document().store_identity,
+        store=document.store_identity,
+        backend=document.backend,
     )
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ..record.claims import claims
 from ..record.record import Record, RunSummary, UnreadableRun, runs
 from ..record.retention import prune
 from ..record.store import Store
@@ -68,9 +69,29 @@ class Retention:
 def removable(
     store: Store, retention: Retention, passed_over: Callable[[UnreadableRun], None] = lambda _: None
 ) -> list[str]:
-    """The runs of a store that may go now; those of which a document cannot be read stay, and go to `passed_over`."""
-    found = retention.removable(runs(store, passed_over))
-    return [run_id for run_id in found if _is_whole(Record(store, run_id), passed_over)]
+    """The runs of a store that may go now; those of which a document cannot be read stay, and go to `passed_over`.
+
+    Stacks of one name in several backends have resources of one name: the newest run of each backend's stays.
+    """
+    found = list(runs(store, passed_over))
+    going = retention.removable(found)
+    kept = _newest_of_backends(store, found, set(going)) if going else set()
+    return [run_id for run_id in going if run_id not in kept and _is_whole(Record(store, run_id), passed_over)]
+
+
+def _newest_of_backends(store: Store, found: Iterable[RunSummary], going: set[str]) -> set[str]:
+    kept: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    owners = {summary.run.owner.get("urn", "") for summary in found if summary.run.run_id in going}
+    for summary in found:  # newest first
+        owner = summary.run.owner.get("urn", "")
+        if owner not in owners or summary.run.tombstone is not None:
+            continue
+        backends = {(owner, each.backend) for each in claims(Record(store, summary.run.run_id))}
+        if backends - seen:
+            kept.add(summary.run.run_id)
+            seen |= backends
+    return kept
 
 
 def _is_whole(record: Record, passed_over: Callable[[UnreadableRun], None]) -> bool:

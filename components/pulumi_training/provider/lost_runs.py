@@ -13,6 +13,7 @@ from ..record.record import Record
 from ..record.stack_files import states
 from ..record.store import Store
 from ..record.updates import Seen, Taken, updates
+from ..spec.document import UnreadableDocument
 from ..spec.errors import TrainingError
 from .attendance import Attendance
 
@@ -78,7 +79,10 @@ class LostRuns:
 
 def _status(store: Store, taken: Taken) -> str | None:
     """Where a run stands that no state is known to have; None where it has ended or a Diff has seen it."""
-    document = Record(store, taken.run_id).newest_document()
+    try:
+        document = Record(store, taken.run_id).newest_document()
+    except UnreadableDocument:
+        return None  # `orphans` and `doctor` name it
     if document is None or document.acknowledged:
         return None
     return document.status.value if document.is_live or document.notes.get("will_retry") else None

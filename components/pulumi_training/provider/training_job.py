@@ -246,12 +246,16 @@ def _keep_plan(record: Record, number: int, request: Request) -> Plan:
     """Keeps the exact request for `pulumi-training plan`, on this machine: a preview writes nothing elsewhere."""
     document = request.document()
     target = catalog.get(document["compute"]["target"])
+    backend = request.backend.digest if request.backend else ""
     attempt = record.attempt(number)
     # One that is there is gone on with, under the names it has; a store gets its identity with its first attempt.
     store = (
         attempt.document().store_identity if attempt.exists() else identity_of(record.store) or UNKNOWN_PART
     )
-    run = RunSpec(record.run_id, number, document, request.base, attempt.folder, request.secrets, store=store)
+    run = RunSpec(
+        record.run_id, number, document, request.base, attempt.folder, request.secrets, owner=request.urn, store=store,
+        backend=backend,
+    )  # fmt: skip
     plan = target.plan(run, target.find_prepared(run))
     content = {"urn": request.urn, "store": record.store.display, "plan": plan.to_json()}
     content = masked(content, tuple(request.secrets.values()))

@@ -110,6 +110,8 @@ def _lock(path: Path, parts: tuple[str, ...]) -> StackLock:
         pid, host = int(document["pid"]), str(document["hostname"])
     except (OSError, ValueError, KeyError, TypeError):
         return StackLock(stack, project, path, 0, "", is_alive=True)
+    if not 0 < pid < 2**31:
+        return StackLock(stack, project, path, 0, host, is_alive=True)
     alive = host != socket.gethostname() or _is_alive(pid, document.get("timestamp"))
     return StackLock(stack, project, path, pid, host, alive)
 

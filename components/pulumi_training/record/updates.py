@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +71,8 @@ class Update:
             lock, self._lock = self._lock, None
             self._taken.clear()
             if lock is not None:
-                lock.release()
+                with suppress(TrainingError):  # where its words cannot be read, they go all the same
+                    lock.release()
                 self.store.delete(self._prefix)
 
 
