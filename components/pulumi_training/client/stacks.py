@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from ..spec.errors import TrainingError
 from .submission_engine import experiments_folder, find_pulumi
 
 _SECONDS = 120
+_TRIES = 3
+_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,17 @@ def stacks(place: Place) -> Stacks:
     Raises:
         TrainingError: pulumi is not there, or a state cannot be read: without it nobody can tell whose a run is.
     """
+    for left in reversed(range(_TRIES)):
+        try:
+            return _stacks(place)
+        except Refused:
+            if not left:
+                raise
+            time.sleep(_PAUSE_SECONDS)  # a stack may have come, gone or been written between two questions
+    raise AssertionError("unreachable")
+
+
+def _stacks(place: Place) -> Stacks:
     # Who works on a stack is looked at first: what is written into a state meanwhile is in it afterwards.
     folder = place.backend.folder
     alive = [lock for lock in locks(folder) if lock.is_alive] if folder is not None else []
