@@ -283,6 +283,7 @@ def test_a_live_run_of_two_backends_goes_on_until_both_gave_it_up(desk: Desk, tm
     other = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/other"}
     (tmp_path / "other").mkdir()
     project, run = waiting(desk)
+    desk.tell(project, cluster={"max_nodes": 1, "slots_per_node": 2})  # room for one beside it
     project.run("stack", "init", "test", **other).succeeded()
     assert "adopting attempt 1" in project.up(**other).succeeded().text
     refused = project.up("--replace", "**fit", **other)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..record import backend as backends
 from ..record.backend import Backend
-from ..record.stack_files import StackLock, holdings, locks
+from ..record.stack_files import StackLock, holdings, locks, states
 from ..spec.errors import TrainingError
 from .submission_engine import experiments_folder, find_pulumi
 
@@ -93,6 +93,7 @@ def stacks(place: Place) -> Stacks:
             return _stacks(place)
         except Refused:
             if not left:
+                _name_damaged(place)
                 raise
             time.sleep(_PAUSE_SECONDS)  # a stack may have come, gone or been written between two questions
     raise AssertionError("unreachable")
@@ -117,6 +118,13 @@ def _stacks(place: Place) -> Stacks:
         runs |= found.runs
         pending |= dict.fromkeys(found.pending, name)
     return Stacks(frozenset(runs), pending, busy, frozenset(names))
+
+
+def _name_damaged(place: Place) -> None:
+    """Raises `TrainingError` with the name of the file, where it is one that Pulumi cannot read either."""
+    if place.backend.folder is not None:
+        for _ in states(place.backend.folder):
+            pass
 
 
 def _project(lock: StackLock) -> str:
