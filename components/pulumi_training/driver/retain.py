@@ -76,7 +76,9 @@ def removable(
     found = list(runs(store, passed_over))
     going = retention.removable(found)
     kept = _newest_of_backends(store, found, set(going)) if going else set()
-    return [run_id for run_id in going if run_id not in kept and _is_whole(Record(store, run_id), passed_over)]
+    return [
+        run_id for run_id in going if run_id not in kept and _is_whole(Record(store, run_id), passed_over)
+    ]
 
 
 def _newest_of_backends(store: Store, found: Iterable[RunSummary], going: set[str]) -> set[str]:

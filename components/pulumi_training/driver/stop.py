@@ -84,8 +84,9 @@ def remove(
     """Stops a run and removes what its target holds; the record stays unless `purge`.
 
     Attempts after `up_to`, and those up to `after`, are another owner's business and are left alone, in the record
-    too. What is gone already is no error, nor is a record that cannot be read: `tell` is told of it, what runs is stopped at `target` by run id and attempt, and the
-    record is left as it is. One of a newer version is not purged either.
+    too. What is gone already is no error, nor is a record that cannot be read: `tell` is told of it, what runs is
+    stopped at `target` by run id and attempt, and the record is left as it is. One of a newer version is not purged
+    either.
     """
     numbers = record.numbers()
     if not numbers:
