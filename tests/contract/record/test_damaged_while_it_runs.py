@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -60,10 +61,10 @@ def test_destroy_stops_a_run_whose_record_was_damaged_meanwhile(
     checked = desk.check(desk.inputs(gracePeriodSeconds=1))
 
     def create() -> None:
-        try:
+        with suppress(
+            TrainingError
+        ):  # it is told that the record cannot be read, or that the run was stopped
             desk.create(checked)
-        except TrainingError:
-            pass  # it is told that the record cannot be read, or that the run was stopped
 
     thread = threading.Thread(target=create)
     thread.start()
