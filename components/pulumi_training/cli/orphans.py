@@ -30,6 +30,7 @@ def orphans(
     that one, and so is a run that an update waits for. Records stay.
     """
     from ..client import orphans as client
+    from ..spec.errors import TrainingError
     from . import output
 
     survey = client.survey(store, output.note)
@@ -50,12 +51,21 @@ def orphans(
             "left alone" if sys.stdin.isatty() else "not removed: add --yes where nobody can be asked"
         )
         raise typer.Exit(ExitCode.FAILURE)
+    has_failed = False
     for orphan in found:
-        if not client.is_still(orphan):
-            output.line(f"{orphan.run_id} attempt {orphan.attempt}: left alone, a stack has it now")
+        name = f"{orphan.run_id} attempt {orphan.attempt}"
+        try:
+            if not client.is_still(orphan):
+                output.line(f"{name}: left alone, a stack has it now")
+                continue
+            client.remove(orphan)
+        except (TrainingError, OSError) as error:  # the others are swept all the same
+            has_failed = True
+            output.line(f"{name}: not removed: {error}", "red")
             continue
-        client.remove(orphan)
-        output.line(f"{orphan.run_id} attempt {orphan.attempt}: stopped and removed")
+        output.line(f"{name}: stopped and removed")
+    if has_failed:
+        raise typer.Exit(ExitCode.FAILURE)
 
 
 def _document(orphan: Orphan) -> dict[str, Any]:

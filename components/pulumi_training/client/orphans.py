@@ -266,7 +266,10 @@ def _waited_for(traces: Iterable[_Trace]) -> set[tuple[str, str]]:
 def _leftovers(tell: Tell) -> Iterator[Handle]:
     """What targets have of this user's runs, whatever workspace they belong to."""
     for name in catalog.names():
-        yield from catalog.get(name).left(tell)
+        try:
+            yield from catalog.get(name).left(tell)
+        except (TrainingError, OSError) as error:
+            tell(f"{name}: {error}")
 
 
 def _record_of(handle: Handle) -> Record | None:
