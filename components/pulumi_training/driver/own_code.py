@@ -8,13 +8,9 @@ supervisors of a version; it lies beside the agent's, in the user's cache.
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import importlib.util
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,6 +76,9 @@ def _home() -> Path:
 
 def _copy() -> Path | None:
     """The copy of what is installed now; None where that changed while it was copied."""
+    import shutil
+    import tempfile  # supervisors load this module, and never get here
+
     files = dict(_files())
     copy = _home() / _digest(files)
     if (copy / _PACKAGE / "__init__.py").exists():
@@ -105,6 +104,9 @@ def _copy() -> Path | None:
 
 def _copy_file(source: Path, target: Path) -> None:
     """Copies a module with its time, by which Python knows that the compiled one beside it belongs to it."""
+    import importlib.util
+    import shutil
+
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, target)
     compiled = Path(importlib.util.cache_from_source(str(source)))
@@ -128,12 +130,16 @@ def _files(below: str = "") -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def _digest(files: dict[str, tuple[int, int]]) -> str:
+    import hashlib
+
     words = f"{_INSTALLED}\0{sys.implementation.cache_tag}\0{sorted(files.items())}"
     return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 def _remove_old() -> None:
     """Removes copies that no process runs from: all but the newest ones, and those used a while ago."""
+    import shutil
+
     copies = sorted(
         (path for path in _home().iterdir() if path.name != _LOCKS and not path.name.startswith(".")),
         key=lambda path: path.stat().st_mtime,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pkgutil
 import sys
 import threading
 import time
@@ -43,8 +42,8 @@ class Preload:
     """One loading beside a run, from `begin` to `stop`; `wait` is for whoever wants to see it through."""
 
     def __init__(self, target: Target, job: Mapping[str, Any]) -> None:
-        self._modules = modules(target, job)
-        self._urls = _urls(job)
+        self._target = target
+        self._job = job
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="preload", daemon=True)
 
@@ -58,11 +57,11 @@ class Preload:
 
     def load(self) -> None:
         """Loads everything now. What is not installed here is left out, for it is not needed then."""
-        for name in self._modules:
+        for name in modules(self._target, self._job):
             if self._is_over.is_set():
                 return
             _load(name)
-        for url in self._urls:
+        for url in _urls(self._job):
             _load_driver(url)
 
     def _run(self) -> None:
@@ -103,6 +102,8 @@ def _below(layers: tuple[str, ...]) -> Iterator[str]:
 
 
 def _within(package: str) -> list[str]:
+    import pkgutil  # loads `inspect`, for which no rank waits
+
     folders = import_module(package).__path__ if package.startswith(_OURS) else ()
     names = [found.name for found in pkgutil.iter_modules(folders) if found.name not in _TOOLS]
     return [f"{package}.{name}" for name in names]
