@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker.errors
 import pytest
 
 from pulumi_training.spec.errors import PermanentError
@@ -30,6 +31,8 @@ class FakeEngine:
         self.asked.append(path)
         buffer = io.BytesIO()
         place = self.root / container / path.lstrip("/")
+        if not os.path.lexists(place):
+            raise docker.errors.NotFound(f"no such file: {path}")
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             archive.add(place, place.name)
         data = buffer.getvalue()
