@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import psutil
 import pytest
 from lab import Lab, eventually, new_lab, reasons, said
 from sandbox import Sandbox
@@ -98,3 +99,26 @@ def test_a_record_that_was_removed_makes_refresh_drop_the_job(lab: Lab) -> None:
     shutil.rmtree(lab.store)
     stack.refresh().succeeded()
     assert not [r for r in stack.resources() if "TrainingJob" in r["urn"]]
+
+
+def test_the_next_up_has_a_run_settled_whose_owner_died(lab: Lab) -> None:
+    """As an upgrade under it ends one of an earlier version; nothing in the program changed."""
+    go = lab.folder / "go"
+    lab.write(
+        "import pathlib, time\nwhile not pathlib.Path(os.environ['GO']).exists():\n    time.sleep(0.05)\n"
+        "open('outputs/model.txt', 'w').write('weights')"
+    )
+    lab.settings = {"wait": False, "environment_variables": {"GO": str(go)}}
+    stack = lab.stack()
+    stack.up().succeeded()
+    document = eventually(
+        lambda: next((d for d in lab.attempts() if d["status"] == "Running" and d.get("supervisor")), None),
+        "it runs",
+    )
+    owner = psutil.Process(document["supervisor"]["pid"])
+    owner.kill()
+    go.touch()
+    eventually(lambda: not owner.is_running() or owner.status() == psutil.STATUS_ZOMBIE, "its owner is gone")
+    assert stack.up().succeeded().steps()["fit"] == "same"
+    eventually(lambda: lab.attempts()[-1]["status"] == "Completed", "the run is settled")
+    assert len(lab.attempts()) == 1

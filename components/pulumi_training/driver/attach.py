@@ -10,8 +10,20 @@ from ..record.documents import AttemptDocument
 from ..record.lock import DriverLock
 from ..record.record import Record
 from .start import start
+from .supervisor import is_driven
 
 _SETTLE_SECONDS = 5.0
+
+
+def take_up(record: Record, base: Path) -> None:
+    """Has a run settled whose driver died, as by an upgrade under it; returns at once, and harmless where one lives."""
+    newest = record.newest()
+    if newest is None:
+        return
+    document = newest.document()
+    is_begun = document.is_live and document.handle is not None
+    if (is_begun or document.notes.get("will_retry")) and not is_driven(record):
+        start(record, newest.number, base, {})
 
 
 def observed(record: Record, attempt: Attempt, base: Path) -> AttemptDocument:

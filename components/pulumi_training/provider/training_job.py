@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..driver.attach import take_up
 from ..driver.forecast import forecast
 from ..driver.intend import is_adoptable
 from ..driver.last import last
@@ -27,6 +28,7 @@ from ..record.staging import plan_file
 from ..record.store import Store
 from ..record.store_identity import identity_of
 from ..spec.document import UnreadableDocument
+from ..spec.outcome import Status
 from ..targets import catalog
 from ..targets.base import UNKNOWN_PART, Plan, RunSpec
 from ..targets.withheld import lend
@@ -217,10 +219,17 @@ class TrainingJobHandler(ResourceHandler):
                 # Its own run, which an `up` or a `destroy` must be able to replace or remove.
                 return [problem]
             take_in(record, self._attendance.backend, call.owner, number)
+            if (
+                call.old_outputs.get("status") not in _ENDED
+            ):  # nothing else asks after one that is not waited for
+                take_up(record, self.base)
             if compute.get("trackingUri"):  # a hundred jobs that are not tracked cost no look
                 new_inputs, _ = unwrap_secrets(call.inputs)
                 catch_up(record, self.base, credentials_in(old_inputs, new_inputs))
         return []
+
+
+_ENDED = frozenset(status.value for status in Status if status.is_terminal)
 
 
 def _acknowledge(attempt: Attempt) -> str | None:
