@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from pulumi_training.identity.key import run_key
 from pulumi_training.provider.handler import CheckCall
-from pulumi_training.provider.training_job_check import check, key_of
+from pulumi_training.provider.training_job_check import check, declared
 from pulumi_training.provider.wire import Secret
+from pulumi_training.spec.partition import key_fields
 
 COMPUTE = {"target": "local", "workspace": "lab", "store": "./store", "maxNodes": 2.0, "slotsPerNode": 2.0}
 
@@ -36,4 +38,4 @@ def test_the_key_is_that_of_the_checked_inputs(
     call = CheckCall(urn=urn, name="fit", type="training:index:TrainingJob", inputs=inputs)
     answer, _ = check(call, tmp_path)
     assert answer.problems == ()
-    assert answer.inputs["runKey"] == key_of(answer.inputs, "fit")
+    assert answer.inputs["runKey"] == run_key(key_fields(declared(answer.inputs, "fit").job))
