@@ -103,7 +103,14 @@ class Desk:
     def _run(self, work: Callable[[Any], Any]) -> Any:
         job = handlers()[TYPE]
         job.configured(ProviderConfig(program_directory=str(self.base)))
-        return asyncio.run(work(job))
+
+        async def operation() -> Any:
+            try:
+                return await work(job)
+            finally:
+                await job.closing()
+
+        return asyncio.run(operation())
 
 
 _CALL = {"urn": URN, "name": "fit", "type": TYPE}
