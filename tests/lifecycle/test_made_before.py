@@ -88,7 +88,9 @@ def test_a_preview_shows_what_it_showed_then(past: Past, project: str) -> None:
     assert "replace" not in str(shown) and "create" not in str(shown)
     after = contents(past)
     assert {path: after.get(path) for path in before} == before, "what is there stays as it was, to the byte"
-    assert {path.split("/")[-2] for path in set(after) - set(before)} <= {"claims"}, "who owns a run may be noted"
+    assert {path.split("/")[-2] for path in set(after) - set(before)} <= {"claims"}, (
+        "who owns a run may be noted"
+    )
 
 
 def test_an_update_trains_nothing(own_past: Past) -> None:
