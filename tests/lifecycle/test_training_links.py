@@ -28,9 +28,9 @@ def test_what_was_not_kept_is_said_everywhere(lab: Lab, tmp_path: Path) -> None:
     big.write_text(TOKEN)
     lab.write(f"""
         import os
-        os.makedirs("work")
-        open("work/m", "w").write("worked")
-        os.symlink("../work/m", "outputs/m")
+        os.makedirs("scratch")
+        open("scratch/m", "w").write("worked")
+        os.symlink("../scratch/m", "outputs/m")
         os.symlink({str(big)!r}, "outputs/model.bin")
         os.mkfifo("outputs/pipe")
         print("trained")

@@ -207,7 +207,7 @@ class Keeping:
     def _lead(self, path: str, target: str) -> tuple[str, os.stat_result]:
         """Where a link leads in the end. Raises OSError where that is nowhere.
 
-        `../work/m` is tried as the script may have meant it, too: its ./outputs is a link, and `..` of where that leads
+        `../scratch/m` is tried as the script may have meant it, too: its ./outputs is a link, and `..` of where that leads
         is not the script's folder.
         """
         full = f"{self._folder}/{path}"

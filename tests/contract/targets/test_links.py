@@ -26,12 +26,12 @@ TOKEN = "of-this-machine-only-4711"
 PROBE = """
 import os, socket
 
-os.makedirs("work/deep")
-open("work/m", "w").write("worked")
-open("work/deep/x", "w").write("deep")
-os.symlink("../x", "work/deep/up")
-os.symlink("../work/m", "outputs/m")
-os.symlink(os.path.abspath("work/deep"), "outputs/deep")
+os.makedirs("scratch/deep")
+open("scratch/m", "w").write("worked")
+open("scratch/deep/x", "w").write("deep")
+os.symlink("../x", "scratch/deep/up")
+os.symlink("../scratch/m", "outputs/m")
+os.symlink(os.path.abspath("scratch/deep"), "outputs/deep")
 open("outputs/real", "w").write("real")
 os.symlink(os.path.abspath("outputs/real"), "outputs/latest")
 os.symlink("real", "outputs/beside")
@@ -161,8 +161,8 @@ def test_a_named_output_delivers_nothing_of_this_machine(place: Place, tmp_path:
     script = (
         "import os\n"
         "out = os.environ['TRAINING_DATA_OUT']\n"
-        "open('work', 'w').write('worked')\n"
-        "os.symlink(os.path.abspath('work'), out + '/own')\n"
+        "open('scratch', 'w').write('worked')\n"
+        "os.symlink(os.path.abspath('scratch'), out + '/own')\n"
         f"os.symlink('{aside}/secret', out + '/secret')\n"
         f"os.symlink('{aside}', out + '/folder')\n"
         "os.mkfifo(out + '/pipe')\n"
@@ -266,16 +266,16 @@ def test_a_killed_container_gives_what_its_outputs_link_to(place: Place, tmp_pat
     (tmp_path / "secret").write_text(TOKEN)
     script = (
         "import os, time\n"
-        "os.makedirs('work/deep')\n"
-        "open('work/m', 'w').write('worked')\n"
-        "open('work/deep/x', 'w').write('deep')\n"
-        "os.symlink('x', 'work/deep/again')\n"
-        "os.symlink('/opt/chain', 'work/deep/far')\n"
+        "os.makedirs('scratch/deep')\n"
+        "open('scratch/m', 'w').write('worked')\n"
+        "open('scratch/deep/x', 'w').write('deep')\n"
+        "os.symlink('x', 'scratch/deep/again')\n"
+        "os.symlink('/opt/chain', 'scratch/deep/far')\n"
         "open('/opt/far', 'w').write('far')\n"
         "os.symlink('far', '/opt/chain')\n"
-        "os.symlink('../code/work/m', 'outputs/m')\n"
+        "os.symlink('../code/scratch/m', 'outputs/m')\n"
         "os.symlink('/opt/chain', 'outputs/chain')\n"
-        "os.symlink('../code/work/deep', 'outputs/deep')\n"
+        "os.symlink('../code/scratch/deep', 'outputs/deep')\n"
         f"os.symlink('{tmp_path}/secret', 'outputs/secret')\n"
         "os.symlink('/training/secret', 'outputs/run-secret')\n"
         "os.symlink('/', 'outputs/root')\n"

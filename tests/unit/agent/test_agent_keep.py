@@ -17,7 +17,7 @@ PARTS = ["outputs", "logs"]
 @pytest.fixture
 def attempt(tmp_path: Path) -> Path:
     folder = tmp_path / "runs" / "fit-1" / "attempts" / "1"
-    for name in ("launch", "outputs", "logs/std", "code/work"):
+    for name in ("launch", "outputs", "logs/std", "code/scratch"):
         (folder / name).mkdir(parents=True)
     for name in PARTS:
         (folder / "code" / name).symlink_to(f"../{name}")
@@ -32,9 +32,9 @@ def settle(folder: Path, *, owns: bool = False, without: tuple[str, ...] = ()) -
     return left
 
 
-@pytest.mark.parametrize("target", ["../code/work/m", "{code}/work/m", "../work/m"])
+@pytest.mark.parametrize("target", ["../code/scratch/m", "{code}/scratch/m", "../scratch/m"])
 def test_a_file_of_the_copy_of_the_source_is_kept(attempt: Path, target: str) -> None:
-    (attempt / "code" / "work" / "m").write_text("worked")
+    (attempt / "code" / "scratch" / "m").write_text("worked")
     link = attempt / "outputs" / "m"
     link.symlink_to(target.format(code=attempt / "code"))
 
@@ -43,7 +43,7 @@ def test_a_file_of_the_copy_of_the_source_is_kept(attempt: Path, target: str) ->
 
 
 def test_a_folder_is_kept_with_the_links_in_it(attempt: Path) -> None:
-    work = attempt / "code" / "work"
+    work = attempt / "code" / "scratch"
     (work / "step-3").mkdir()
     (work / "step-3" / "weights").write_text("w")
     (work / "last").symlink_to("step-3")
@@ -87,8 +87,8 @@ def test_what_is_not_the_runs_own_stays_out_as_it_is(attempt: Path, tmp_path: Pa
 def test_what_is_no_plain_file_is_named_and_not_opened(attempt: Path) -> None:
     os.mkfifo(attempt / "outputs" / "pipe")
     (attempt / "outputs" / "to-pipe").symlink_to("pipe")
-    os.mkfifo(attempt / "code" / "work" / "pipe")
-    (attempt / "outputs" / "to-other").symlink_to("../code/work/pipe")
+    os.mkfifo(attempt / "code" / "scratch" / "pipe")
+    (attempt / "outputs" / "to-other").symlink_to("../code/scratch/pipe")
     here = os.getcwd()
     os.chdir(attempt / "logs")
     try:
@@ -175,9 +175,9 @@ def test_a_folder_of_the_scripts_own_in_the_place_of_outputs_is_taken(attempt: P
 
 
 def test_a_link_in_the_place_of_outputs_is_taken_or_named(attempt: Path, tmp_path: Path) -> None:
-    (attempt / "code" / "work" / "m").write_text("m")
+    (attempt / "code" / "scratch" / "m").write_text("m")
     (attempt / "outputs").rmdir()
-    (attempt / "outputs").symlink_to("code/work")
+    (attempt / "outputs").symlink_to("code/scratch")
     (tmp_path / "aside").mkdir()
     (tmp_path / "aside" / "secret").write_text("somebody's")
     (attempt / "logs" / "std").rmdir()
@@ -192,8 +192,8 @@ def test_a_link_in_the_place_of_outputs_is_taken_or_named(attempt: Path, tmp_pat
 
 
 def test_settling_twice_is_settling_once(attempt: Path) -> None:
-    (attempt / "code" / "work" / "m").write_text("worked")
-    (attempt / "outputs" / "m").symlink_to("../code/work/m")
+    (attempt / "code" / "scratch" / "m").write_text("worked")
+    (attempt / "outputs" / "m").symlink_to("../code/scratch/m")
     (attempt / "outputs" / "gone").symlink_to("nothing")
 
     first = settle(attempt)
