@@ -170,7 +170,8 @@ def test_submitting_twice_is_one_run(place: Place) -> None:
 
 def test_handle_is_rebuilt_from_what_everybody_knows(place: Place) -> None:
     started = place.start(SLEEP).until_printed("ready")
-    rebuilt = Handle(place.name, started.run.run_id, started.run.attempt, str(started.run.folder))
+    run = started.run
+    rebuilt = Handle(place.name, run.run_id, run.attempt, str(run.folder), store=run.store)
     assert place.target.watch(started.run.compute).observe(rebuilt).status is Status.RUNNING
     assert Handle(**json.loads(json.dumps(started.handle.to_json()))) == started.handle
     place.target.cancel(rebuilt, 0.0)
