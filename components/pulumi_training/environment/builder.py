@@ -115,15 +115,12 @@ def run(
     Raises:
         PermanentError: `Reason.IMAGE_BUILD_FAILED` with the failing step and its last lines.
     """
-    words = tuple(
-        dict.fromkeys(word.strip() for secret in secrets for word in (secret, *secret.splitlines()))
-    )
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("a", encoding="utf-8") as stream:
         try:
-            builder.run(build, _Masked(stream, words), progress)  # type: ignore[arg-type]
+            builder.run(build, _Masked(stream, secrets), progress)  # type: ignore[arg-type]
         except BuildFailed as error:
-            raise failed(error, log_path, words) from error
+            raise failed(error, log_path, secrets) from error
 
 
 def failed(error: BuildFailed, log_path: Path, secrets: tuple[str, ...]) -> PermanentError:
