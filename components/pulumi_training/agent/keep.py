@@ -15,6 +15,7 @@ import stat
 
 from .beneath import KINDS, judge, relative, shown
 from .facts import write_json
+from .marks import is_same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Keeping:
         """A script may have put a folder, or a link, of its own in place of the one that it was given."""
         place = f"{self._folder}/{part}"
         given = f"{self._folder}/code/{part}"
-        if part in PARTS and os.path.isdir(given) and not _is_same(given, place):
+        if part in PARTS and os.path.isdir(given) and not is_same(given, place):
             if os.path.islink(given):
                 self._take_folder(part, given, os.readlink(given))
             else:
@@ -372,13 +373,6 @@ def _holds(folder: str, path: str) -> bool:
 
 def _is_folder(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
-
-
-def _is_same(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
 
 
 def _kind(mode: int) -> str:

@@ -5,10 +5,6 @@ from __future__ import annotations
 import errno
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 BLOCK = 1 << 16
 """Bytes: a run of zeros as long as this, at a multiple of it, becomes a hole."""
 _PIECE = 1 << 20
@@ -61,18 +57,6 @@ def copy_sparse(source: int, target: int) -> int:
         at = _copy_part(source, target, begin, min(end, size))
     finish(target, max(at, size))
     return max(at, size)
-
-
-def copy_stream(read: Callable[[int], bytes], target: int) -> int:
-    """Writes all that `read` answers to a file that is empty; answers its bytes."""
-    at = 0
-    while True:
-        piece = read(_PIECE)
-        if not piece:
-            finish(target, at)
-            return at
-        write_sparse(target, at, piece)
-        at += len(piece)
 
 
 def _copy_part(source: int, target: int, begin: int, end: int) -> int:
