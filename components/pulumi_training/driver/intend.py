@@ -21,7 +21,7 @@ from ..record.backend import Backend
 from ..record.claims import claim
 from ..record.documents import AttemptDocument, RunDocument, load
 from ..record.record import Record, runs
-from ..record.store import NotFound, Store, StoreError
+from ..record.store import NotFound, Store, explained
 from ..spec.document import UnreadableDocument, fitting
 from ..spec.errors import PermanentError, SpecError
 from ..spec.outcome import OnNextUp, Outcome, Reason
@@ -235,13 +235,10 @@ def _keep_environment(attempt: Attempt, tree: Tree, request: Request) -> None:
     if spec is None or not names_files(spec):
         return
     try:
-        kept = keep(spec, tree.root, {entry.path for entry in tree.entries}, attempt.folder)
+        with explained(attempt.folder, "files of the environment could not be copied there"):
+            kept = keep(spec, tree.root, {entry.path for entry in tree.entries}, attempt.folder)
     except SpecError as error:
         raise PermanentError(Reason.SOURCE_CHANGED, f"changed after it was checked: {error}") from error
-    except OSError as error:
-        raise StoreError(
-            f"files of the environment could not be copied to {attempt.folder}: {error.strerror or error}"
-        ) from error
     seen = request.environment_files
     if request.source_rules != FIRST and kept != seen:
         changed = sorted(place for place in kept.keys() | seen.keys() if kept.get(place) != seen.get(place))
