@@ -117,7 +117,7 @@ def test_ctrl_c_stops_a_job_that_wants_it(lab: Lab, ended: list[Running]) -> Non
     words = running.interrupt()
     assert "was stopped because the update was canceled" in words
     assert running.attempts() == [(1, "Canceled")]
-    assert lab.is_quiet()
+    eventually(lab.is_quiet, "every process of the run ended")
 
     (running.place / "lock").unlink(missing_ok=True)
     (running.place / "go").touch()

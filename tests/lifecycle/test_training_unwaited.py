@@ -51,7 +51,7 @@ def test_destroy_of_a_running_job_stops_it(waiting: Lab) -> None:
     stack.up().succeeded()
     eventually(lambda: waiting.attempts()[0]["status"] == "Running", "the job runs")
     stack.destroy().succeeded()
-    assert waiting.is_quiet()
+    eventually(waiting.is_quiet, "every process of the run ended")
     assert [a["status"] for a in waiting.attempts()] == ["Canceled"]
 
 

@@ -13,7 +13,7 @@ from places import until
 from pulumi_training.spec.errors import PermanentError, TransientError
 from pulumi_training.spec.outcome import Reason, Status
 from pulumi_training.targets.base import Handle, RunSpec
-from pulumi_training.targets.docker import daemons, names
+from pulumi_training.targets.docker import daemons, names, nodes
 from pulumi_training.targets.docker.request import read_mark, write_mark
 
 pytestmark = [
@@ -106,6 +106,24 @@ def test_a_submission_that_fails_half_way_can_be_taken_away(place: DockerPlace) 
     finally:
         place.target.leave(run)
         other.remove(force=True)
+
+
+def test_a_container_that_ends_before_its_command_starts_is_no_error(place: DockerPlace) -> None:
+    import docker.errors
+
+    started = place.start("import time\ntime.sleep(60)", **ONE)
+    api = place.client.api
+    (container,) = api.containers(filters=names.filters(started.run.run_id, 1))
+    made = api.exec_create(container["Id"], ["true"])
+    refused = api.exec_create(container["Id"], ["true"], user="nobody-of-that-name")
+    with pytest.raises(docker.errors.APIError), nodes.ended_meanwhile(place.client, container["Id"]):
+        api.exec_start(refused["Id"])  # what a live container is refused is an error
+    api.kill(container["Id"])
+    until(lambda: not api.inspect_container(container["Id"])["State"]["Running"], "its end")
+    with nodes.ended_meanwhile(place.client, container["Id"]):
+        api.exec_start(made["Id"])
+        pytest.fail("a command started in a container that has ended")
+    place.target.remove(started.handle)
 
 
 def test_a_file_with_two_names_comes_home_under_both(place: DockerPlace) -> None:

@@ -95,7 +95,7 @@ def _listing(
 ) -> list[dict[str, Any]] | None:
     """Files of a live node, None of one that ended; with digests where another node may have the same names."""
     command = [*mark["agent"], "files", "--folder", FOLDER, "--parts", ",".join(_PARTS)]
-    with nodes.ended_meanwhile():
+    with nodes.ended_meanwhile(client, state.id):
         made = client.api.exec_create(
             state.id, [*command, *(["--digests", "1"] if node else [])], stderr=False
         )

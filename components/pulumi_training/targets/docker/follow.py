@@ -123,7 +123,7 @@ class Followed:
         for number, state in self._states.items():
             if number not in self._shipments and state.is_running:
                 self._next_start = now + _RESTART_SECONDS
-                with nodes.ended_meanwhile():
+                with nodes.ended_meanwhile(client, state.id):
                     self._shipments[number] = Shipment(
                         client, state.id, self._mark["agent"], self._folder, number
                     )

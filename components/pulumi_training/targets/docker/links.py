@@ -37,7 +37,7 @@ def _keep(client: docker.DockerClient, state: NodeState, mark: Mapping[str, Any]
     options = ["--folder", FOLDER, "--parts", ",".join(parts), "--node", str(state.node)]
     command = [*mark["agent"], "keep", *options, "--without", SECRET_FILE]
     began = time.monotonic()
-    with nodes.ended_meanwhile():
+    with nodes.ended_meanwhile(client, state.id):
         # Not waited for on the connection: it may say nothing for longer than a connection is held.
         made = client.api.exec_create(state.id, command, stdout=False, stderr=False)
         client.api.exec_start(made["Id"], detach=True)

@@ -222,7 +222,7 @@ def kill(client: docker.DockerClient, found: Iterable[NodeState]) -> None:
     """Ends containers at once and returns when they have ended; those that ended before are no error."""
 
     def one(state: NodeState) -> None:
-        with ended_meanwhile():
+        with ended_meanwhile(client, state.id):
             client.api.kill(state.id)
 
     together(one, [state for state in found if state.is_running])
@@ -258,15 +258,28 @@ def _own(lines: Iterable[Mapping[str, Any]], handle: Handle) -> list[Mapping[str
 
 
 @contextmanager
-def ended_meanwhile() -> Iterator[None]:
-    """Passes over what the daemon refuses because a container ended a moment ago; the next look at it tells more."""
+def ended_meanwhile(client: docker.DockerClient, container: str) -> Iterator[None]:
+    """Passes over what the daemon refuses because a container ended a moment ago; the next look at it tells more.
+
+    Such a refusal has a status of its own (404, 409), but where the end came between a command's being made and its
+    start: then it is the daemon's "internal error", and whether the container runs is asked.
+    """
     import docker.errors
 
     try:
         yield
     except docker.errors.APIError as error:
-        if error.status_code not in (404, 409):
+        if error.status_code not in (404, 409) and _runs(client, container):
             raise
+
+
+def _runs(client: docker.DockerClient, container: str) -> bool:
+    import docker.errors
+
+    try:
+        return bool(client.api.inspect_container(container)["State"]["Running"])
+    except docker.errors.NotFound:
+        return False
 
 
 def together(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:

@@ -176,7 +176,7 @@ class DockerTarget(Target, Queues):
         with _talking(mark) as client:
             found = nodes.states(client, handle)
             if 0 in found and found[0].is_running:
-                with nodes.ended_meanwhile():
+                with nodes.ended_meanwhile(client, found[0].id):
                     rewrite_limits(client, found[0].id, mark["agent"][0], Limits.of_job(document))
 
     def cancel(self, handle: Handle, grace: float) -> None:
