@@ -1,0 +1,12 @@
+"""The local target: runs of this machine."""
+
+from ..contract.descriptor import Feature, TargetDescriptor
+
+DESCRIPTOR = TargetDescriptor(
+    name="local",
+    where="this machine: uv environments, Open MPI from a wheel, nodes are labels",
+    state="yes; tested on Linux, made for macOS too",
+    target="pulumi_training.targets.local.target:LocalTarget",
+    components="pulumi_training.resources.local",
+    features=frozenset({Feature.THIS_MACHINE}),
+)

@@ -1,0 +1,70 @@
+"""What is known of a target before it is loaded: every part that a descriptor names is there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+
+from pulumi_training.spec.errors import SpecError
+from pulumi_training.targets import catalog
+from pulumi_training.targets.base import Target
+from pulumi_training.targets.contract.descriptor import Feature
+
+_WORDS = ("name", "where", "state", "features", "extra")
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_every_part_that_a_descriptor_names_is_there(name: str) -> None:
+    descriptor = catalog.describe(name)
+    assert descriptor.name == name
+    for field in fields(descriptor):
+        named = getattr(descriptor, field.name)
+        if field.name not in _WORDS and named is not None:
+            assert catalog.part(named) is not None
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_a_target_is_made_from_its_descriptor(name: str) -> None:
+    target = catalog.get(name)
+    assert isinstance(target, Target)
+    assert target.name == name
+
+
+def test_components_have_the_tokens_of_their_target() -> None:
+    for name in catalog.names():
+        module = catalog.part(catalog.describe(name).components)
+        tokens = [kind.token for kind in (module.Workspace, module.Datastore, module.ComputeCluster)]
+        assert tokens == [f"training:{name}:{kind}" for kind in ("Workspace", "Datastore", "ComputeCluster")]
+
+
+def test_an_unknown_target_is_refused_with_the_names_of_those_there_are() -> None:
+    with pytest.raises(SpecError) as refused:
+        catalog.get("nowhere")
+    (problem,) = refused.value.problems
+    assert problem.path == "compute.target"
+    assert all(name in problem.message for name in catalog.names())
+
+
+def test_a_feature_is_asked_of_every_target() -> None:
+    for feature in Feature:
+        found = catalog.supporting(feature)
+        assert found, f"no target has {feature}"
+        assert all(feature in catalog.describe(name).features for name in found)
+
+
+def test_a_descriptor_loads_nothing_of_its_target() -> None:
+    program = (
+        "import sys\n"
+        "from pulumi_training.targets import catalog\n"
+        "before = set(sys.modules)\n"
+        "found = [catalog.describe(name) for name in catalog.names()]\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    expected = {f"pulumi_training.targets.{name}" for name in catalog.names()}
+    assert set(loaded) == expected | {f"{package}.descriptor" for package in expected}
