@@ -21,7 +21,7 @@ from ..record.updates import waited_for
 from ..spec.document import UnreadableDocument
 from ..spec.errors import TrainingError
 from ..targets import catalog
-from ..targets.base import Handle
+from ..targets.contract.handle import ComputeReference, Handle
 from . import submission
 from .places import places
 from .stacks import Place, Stacks, experiments, here, stacks
@@ -150,7 +150,9 @@ def remove(orphan: Orphan) -> None:
 
         remove_run(orphan.record)
         return
-    catalog.get(orphan.handle.target).remove(orphan.handle)
+    handle = orphan.handle
+    compute = ComputeReference({"target": handle.target}, handle.run_id, handle.store)
+    catalog.get(handle.target).remove(compute, handle)
 
 
 def _judge(trace: _Trace, asked: _Asked) -> Orphan | str | bool | None:
@@ -267,7 +269,7 @@ def _leftovers(tell: Tell) -> Iterator[Handle]:
     """What targets have of this user's runs, whatever workspace they belong to."""
     for name in catalog.names():
         try:
-            yield from catalog.get(name).left(tell)
+            yield from catalog.get(name).leftovers(None, tell)
         except (TrainingError, OSError) as error:
             tell(f"{name}: {error}")
 

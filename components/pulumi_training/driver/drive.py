@@ -15,6 +15,7 @@ from ..spec.outcome import Outcome
 from ..spec.secrecy import names_in
 from ..targets import catalog
 from ..tracking.tracker import Tracker
+from .attempt_run import driven_on
 from .passage import Passage
 from .policy import Policy
 from .watching import quietly
@@ -56,7 +57,9 @@ def drive(
                 attempt.event("waiting", "the secrets of this run are known to the next `pulumi up` only")
                 return None
             target = catalog.get(attempt.document().target)  # the job may have been moved since
-            if attempt.document().is_live:
+            before = attempt.document()
+            # One that is processes of another machine stays that machine's: this one cannot take them over.
+            if before.is_live and not (target.runs_here and driven_on(before)):
                 me = this_process()
                 quietly(
                     attempt.update,

@@ -26,6 +26,7 @@ from ..spec.document import UnreadableDocument, fitting
 from ..spec.errors import PermanentError, SpecError
 from ..spec.outcome import OnNextUp, Outcome, Reason
 from ..targets import catalog
+from ..targets.contract.capabilities import RunsUnattended
 from .ahead import is_wanted
 from .code import alone, copy, is_copied
 from .last import last
@@ -135,7 +136,7 @@ def _load_supervisor(record: Record, attempt: Attempt) -> None:
     """
     name = attempt.document().target
     target = catalog.get(name)
-    if target.needs_supervisor and not (target.submits_by_requests and is_wanted(record)):
+    if not isinstance(target, RunsUnattended) and not (target.submits_by_requests and is_wanted(record)):
         with suppress(OSError):
             load_ahead(record, attempt.number, name)
 

@@ -18,7 +18,11 @@ from ..spec.attribution import attribute
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
 from ..spec.refusals import advice, is_of_this_machine
-from ..targets.base import Handle, Plan, Queues, Target
+from ..targets.contract.capabilities import Queues
+from ..targets.contract.handle import Handle
+from ..targets.contract.observation import Observation
+from ..targets.contract.plan import Plan
+from ..targets.contract.target import Target
 from ..tracking.tracker import Tracker
 from .attempt_run import attempt_run, handle_of, record_plan
 from .code import bring
@@ -132,7 +136,7 @@ class Passage:
                 f"{self._run.folder / 'launch' / 'supervisor.log'}",
             )
         if self._submitted is not None:
-            self._target.cancel(self._submitted, self._policy.grace)
+            self._target.cancel(self._run.compute_reference, self._submitted, self._policy.grace)
             document = self._attempt.document()
             if document.handle is None:
                 self._clear(self._submitted)
@@ -148,7 +152,7 @@ class Passage:
     def _clear(self, handle: Handle) -> None:
         """Takes away what was not submitted whole, for nobody collects it; what stays is removed with the resource."""
         try:
-            self._target.remove(handle)
+            self._target.remove(self._run.compute_reference, handle)
         except (TrainingError, OSError) as error:
             log.warning("attempt %s of %s: %s", self._attempt.number, self._run.run_id, error)
 
@@ -170,11 +174,17 @@ class Passage:
             return None
         handle = Handle.of(self._target.name, self._run)
         self._submitted = handle  # it may be: it is not left alone because the target does not answer now
-        watch = self._target.watch(self._run.compute)
-        if self._patiently(lambda: watch.observe(handle), UNANSWERED_SECONDS).status is Status.NOT_STARTED:
+        seen = self._patiently(lambda: self._answered(handle), UNANSWERED_SECONDS)
+        if seen.status is Status.NOT_STARTED:
             return None
         self._note_submission(handle, (document.plan or {}).get("summary", ""))
         return handle
+
+    def _answered(self, handle: Handle) -> Observation:
+        seen = self._target.observe(self._run.compute_reference, [handle])[handle]
+        if seen.status is Status.NOT_RESPONDING:
+            raise TransientError(seen.problem)
+        return seen
 
     def _start(self, document: AttemptDocument, *, is_queued: bool = False) -> Handle:
         self._raise_if_canceled()

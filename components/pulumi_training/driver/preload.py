@@ -17,7 +17,7 @@ from typing import Any
 
 from ..spec.errors import TrainingError
 from ..spec.urls import scheme_of
-from ..targets.base import Target
+from ..targets.contract.target import Target
 
 log = logging.getLogger(__name__)
 _HEAD_START_SECONDS = 0.3

@@ -16,7 +16,7 @@ from ..spec.errors import PermanentError, Problem, SpecError
 from ..spec.outcome import Reason
 from ..spec.secrecy import names_in
 from ..targets import catalog
-from ..targets.base import RunSpec
+from ..targets.contract.run import RunSpec
 
 _OWNER = "reproduction of "
 

@@ -14,7 +14,8 @@ from ..record.record import Record
 from ..spec.errors import PermanentError, TrainingError
 from ..spec.expectation import judge
 from ..spec.outcome import Outcome, Reason, Status
-from ..targets.base import RunSpec, Target
+from ..targets.contract.run import RunSpec
+from ..targets.contract.target import Target
 from .attempt_run import handle_of
 from .policy import Policy
 from .row import finite
@@ -75,7 +76,7 @@ def _collect(attempt: Attempt, target: Target, run: RunSpec, document: AttemptDo
             time.sleep(_PAUSE_SECONDS * 2.0**number)
         try:
             if document.handle:
-                target.collect(handle_of(attempt, document), run, tell)
+                target.collect(run.compute_reference, handle_of(attempt, document), run, tell)
             manifest = attempt.write_manifest(tell)
             attempt.sync_all(tell)
             if manifest.warning:

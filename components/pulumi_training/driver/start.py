@@ -11,6 +11,7 @@ from ..record.record import Record
 from ..spec.errors import TrainingError
 from ..spec.outcome import Status
 from ..targets import catalog
+from ..targets.contract.capabilities import RunsUnattended
 from .ahead import Ahead
 from .attempt_run import attempt_run, record_plan
 from .drive import drive
@@ -37,7 +38,7 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
         # What is wrong here goes wrong for the driver too, which gives it a reason in the record.
         with suppress(TrainingError):
             _plan_at_once(record, number, base, secrets)
-    if target.needs_supervisor:
+    if not isinstance(target, RunsUnattended):
         ahead = Ahead.of(record, number, base, secrets) if target.submits_by_requests else None
         if ahead is None:
             spawn(record, number, base, secrets)

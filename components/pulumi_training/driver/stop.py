@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
@@ -15,8 +16,8 @@ from ..record.store_identity import identity_of
 from ..spec.document import NewerDocument, UnreadableDocument
 from ..spec.errors import SpecError, TrainingError, TransientError
 from ..targets import catalog
-from ..targets.base import Handle
-from .attempt_run import handle_of
+from ..targets.contract.handle import ComputeReference, Handle
+from .attempt_run import compute_of, handle_of
 from .drive import drive
 from .policy import Policy
 from .track import catch_up
@@ -55,7 +56,10 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
             attempt.update(cancel_requested=True)
             attempt.event("cancel", f"stop was asked for, with {seconds:g} s of grace")
         if document.is_live:
-            catalog.get(document.target).cancel(handle_of(attempt, document), seconds)
+            if not attempt.store.is_local:
+                attempt.prepare_folder()  # of a machine that has not driven it: what stopping shows is noted there
+            compute = compute_of(run.spec, record.run_id, document)
+            catalog.get(document.target).cancel(compute, handle_of(attempt, document), seconds)
         if DriverLock(record).holder() is None:
             base = Path(document.notes.get("base", "."))
             drive(record, attempt.number, base, {})
@@ -78,15 +82,15 @@ def remove(
     up_to: int | None = None,
     after: int = 0,
     purge: bool = False,
-    target: str | None = None,
+    compute: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Stops a run and removes what its target holds; the record stays unless `purge`.
 
     Attempts after `up_to`, and those up to `after`, are another owner's business and are left alone, in the record
     too. What is gone already is no error, nor is a record that cannot be read: `tell` is told of it, what runs is
-    stopped at `target` by run id and attempt, and the record is left as it is. One of a newer version is not purged
-    either.
+    stopped at `compute`, its cluster as it is recorded, by run id and attempt, and the record is left as it is. One of
+    a newer version is not purged either.
     """
     numbers = record.numbers()
     if not numbers:
@@ -102,7 +106,7 @@ def remove(
         if number <= after or (up_to is not None and number > up_to):
             continue
         try:
-            _remove_attempt(record, number, target, tell)
+            _remove_attempt(record, number, compute, tell)
         except TrainingError as error:  # the others may go all the same
             trouble = trouble or error
     if trouble is not None:
@@ -126,36 +130,39 @@ def _purge(record: Record, after: int) -> None:
     record.update_run(newest_attempt=after)
 
 
-def halt(record: Record, target: str, grace: float = GRACE_SECONDS) -> None:
+def halt(record: Record, compute: Mapping[str, Any], grace: float = GRACE_SECONDS) -> None:
     """Stops the newest attempt of a run that cannot be read, by its run id and number; the record is left as it is.
 
     Raises:
         TransientError: something of it still runs.
     """
     for number in record.numbers()[-1:]:
-        for handle in _rebuilt(record, number, target):
-            catalog.get(target).cancel(handle, grace)
+        for reference, handle in _rebuilt(record, number, compute):
+            catalog.get(handle.target).cancel(reference, handle, grace)
 
 
-def _remove_attempt(record: Record, number: int, target: str | None, tell: Callable[[str], None]) -> None:
+def _remove_attempt(
+    record: Record, number: int, compute: Mapping[str, Any] | None, tell: Callable[[str], None]
+) -> None:
     attempt = record.attempt(number)
     document = _document_if_whole(attempt, tell)
     if document is not None:
         # Not the run's target of now: attempts before may have been at another one.
-        catalog.get(document.target).remove(handle_of(attempt, document))
+        reference = compute_of({"compute": _compute_in(record) or compute}, record.run_id, document)
+        catalog.get(document.target).remove(reference, handle_of(attempt, document))
         try:
             attempt.update(acknowledged=True)
         except UnreadableDocument as error:
             tell(error.message)
         return
-    name = target or _target_of(record)
-    if name is None:
+    known = compute or _compute_in(record)
+    if not known or not known.get("target"):
         tell(f"{attempt.location}: at which target it ran cannot be told any more; nothing was stopped there")
         return
     if record.numbers()[-1] == number:
-        halt(record, name)
-    for handle in _rebuilt(record, number, name):
-        catalog.get(name).remove(handle)
+        halt(record, known)
+    for reference, handle in _rebuilt(record, number, known):
+        catalog.get(handle.target).remove(reference, handle)
 
 
 def _document_if_whole(attempt: Attempt, tell: Callable[[str], None]) -> AttemptDocument | None:
@@ -168,22 +175,35 @@ def _document_if_whole(attempt: Attempt, tell: Callable[[str], None]) -> Attempt
     return document
 
 
-def _target_of(record: Record) -> str | None:
+def _compute_in(record: Record) -> Mapping[str, Any] | None:
     try:
-        name = (record.run_document().spec.get("compute") or {}).get("target")
+        return record.run_document().spec.get("compute") or None
     except (UnreadableDocument, NotFound):
         return None
-    return str(name) if name else None
 
 
-def _rebuilt(record: Record, number: int, target: str) -> list[Handle]:
-    """The handles that an attempt of which nothing can be read may have: with the store's identity, and without."""
+def _rebuilt(
+    record: Record, number: int, compute: Mapping[str, Any]
+) -> list[tuple[ComputeReference, Handle]]:
+    """The references that an attempt of which nothing can be read may have: with the store's identity, and without."""
     try:
         identity = identity_of(record.store)
     except TrainingError:
         identity = None  # damaged too
-    folder = str(record.attempt(number).folder)
+    folder = record.attempt(number).folder
+    # A machine that has no folder of it did not drive it, and cannot take what it does not know for nothing.
+    elsewhere = "" if folder.is_dir() else "that its record does not tell any more"
     return [
-        Handle(target, record.run_id, number, folder, store=store)
+        (
+            ComputeReference(compute, record.run_id, store),
+            Handle(
+                str(compute["target"]),
+                record.run_id,
+                number,
+                str(folder),
+                store=store,
+                driven_on=elsewhere,
+            ),
+        )
         for store in dict.fromkeys((identity or "", ""))
     ]

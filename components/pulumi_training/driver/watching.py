@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..record.attempt import Attempt
 from ..record.store import StoreError
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
-from ..targets.base import Handle, Observation, RunSpec, Target
+from ..targets.contract.handle import Handle
+from ..targets.contract.observation import Observation
+from ..targets.contract.run import RunSpec
+from ..targets.contract.target import Target
 from .policy import Policy
 from .row import Row
 
@@ -24,6 +28,8 @@ _REFUSED_PAUSE = 10.0
 """A disk that took something for so long has room again."""
 _SHOW_SECONDS = 0.5
 _SYNC_SECONDS = 10.0
+_LAST_WORDS_SECONDS = 30.0
+"""How long what an ended attempt wrote may take to come."""
 _CANCELER_SECONDS = 1.5
 """How long whoever asked for a stop has to carry it out, before the driver does."""
 
@@ -36,6 +42,7 @@ class Watching:
         self._target = target
         self._run = run
         self._policy = policy
+        self._compute = run.compute_reference
         self._asked_to_stop: float | None = None
         self._refused_first = self._refused_last = float("-inf")
 
@@ -46,7 +53,6 @@ class Watching:
             PermanentError: the target has not answered for `UNANSWERED_SECONDS`.
             StoreError: this machine has taken nothing for `REFUSED_SECONDS`; the attempt goes on.
         """
-        watch = self._target.watch(self._run.compute)
         row = Row(self._attempt, self._policy.metrics_rank, prefers_lines=self._policy.shows_lines)
         shown = synced = answered = time.monotonic()
         is_running = False
@@ -54,16 +60,16 @@ class Watching:
             while True:
                 now = time.monotonic()
                 try:
-                    seen = watch.observe(handle)
-                    answered = now
-                except TransientError:
-                    seen = Observation(Status.NOT_RESPONDING)
-                    self._not_responding(now - answered)
+                    seen = self._look(handle)
                 except StoreError as error:
                     self._refused(error, now)
                     seen = Observation(Status.RUNNING)
+                if seen.status is Status.NOT_RESPONDING:
+                    self._not_responding(now - answered, seen.problem)
+                else:
+                    answered = now
                 if seen.status.is_terminal or seen.status is Status.NOT_STARTED:
-                    return seen
+                    return self._last_look(handle, seen)
                 if not is_running and seen.status is Status.RUNNING:
                     is_running = True
                     quietly(self._attempt.event, "running", f"{len(seen.ranks)} ranks")
@@ -76,7 +82,35 @@ class Watching:
                     self._sync()
                 time.sleep(WATCH_SECONDS)
         finally:
-            watch.close()
+            self._target.release([handle])
+
+    def _look(self, handle: Handle) -> Observation:
+        """Has what the attempt writes brought here, then asks how it is. Raises StoreError."""
+        with suppress(TransientError):  # which the answer to the question tells
+            self._target.mirror(self._compute, handle, self._run.folder)
+        return self._target.observe(self._compute, [handle])[handle]
+
+    def _last_look(self, handle: Handle, seen: Observation) -> Observation:
+        """The observation of the end once everything written has come: the ends of logs are among its facts.
+
+        What does not come in time is left to collection.
+        """
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        was_late = False
+        while not self._is_mirrored(handle) and time.monotonic() < deadline:
+            was_late = True
+            time.sleep(WATCH_SECONDS)
+        if not was_late:
+            return seen
+        again = self._target.observe(self._compute, [handle])[handle]
+        return again if again.status is seen.status else seen
+
+    def _is_mirrored(self, handle: Handle) -> bool:
+        try:
+            return self._target.mirror(self._compute, handle, self._run.folder)
+        except TrainingError as error:
+            log.warning("%s", error.message)
+            return False
 
     def _refused(self, error: StoreError, now: float) -> None:
         """Waits for room: somebody may be making some. `now` is monotonic."""
@@ -94,7 +128,7 @@ class Watching:
         if self._asked_to_stop is None:
             self._asked_to_stop = now
         elif now - self._asked_to_stop > _CANCELER_SECONDS:
-            self._target.cancel(handle, self._policy.grace)
+            self._target.cancel(self._compute, handle, self._policy.grace)
 
     def _show(self, row: Row, seen: Observation) -> None:
         changes = row.changes()
@@ -111,12 +145,12 @@ class Watching:
                 "sync", f"the store did not take the logs, which are kept here: {error.message}"
             )
 
-    def _not_responding(self, seconds: float) -> None:
+    def _not_responding(self, seconds: float, problem: str) -> None:
         if self._attempt.document().status is not Status.NOT_RESPONDING:
-            quietly(self._attempt.update, status=Status.NOT_RESPONDING)
+            quietly(self._attempt.update, status=Status.NOT_RESPONDING, progress=f"no answer: {problem}")
         if seconds > UNANSWERED_SECONDS:
             raise PermanentError(
-                Reason.TARGET_UNAVAILABLE, f"the target has not answered for {seconds:.0f} s"
+                Reason.TARGET_UNAVAILABLE, f"the target has not answered for {seconds:.0f} s: {problem}"
             )
 
 

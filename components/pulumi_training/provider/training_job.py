@@ -29,8 +29,10 @@ from ..record.store import Store
 from ..record.store_identity import identity_of
 from ..spec.document import UnreadableDocument
 from ..spec.outcome import Status
+from ..spec.secrecy import hidden, hide_in_compute
 from ..targets import catalog
-from ..targets.base import UNKNOWN_PART, Plan, RunSpec
+from ..targets.contract.plan import UNKNOWN_PART, Plan
+from ..targets.contract.run import RunSpec
 from ..targets.withheld import lend
 from . import training_job_run as running
 from .attendance import Attendance
@@ -121,7 +123,8 @@ class TrainingJobHandler(ResourceHandler):
         record = Record(Store.open(store, base=self.base), call.id)
         if not await blocking(lambda: record.exists() or record.numbers()):
             return
-        lend(call.id, declared(call.old_inputs, call.name).secrets)
+        secrets = declared(call.old_inputs, call.name).secrets
+        lend(call.id, secrets)
         up_to = call.outputs.get("attempt")
         purge = bool(old_inputs.get("purgeOnDelete", False))
         call.progress.line("stopping what runs")
@@ -134,7 +137,7 @@ class TrainingJobHandler(ResourceHandler):
             up_to=int(up_to) if isinstance(up_to, int) else None,
             after=after,
             purge=purge,
-            target=(old_inputs.get("compute") or {}).get("target"),
+            compute=hide_in_compute(old_inputs.get("compute") or {}, hidden(secrets)),
             tell=call.progress.warning,
         )
         if after:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..driver.attempt_run import attempt_run, handle_of
+from ..driver.attempt_run import attempt_run, compute_of, handle_of
 from ..driver.follow import Detached, Follower
 from ..driver.intend import (
     Intent,
@@ -43,6 +43,7 @@ from ..spec.job import JobSpec
 from ..spec.outcome import Reason
 from ..spec.policy import LogOutput, OnCancel
 from ..targets import catalog
+from ..targets.contract.capabilities import Amends
 from ..targets.withheld import lend
 from .attendance import Attendance
 from .handler import CreateCall, InitFailed, Operation, UpdateCall
@@ -184,7 +185,7 @@ def _stop_unread(other: Record, request: Request, call: Operation, error: Unread
     """An older run that cannot be read is left as it is; where a process still drives it, what it runs is stopped."""
     call.progress.warning(f"run {other.run_id}, which this one replaces, is passed over: {error.message}")
     if is_driven(other):
-        halt(other, str(request.document()["compute"]["target"]))
+        halt(other, request.document()["compute"])
 
 
 async def _carry(
@@ -290,7 +291,10 @@ def _amend(record: Record, attempt: Attempt, request: Request) -> AttemptDocumen
     record.update_run(spec=request.document(), tags=given_still(run, request.job.tags))
     attempt.event("amended", "tags, limits or policies changed")
     if document.is_live and document.handle:
-        catalog.get(document.target).amend(handle_of(attempt, document), request.document())
+        target = catalog.get(document.target)
+        if isinstance(target, Amends):
+            compute = compute_of(request.document(), record.run_id, document)
+            target.amend(compute, handle_of(attempt, document), request.document())
     return attempt.document()
 
 

@@ -72,6 +72,11 @@ def variables(secrets: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in secrets.items() if not _NAME.fullmatch(name)}
 
 
+def hidden(secrets: Mapping[str, str]) -> dict[str, str]:
+    """Those of `secrets` that are names of hidden texts."""
+    return {name: value for name, value in secrets.items() if _NAME.fullmatch(name)}
+
+
 def _replaced(value: Any, replacements: Mapping[str, str]) -> Any:
     if isinstance(value, str):
         for old, new in replacements.items():

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import Any
 
 from ..spec.errors import Problem, SpecError
-from .base import Target
 from .contract.descriptor import Feature, TargetDescriptor
+from .contract.target import Target
 
 _OURS = {
     "local": "pulumi_training.targets.local.descriptor:DESCRIPTOR",

@@ -12,7 +12,8 @@ from ..launch.python_line import script_line
 from ..launch.request import MASTER_PORT, LaunchRequest, Limits
 from ..launch.topology import Topology
 from ..spec.data import substitute
-from .base import UNKNOWN_PART, RunSpec
+from .contract.plan import UNKNOWN_PART
+from .contract.run import RunSpec
 
 
 @dataclass(frozen=True)

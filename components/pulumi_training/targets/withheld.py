@@ -6,7 +6,7 @@ was not given it is told which one is missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..spec.errors import TransientError
@@ -38,13 +38,21 @@ def is_withheld(address: Mapping[str, str]) -> bool:
     return bool(names_in(dict(address)))
 
 
-def given(address: Mapping[str, str]) -> dict[str, str]:
-    """`address` as it is used.
+def held_by(settings: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+    """Recorded settings with the run named whose secrets they are."""
+    return {
+        name: f"{value}{_OF}{run_id}" if run_id and names_in(value) else value
+        for name, value in settings.items()
+    }
+
+
+def given(address: Mapping[str, str], property_of: Callable[[str], str] = str) -> dict[str, str]:
+    """`address` as it is used; `property_of` tells the input that a part of it came from.
 
     Raises:
-        TransientError: this process was not given what it needs; names the run whose program has it.
+        TransientError: this process was not given what it needs; names it, and the run whose program has it.
     """
-    return {name: _given_text(name, value) for name, value in address.items()}
+    return {name: _given_text(property_of(name), value) for name, value in address.items()}
 
 
 def _given_text(name: str, value: Any) -> Any:

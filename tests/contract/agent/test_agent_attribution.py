@@ -12,8 +12,8 @@ import pytest
 
 from pulumi_training.spec.attribution import attribute
 from pulumi_training.spec.outcome import Outcome, Reason
-from pulumi_training.targets.base import Handle
-from pulumi_training.targets.local.watch import LocalWatch
+from pulumi_training.targets.contract.handle import Handle
+from pulumi_training.targets.local.observe import observe
 
 pytestmark = pytest.mark.mpi
 
@@ -23,7 +23,7 @@ ROUNDS = MPI + "while True:\n    comm.Barrier()\n    time.sleep(0.01)\n"
 
 
 def told(run: Any) -> Outcome:
-    seen = LocalWatch().observe(Handle("local", "run", 1, str(run.folder)))
+    seen = observe(Handle("local", "run", 1, str(run.folder)))
     return attribute(seen.launch, seen.ranks)
 
 

@@ -18,9 +18,9 @@ from pulumi_training.agent.pump import Pump
 from pulumi_training.record.store import Store
 from pulumi_training.spec.attribution import RankFacts, attribute, launch_of_markers
 from pulumi_training.spec.outcome import Reason, Status
-from pulumi_training.targets.base import Handle
+from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.local import last_words
-from pulumi_training.targets.local.watch import LocalWatch
+from pulumi_training.targets.local.observe import observe
 
 BLOCK = 4096
 
@@ -100,7 +100,7 @@ def test_where_the_folder_takes_nothing_the_words_wait_elsewhere(
         if options:
             assert not (disk / "launch" / "end.json").exists()
             subprocess.run(["mount", "-o", options, root], check=True)
-        seen = LocalWatch().observe(handle)
+        seen = observe(handle)
         assert seen.status is Status.COMPLETED and seen.launch is not None
         assert [rank.success for rank in seen.ranks] == [True]
     assert (disk / "launch" / "end.json").exists() and (disk / "ranks" / "0.json").exists()

@@ -8,7 +8,7 @@ from typing import Any
 
 from places import Place, Started, place
 
-from pulumi_training.targets.base import RunSpec
+from pulumi_training.targets.contract.run import RunSpec
 from pulumi_training.targets.docker import names, nodes
 
 BASE = os.environ.get("TRAINING_TEST_IMAGE", "training-base:bookworm")

@@ -27,7 +27,12 @@ from pulumi_training.spec.attribution import RankFacts, attribute
 from pulumi_training.spec.job import JobSpec
 from pulumi_training.spec.outcome import Outcome, Status
 from pulumi_training.targets import catalog
-from pulumi_training.targets.base import Handle, Observation, Plan, Queues, RunSpec, Target
+from pulumi_training.targets.contract.capabilities import Queues
+from pulumi_training.targets.contract.handle import ComputeReference, Handle
+from pulumi_training.targets.contract.observation import Observation
+from pulumi_training.targets.contract.plan import Plan
+from pulumi_training.targets.contract.run import RunSpec
+from pulumi_training.targets.contract.target import Target
 from pulumi_training.targets.local import agent_process, processes
 
 PLACES: dict[str, type[Place]] = {}
@@ -47,12 +52,24 @@ class Started:
     run: RunSpec
     plan: Plan
     handle: Handle
+    is_mirrored: bool = False
 
     def observe(self) -> Observation:
-        return self.place.target.watch(self.run.compute).observe(self.handle)
+        """Where it stands, after what it wrote was brought as the driver does."""
+        self.is_mirrored = self.place.target.mirror(self.compute, self.handle, self.run.folder)
+        return self.place.target.observe(self.compute, [self.handle])[self.handle]
+
+    @property
+    def compute(self) -> ComputeReference:
+        return self.run.compute_reference
 
     def log(self, rank: int = 0, start: int = 0) -> bytes:
-        return self.place.target.watch(self.run.compute).read_log(self.handle, rank, start)
+        """A rank's log in the attempt's folder, kept up to date by looking."""
+        self.observe()
+        try:
+            return (self.run.folder / f"logs/std/rank-{rank}.log").read_bytes()[start:]
+        except FileNotFoundError:
+            return b""
 
     def until_printed(self, text: str, ranks: int = 1) -> Started:
         until(lambda: all(text.encode() in self.log(rank) for rank in range(ranks)), text)
@@ -72,7 +89,7 @@ class Started:
 
     def collect(self) -> Path:
         """The attempt's folder after collection."""
-        self.place.target.collect(self.handle, self.run, lambda line: None)
+        self.place.target.collect(self.compute, self.handle, self.run, lambda line: None)
         return self.run.folder
 
 
@@ -179,8 +196,8 @@ class Place(ABC):
     def close(self) -> None:
         """Takes away what tests left."""
         for started in self.started:
-            self.target.cancel(started.handle, 0.0)
-            self.target.remove(started.handle)
+            self.target.cancel(started.compute, started.handle, 0.0)
+            self.target.remove(started.compute, started.handle)
             if isinstance(self.target, Queues):
                 self.target.leave(started.run)
 

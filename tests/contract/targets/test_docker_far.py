@@ -140,8 +140,8 @@ def far(place: DockerPlace, daemon: Far, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("PATH", f"{daemon.folder / 'bin'}:{os.environ['PATH']}")
     yield place
     for started in place.started:
-        place.target.cancel(started.handle, 0.0)
-        place.target.remove(started.handle)
+        place.target.cancel(started.compute, started.handle, 0.0)
+        place.target.remove(started.compute, started.handle)
         place.target.leave(started.run)  # type: ignore[attr-defined]
         assert place.objects(started) == []
     place.started.clear()
@@ -174,7 +174,7 @@ def test_a_run_is_canceled_through(far: DockerPlace, daemon: Far, way: str) -> N
     started = far.start("import time\nprint('ready', flush=True)\ntime.sleep(300)\n").until_printed(
         "ready", 4
     )
-    far.target.cancel(started.handle, 1.0)
+    far.target.cancel(started.compute, started.handle, 1.0)
     assert far.left(started) == []
 
 

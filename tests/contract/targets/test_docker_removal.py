@@ -12,7 +12,8 @@ from places import until
 
 from pulumi_training.spec.errors import PermanentError, TransientError
 from pulumi_training.spec.outcome import Reason, Status
-from pulumi_training.targets.base import Handle, RunSpec
+from pulumi_training.targets.contract.handle import Handle
+from pulumi_training.targets.contract.run import RunSpec
 from pulumi_training.targets.docker import daemons, names, nodes
 from pulumi_training.targets.docker.request import read_mark, write_mark
 
@@ -38,7 +39,8 @@ def test_what_was_never_submitted_needs_no_daemon(
     place: DockerPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", NOBODY)
-    place.target.remove(handle_of(place.run("pass", **ONE)))
+    run = place.run("pass", **ONE)
+    place.target.remove(run.compute_reference, handle_of(run))
 
 
 def test_what_was_removed_already_needs_no_daemon(place: DockerPlace) -> None:
@@ -47,7 +49,7 @@ def test_what_was_removed_already_needs_no_daemon(place: DockerPlace) -> None:
     started.collect()
     assert place.objects(started) == []
     lose_daemon(started.run.folder)
-    place.target.remove(started.handle)
+    place.target.remove(started.compute, started.handle)
     started.collect()
     assert (started.run.folder / "outputs" / "kept").read_text() == "x"
 
@@ -58,9 +60,9 @@ def test_what_may_be_there_is_not_forgotten(place: DockerPlace) -> None:
     mark = read_mark(started.run.folder)
     lose_daemon(started.run.folder)
     with pytest.raises(TransientError, match="does not answer"):
-        place.target.remove(started.handle)
+        place.target.remove(started.compute, started.handle)
     write_mark(started.run.folder, mark)
-    place.target.remove(started.handle)
+    place.target.remove(started.compute, started.handle)
     assert place.objects(started) == []
 
 
@@ -68,10 +70,10 @@ def test_another_machine_stops_and_removes_by_the_handle_alone(place: DockerPlac
     started = place.start("import time\nprint('ready', flush=True)\ntime.sleep(120)\n", **ONE)
     started.until_printed("ready", 1)
     elsewhere = replace(started.handle, folder=str(tmp_path / "elsewhere"), began_in=started.handle.folder)
-    place.target.cancel(elsewhere, 0.0)
+    place.target.cancel(started.compute, elsewhere, 0.0)
     assert place.left(started) == []
     started.ended()
-    place.target.remove(elsewhere)
+    place.target.remove(started.compute, elsewhere)
     assert place.objects(started) == []
 
 
@@ -98,7 +100,7 @@ def test_a_submission_that_fails_half_way_can_be_taken_away(place: DockerPlace) 
             place.target.submit(plan, run)
         wanted = names.filters(run.run_id, 1)
         assert place.client.api.containers(all=True, filters=wanted), "there is something to take away"
-        place.target.remove(handle_of(run))
+        place.target.remove(run.compute_reference, handle_of(run))
         assert not place.client.api.containers(all=True, filters=wanted)
         assert not place.client.api.networks(filters=wanted)
         assert not place.client.api.volumes(filters=wanted)["Volumes"]
@@ -123,7 +125,7 @@ def test_a_container_that_ends_before_its_command_starts_is_no_error(place: Dock
     with nodes.ended_meanwhile(place.client, container["Id"]):
         api.exec_start(made["Id"])
         pytest.fail("a command started in a container that has ended")
-    place.target.remove(started.handle)
+    place.target.remove(started.compute, started.handle)
 
 
 def test_a_file_with_two_names_comes_home_under_both(place: DockerPlace) -> None:
@@ -146,11 +148,11 @@ def test_what_is_left_is_found_though_its_record_is_gone(place: DockerPlace) -> 
     daemons.remember({"docker_host": NOBODY})
     shutil.rmtree(place.root / "store")
     told: list[str] = []
-    (found,) = [h for h in place.target.left(told.append) if h.run_id == started.run.run_id]
+    (found,) = [h for h in place.target.leftovers(None, told.append) if h.run_id == started.run.run_id]
     assert len(told) == 1 and NOBODY in told[0], "whoever is away is told, and keeps nobody from the others"
-    place.target.remove(found)
+    place.target.remove(started.compute, found)
     assert place.objects(started) == []
-    assert not [h for h in place.target.left(told.append) if h.run_id == started.run.run_id]
+    assert not [h for h in place.target.leftovers(None, told.append) if h.run_id == started.run.run_id]
 
 
 def test_nobody_elses_containers_are_ours(place: DockerPlace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,5 +161,5 @@ def test_nobody_elses_containers_are_ours(place: DockerPlace, monkeypatch: pytes
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TRAINING_STATE_DIR", str(place.root / "another-user"))
         daemons.remember(started.handle.settings)
-        assert list(place.target.left(print)) == []
-    assert [h.run_id for h in place.target.left(print)] == [started.run.run_id]
+        assert list(place.target.leftovers(None, print)) == []
+    assert [h.run_id for h in place.target.leftovers(None, print)] == [started.run.run_id]

@@ -14,7 +14,7 @@ from places import Started, until
 
 from pulumi_training.spec.errors import PermanentError
 from pulumi_training.spec.outcome import Reason, Status
-from pulumi_training.targets.base import Handle
+from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.docker import names, nodes
 from pulumi_training.targets.docker.collect import rescue
 from pulumi_training.targets.docker.request import read_mark, write_mark
@@ -137,7 +137,7 @@ def test_nodes_write_the_same_files(place: DockerPlace) -> None:
     )
     assert started.ended().status is Status.COMPLETED
     told: list[str] = []
-    place.target.collect(started.handle, started.run, told.append)
+    place.target.collect(started.compute, started.handle, started.run, told.append)
     outputs = started.run.folder / "outputs"
     assert sorted(str(p.relative_to(outputs)) for p in outputs.rglob("*") if p.is_file()) == [
         ".node-1/other", "deep/same", "only-0", "only-1", "other",
@@ -174,7 +174,7 @@ def test_nodes_write_other_kinds_of_things_under_one_name(place: DockerPlace) ->
     mark = read_mark(started.run.folder)
     rescue(place.client, started.handle, mark)
     write_mark(started.run.folder, mark)  # as whoever was killed before it said that all is here
-    place.target.collect(started.handle, started.run, told.append)
+    place.target.collect(started.compute, started.handle, started.run, told.append)
     folder = started.run.folder
     kept = {
         str(path.relative_to(folder)): path.read_text()
@@ -204,7 +204,7 @@ def test_an_image_may_go_and_the_record_stays(place: DockerPlace) -> None:
     started.collect()
     assert place.objects(started) == [], "nothing stays at the daemon"
     assert started.observe().status is Status.COMPLETED
-    place.target.remove(started.handle)
+    place.target.remove(started.compute, started.handle)
     assert (started.run.folder / "outputs" / "kept").read_text() == "x"
 
 

@@ -73,7 +73,7 @@ def collected(place: Place, script: str, **job: Any) -> tuple[Started, Manifest,
     seen = started.ended()
     assert seen.status is Status.COMPLETED, tail(attempt_of(started), 0)
     told: list[str] = []
-    place.target.collect(started.handle, started.run, told.append)
+    place.target.collect(started.compute, started.handle, started.run, told.append)
     return started, attempt_of(started).write_manifest(), told
 
 
@@ -239,7 +239,7 @@ def test_what_outputs_of_a_canceled_run_link_to_is_kept(place: Place) -> None:
         "time.sleep(120)\n"
     )
     started = place.start(script, **ONE).until_printed("ready")
-    place.target.cancel(started.handle, 5.0)
+    place.target.cancel(started.compute, started.handle, 5.0)
     started.ended()
     started.collect()
 

@@ -12,7 +12,9 @@ import pytest
 from places import LIVE, Place, Started, facts_by_rank, until
 
 from pulumi_training.spec.outcome import Reason, Status
-from pulumi_training.targets.base import Handle, Plan, Queues
+from pulumi_training.targets.contract.capabilities import Queues
+from pulumi_training.targets.contract.handle import Handle
+from pulumi_training.targets.contract.plan import Plan
 
 pytestmark = [pytest.mark.mpi, pytest.mark.timeout(300)]
 
@@ -93,7 +95,7 @@ def test_event_files_of_every_node_are_read_while_they_grow(place: Place) -> Non
     first = max(sizes())
     until(lambda: min(sizes()) > first, "they grow")
     assert started.observe().status is Status.RUNNING
-    place.target.cancel(started.handle, 0.0)
+    place.target.cancel(started.compute, started.handle, 0.0)
     started.collect()
     assert not list(started.run.folder.rglob("logs/.node-*")), "each is there once"
     assert all(size % len("point") == 0 and size > first for size in sizes())
@@ -129,12 +131,12 @@ def test_cancel_gives_every_script_its_grace(place: Place) -> None:
         "print('ready', flush=True)\n"
         "while True:\n    time.sleep(0.05)\n"
     ).until_printed("ready", 4)
-    place.target.cancel(started.handle, 20.0)
+    place.target.cancel(started.compute, started.handle, 20.0)
     assert place.left(started) == [], "cancel returns when it has seen it stopped"
     assert started.outcome().reason is Reason.CANCELED
     outputs = started.collect() / "outputs"
     assert sorted(p.name for p in outputs.iterdir()) == [f"saved-{rank}" for rank in range(4)]
-    place.target.cancel(started.handle, 1.0)
+    place.target.cancel(started.compute, started.handle, 1.0)
     assert started.outcome().reason is Reason.CANCELED, "canceling an ended attempt changes nothing"
 
 
@@ -142,7 +144,7 @@ def test_cancel_ends_a_script_that_will_not_go(place: Place) -> None:
     started = place.start("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP)
     started.until_printed("ready", 4)
     began = time.monotonic()
-    place.target.cancel(started.handle, 1.0)
+    place.target.cancel(started.compute, started.handle, 1.0)
     assert time.monotonic() - began < 30 and place.left(started) == []
     assert started.outcome().reason is Reason.CANCELED
 
@@ -172,15 +174,17 @@ def test_handle_is_rebuilt_from_what_everybody_knows(place: Place) -> None:
     started = place.start(SLEEP).until_printed("ready")
     run = started.run
     rebuilt = Handle(place.name, run.run_id, run.attempt, str(run.folder), store=run.store)
-    assert place.target.watch(started.run.compute).observe(rebuilt).status is Status.RUNNING
+    assert place.target.observe(started.compute, [rebuilt])[rebuilt].status is Status.RUNNING
     assert Handle(**json.loads(json.dumps(started.handle.to_json()))) == started.handle
-    place.target.cancel(rebuilt, 0.0)
+    place.target.cancel(started.compute, rebuilt, 0.0)
     assert place.left(started) == []
 
 
 def test_limits_of_a_live_attempt_are_amended(place: Place) -> None:
     started = place.start(SLEEP, maxRunDurationSeconds=600, gracePeriodSeconds=0).until_printed("ready", 4)
-    place.target.amend(started.handle, {**started.run.document, "maxRunDurationSeconds": 0.5})
+    place.target.amend(
+        started.compute, started.handle, {**started.run.document, "maxRunDurationSeconds": 0.5}
+    )
     assert started.outcome().reason is Reason.RUN_TIMEOUT
     started.until_gone()
 
@@ -218,7 +222,7 @@ def test_named_outputs_are_delivered(place: Place) -> None:
 def test_remove_ends_what_lives_and_keeps_the_record(place: Place) -> None:
     started = place.start("open('outputs/kept', 'w').write('x')\n" + SLEEP).until_printed("ready", 4)
     for _ in range(2):
-        place.target.remove(started.handle)
+        place.target.remove(started.compute, started.handle)
         assert place.left(started) == []
     assert (started.run.folder / "outputs" / "kept").read_text() == "x"
     if isinstance(place.target, Queues):
@@ -229,15 +233,13 @@ def test_remove_ends_what_lives_and_keeps_the_record(place: Place) -> None:
 def test_live_attempts_are_found_by_their_labels(place: Place) -> None:
     started = place.start(SLEEP).until_printed("ready")
     assert (started.run.run_id, 1) in found(place, started)
-    handle = next(
-        h for h in place.target.find(started.run.compute, started.run.store) if h.run_id == started.run.run_id
-    )
-    place.target.cancel(handle, 0.0)
+    handle = next(h for h in place.target.leftovers(started.compute, print) if h.run_id == started.run.run_id)
+    place.target.cancel(started.compute, handle, 0.0)
     assert place.left(started) == []
 
 
 def found(place: Place, started: Started) -> set[tuple[str, int]]:
-    return {(h.run_id, h.attempt) for h in place.target.find(started.run.compute, started.run.store)}
+    return {(h.run_id, h.attempt) for h in place.target.leftovers(started.compute, print)}
 
 
 def test_what_the_backend_forgot_is_not_started_and_no_error(place: Place) -> None:
@@ -246,8 +248,8 @@ def test_what_the_backend_forgot_is_not_started_and_no_error(place: Place) -> No
     started.collect()
     place.forget(started)
     assert started.observe().status is Status.NOT_STARTED
-    place.target.cancel(started.handle, 0.0)
-    place.target.remove(started.handle)
+    place.target.cancel(started.compute, started.handle, 0.0)
+    place.target.remove(started.compute, started.handle)
     assert (started.run.folder / "outputs" / "kept").read_text() == "x"
 
 
@@ -314,7 +316,7 @@ def test_attempts_of_one_run_are_kept_apart(place: Place) -> None:
     assert second.outcome().reason is Reason.COMPLETED and b"second" in second.log()
     assert first.observe().status is Status.RUNNING
     assert os.environ["TRAINING_STATE_DIR"] and until(lambda: place.left(first), "the first is untouched")
-    place.target.cancel(first.handle, 0.0)
+    place.target.cancel(first.compute, first.handle, 0.0)
 
 
 def test_every_rank_is_told_its_mlflow_run(place: Place) -> None:

@@ -12,7 +12,7 @@ from places import Place, Started, until
 from pulumi_training.record.store import Store
 from pulumi_training.record.store_identity import ensure_identity
 from pulumi_training.spec.outcome import Status
-from pulumi_training.targets.base import Handle
+from pulumi_training.targets.contract.handle import Handle
 
 RUN_ID = "fit-0123456789"
 ONE = {"nodeCount": 1, "processCountPerNode": 1, "distributedBackend": None, "run_id": RUN_ID}
@@ -35,16 +35,16 @@ def test_each_store_has_an_attempt_of_its_own(place: Place, tmp_path: Path, ages
     theirs = start(place, tmp_path / "theirs", is_of_before=ages[1])
     left = place.left(theirs)
     assert left and place.left(mine)
-    assert {h.key for h in place.target.left(print) if h.run_id == RUN_ID} == {
+    assert {h.key for h in place.target.leftovers(None, print) if h.run_id == RUN_ID} == {
         mine.handle.key,
         theirs.handle.key,
     }
-    place.target.cancel(mine.handle, 0.0)
+    place.target.cancel(mine.compute, mine.handle, 0.0)
     assert mine.ended().status is Status.FAILED
-    place.target.remove(mine.handle)
+    place.target.remove(mine.compute, mine.handle)
     assert place.left(mine) == []
     assert (theirs.observe().status, place.left(theirs)) == (Status.RUNNING, left)
-    place.target.cancel(theirs.handle, 0.0)
+    place.target.cancel(theirs.compute, theirs.handle, 0.0)
     assert theirs.ended().status is Status.FAILED and place.left(theirs) == []
 
 
@@ -54,7 +54,7 @@ def test_the_end_of_one_ends_nothing_of_the_other(place: Place, tmp_path: Path) 
     mine = start(place, tmp_path / "mine", "open('outputs/x', 'w').write('x')")
     assert mine.ended().status is Status.COMPLETED
     mine.collect()
-    place.target.remove(mine.handle)
+    place.target.remove(mine.compute, mine.handle)
     assert (theirs.observe().status, place.left(theirs)) == (Status.RUNNING, left)
 
 
@@ -65,9 +65,9 @@ def test_a_copy_of_a_store_stops_nothing_of_the_original(place: Place, tmp_path:
     shutil.copytree(tmp_path / "original", tmp_path / "copy", symlinks=True)
     folder = tmp_path / "copy" / original.run.folder.relative_to(tmp_path / "original")
     copied = replace(original.handle, folder=str(folder))
-    assert place.target.watch(original.run.compute).observe(copied).status is not Status.RUNNING
-    place.target.cancel(copied, 0.0)
-    place.target.remove(copied)
+    assert place.target.observe(original.compute, [copied])[copied].status is not Status.RUNNING
+    place.target.cancel(original.compute, copied, 0.0)
+    place.target.remove(original.compute, copied)
     assert (original.observe().status, place.left(original)) == (Status.RUNNING, left)
 
 
@@ -77,9 +77,9 @@ def test_a_moved_store_still_stops_what_it_started(place: Place, tmp_path: Path)
     assert ensure_identity(Store.open(str(tmp_path / "now"))) == started.run.store
     folder = str(tmp_path / "now" / started.run.folder.relative_to(tmp_path / "before"))
     moved = replace(started.handle, folder=folder, began_in=started.handle.folder)
-    place.target.cancel(moved, 0.0)
+    place.target.cancel(started.compute, moved, 0.0)
     until(lambda: not place.left(replace_handle(started, moved)), "the end of everything")
-    place.target.remove(moved)
+    place.target.remove(started.compute, moved)
     assert place.left(replace_handle(started, moved)) == []
 
 

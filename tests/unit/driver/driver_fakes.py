@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,15 @@ from pulumi_training.driver.request import Request
 from pulumi_training.identity.tree import Tree, read_tree
 from pulumi_training.record.record import Record
 from pulumi_training.spec.attribution import LaunchFacts, RankFacts
+from pulumi_training.spec.errors import TransientError
 from pulumi_training.spec.job import JobSpec
 from pulumi_training.spec.outcome import Status
-from pulumi_training.targets.base import (
-    Handle,
-    Observation,
-    Plan,
-    Prepared,
-    Queues,
-    RunSpec,
-    Target,
-    Tell,
-    Watch,
-)
+from pulumi_training.targets.contract.capabilities import Amends, Queues, RunsUnattended
+from pulumi_training.targets.contract.handle import ComputeReference, Handle
+from pulumi_training.targets.contract.observation import Observation
+from pulumi_training.targets.contract.plan import Plan
+from pulumi_training.targets.contract.run import Prepared, RunSpec
+from pulumi_training.targets.contract.target import Target, Tell
 
 URN = "urn:pulumi:dev::tests::training:index:TrainingJob::fit"
 
@@ -65,6 +61,7 @@ class Backend:
     place: list[int | None] = field(default_factory=list)
     prepare: Callable[[RunSpec, Tell], None] = lambda run, tell: None
     collect: Callable[[RunSpec], None] = lambda run: None
+    mirror: Callable[[Path], bool] = lambda folder: True
     cancels: list[float] = field(default_factory=list)
     troubles: list[Exception | Callable[[], Exception]] = field(default_factory=list)
     removed: list[tuple[str, int]] = field(default_factory=list)
@@ -78,26 +75,11 @@ class Backend:
             raise Died(name)
 
 
-class FakeWatch(Watch):
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+class AttendedTarget(Target, Queues, Amends):
+    """One with a supervisor of ours."""
 
-    def observe(self, handle: Handle) -> Observation:
-        key = (handle.run_id, handle.attempt)
-        if key not in self.backend.live:
-            return Observation(Status.NOT_STARTED)
-        seen = self.backend.live[key]
-        self.backend.step("observe")
-        return seen if seen is not None else Observation(Status.RUNNING)
-
-    def read_log(self, handle: Handle, rank: int, start: int, limit: int = 1 << 20) -> bytes:
-        return b""
-
-
-class FakeTarget(Target, Queues):
     name = "local"
     leaves = "nothing"
-    needs_supervisor = False
     backend = Backend()
 
     def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
@@ -133,31 +115,49 @@ class FakeTarget(Target, Queues):
         backend.step("submit")
         return Handle("local", run.run_id, run.attempt, str(run.folder))
 
-    def watch(self, compute: Mapping[str, Any]) -> Watch:
-        return FakeWatch(self.backend)
+    def observe(self, compute: ComputeReference, handles: Sequence[Handle]) -> Mapping[Handle, Observation]:
+        return {handle: self._answer(handle) for handle in handles}
 
-    def amend(self, handle: Handle, document: Mapping[str, Any]) -> None:
+    def _answer(self, handle: Handle) -> Observation:
+        try:
+            return self.observed(handle)
+        except TransientError as error:
+            return Observation.unanswered(error.message)
+
+    def observed(self, handle: Handle) -> Observation:
+        key = (handle.run_id, handle.attempt)
+        if key not in self.backend.live:
+            return Observation(Status.NOT_STARTED)
+        seen = self.backend.live[key]
+        self.backend.step("observe")
+        return seen if seen is not None else Observation(Status.RUNNING)
+
+    def mirror(self, compute: ComputeReference, handle: Handle, folder: Path) -> bool:
+        return self.backend.mirror(folder)
+
+    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, Any]) -> None:
         self.backend.step("amend")
 
-    def cancel(self, handle: Handle, grace: float) -> None:
+    def cancel(self, compute: ComputeReference, handle: Handle, grace: float) -> None:
         self.backend.cancels.append(grace)
         key = (handle.run_id, handle.attempt)
         if key in self.backend.live and self.backend.live[key] is None:
             self.backend.live[key] = stopped("cancel")
 
-    def collect(self, handle: Handle, run: RunSpec, tell: Tell) -> None:
+    def collect(self, compute: ComputeReference, handle: Handle, run: RunSpec, tell: Tell) -> None:
         self.backend.collect(run)
         self.backend.step("collect")
 
-    def remove(self, handle: Handle) -> None:
+    def remove(self, compute: ComputeReference, handle: Handle) -> None:
         self.backend.removed.append((handle.run_id, handle.attempt))
         self.backend.live.pop((handle.run_id, handle.attempt), None)
 
-    def find(self, compute: Mapping[str, Any]) -> Iterable[Handle]:
+    def leftovers(self, compute: ComputeReference | None, tell: Tell) -> Iterable[Handle]:
         return [Handle("local", r, a, "") for r, a in self.backend.live]
 
-    def left(self, tell: Tell) -> Iterable[Handle]:
-        return self.find({})
+
+class FakeTarget(AttendedTarget, RunsUnattended):
+    """The same without."""
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from driver_fakes import Backend, Died, FakeTarget, Job
+from driver_fakes import AttendedTarget, Backend, Died, FakeTarget, Job
 
 from pulumi_training.driver import ahead as ahead_module
 from pulumi_training.driver import drive as drive_module
@@ -21,7 +21,8 @@ from pulumi_training.driver.start import start
 from pulumi_training.record.lock import DriverLock
 from pulumi_training.record.record import Record
 from pulumi_training.spec.outcome import Reason, Status
-from pulumi_training.targets.base import Prepared
+from pulumi_training.targets import catalog
+from pulumi_training.targets.contract.run import Prepared
 
 
 def planned(job: Job, **changes: Any) -> Record:
@@ -169,8 +170,8 @@ def test_start_hands_the_supervisor_what_to_wait_for(
         return released.set
 
     monkeypatch.setattr(start_module, "stand_by", stand_by)
-    monkeypatch.setattr(FakeTarget, "needs_supervisor", True)
-    monkeypatch.setattr(FakeTarget, "submits_by_requests", True)
+    monkeypatch.setattr(catalog, "get", lambda name: AttendedTarget())
+    monkeypatch.setattr(AttendedTarget, "submits_by_requests", True)
     record = planned(job)
     start(record, 1, job.base, {})
     (outcome,) = follow(job, record, orders[0])
@@ -185,8 +186,8 @@ def test_without_a_supervisor_nothing_is_submitted(
         raise OSError("no process can be started")
 
     monkeypatch.setattr(start_module, "stand_by", stand_by)
-    monkeypatch.setattr(FakeTarget, "needs_supervisor", True)
-    monkeypatch.setattr(FakeTarget, "submits_by_requests", True)
+    monkeypatch.setattr(catalog, "get", lambda name: AttendedTarget())
+    monkeypatch.setattr(AttendedTarget, "submits_by_requests", True)
     record = planned(job)
     with pytest.raises(OSError):
         start(record, 1, job.base, {})

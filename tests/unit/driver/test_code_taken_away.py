@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_fakes import Backend, FakeWatch, Job, failed, succeeded
+from driver_fakes import Backend, FakeTarget, Job, failed, succeeded
 
 from pulumi_training.driver import own_code
 from pulumi_training.driver.drive import drive
@@ -22,7 +22,7 @@ from pulumi_training.record.lock import DriverLock
 from pulumi_training.record.record import Record
 from pulumi_training.spec.outcome import Outcome, Reason, Status
 from pulumi_training.targets import catalog
-from pulumi_training.targets.base import RunSpec
+from pulumi_training.targets.contract.run import RunSpec
 
 AGAIN = {"retries": {"maxAttempts": 2, "on": ["script_failed"], "backoffSeconds": 0}}
 
@@ -48,7 +48,7 @@ def test_a_live_run_is_left_alone_and_settled_by_the_next_driver(
 ) -> None:
     record = begin(job)
     with monkeypatch.context() as broken:
-        broken.setattr(FakeWatch, "observe", raises(error))
+        broken.setattr(FakeTarget, "observe", raises(error))
         # What was submitted before is watched, not looked for.
         backend.script = lambda run: record.attempt(1).update(handle=None) and succeeded()
         broken.setattr("pulumi_training.driver.passage.Passage._left_behind", lambda *_: None)

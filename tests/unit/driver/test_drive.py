@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_fakes import Backend, Died, FakeWatch, Job, failed, stopped, succeeded
+from driver_fakes import Backend, Died, FakeTarget, Job, failed, stopped, succeeded
 
 from pulumi_training.driver import settle as settle_module
 from pulumi_training.driver import watching
@@ -26,7 +26,8 @@ from pulumi_training.record.record import Record
 from pulumi_training.record.store import StoreError
 from pulumi_training.spec.errors import PermanentError, TransientError
 from pulumi_training.spec.outcome import Outcome, Reason, Status
-from pulumi_training.targets.base import Observation, RunSpec
+from pulumi_training.targets.contract.observation import Observation
+from pulumi_training.targets.contract.run import RunSpec
 
 
 def begin(job: Job, **changes: Any) -> Record:
@@ -637,15 +638,15 @@ def test_what_may_run_already_is_not_left_alone_because_the_target_is_silent(
     record = begin(job)
     with pytest.raises(Died):
         go(job, record)
-    silent = [TransientError("no answer")] * 2
-    observe = FakeWatch.observe
+    silent = ["no answer"] * 2
+    observe = FakeTarget.observed
 
-    def observed(self: FakeWatch, handle: Any) -> Observation:
+    def observed(self: FakeTarget, handle: Any) -> Observation:
         if silent:
-            raise silent.pop()
+            return Observation.unanswered(silent.pop())
         return observe(self, handle)
 
-    monkeypatch.setattr(FakeWatch, "observe", observed)
+    monkeypatch.setattr(FakeTarget, "observed", observed)
     outcome = go(job, record)
     assert outcome is not None and outcome.is_success and not silent
     assert len(backend.submitted) == 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pulumi_training.driver.request import recorded
 from pulumi_training.spec.job import JobSpec
 from pulumi_training.spec.secrecy import hide, named, names_in, reveal, variables
-from pulumi_training.targets.base import RunSpec
+from pulumi_training.targets.contract.run import RunSpec
 
 TEXTS = st.text(st.characters(exclude_characters="[]", exclude_categories=("Cs",)), min_size=1, max_size=12)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pulumi_training.environment import cache
-from pulumi_training.targets.base import Plan, RunSpec
+from pulumi_training.targets.contract.plan import Plan
+from pulumi_training.targets.contract.run import RunSpec
 from pulumi_training.targets.local import agent_process, target
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from pulumi_training.spec.errors import SpecError
 from pulumi_training.targets import catalog
-from pulumi_training.targets.base import Target
 from pulumi_training.targets.contract.descriptor import Feature
+from pulumi_training.targets.contract.target import Target
 
 _WORDS = ("name", "where", "state", "features", "extra")
 

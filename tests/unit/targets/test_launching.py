@@ -8,7 +8,8 @@ from typing import Any
 from pulumi_training.driver.request import recorded
 from pulumi_training.launch.request import Limits
 from pulumi_training.spec.job import JobSpec
-from pulumi_training.targets.base import UNKNOWN_PART, RunSpec
+from pulumi_training.targets.contract.plan import UNKNOWN_PART
+from pulumi_training.targets.contract.run import RunSpec
 from pulumi_training.targets.launching import Ground, gpus_of_node, launch_request
 
 COMPUTE = {"target": "docker", "workspace": "lab", "store": "s", "maxNodes": 4, "slotsPerNode": 4}

@@ -17,10 +17,10 @@ import pytest
 
 from pulumi_training.agent.marks import Marks
 from pulumi_training.spec.outcome import Status
-from pulumi_training.targets.base import Handle
+from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.local import agent_process, processes
+from pulumi_training.targets.local.observe import observe as look
 from pulumi_training.targets.local.surroundings import inherited, with_interpreter
-from pulumi_training.targets.local.watch import LocalWatch
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -124,7 +124,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def observe(folder: Path, run_id: str = "nobody") -> Status:
-    return LocalWatch().observe(Handle("local", run_id, 1, str(folder))).status
+    return look(Handle("local", run_id, 1, str(folder))).status
 
 
 def test_an_agent_is_started_once(folder: Path) -> None:
@@ -167,7 +167,7 @@ def test_an_agent_without_a_last_word_takes_its_ranks_along(folder: Path, run_id
         (folder / "launch" / name).touch()
     rank = start(TRAINING_OUTPUT_DIR=str(folder / "outputs"))
     spared = start(TRAINING_OUTPUT_DIR=str(folder / "of another store" / "outputs"))
-    seen = LocalWatch().observe(Handle("local", run_id, 1, str(folder)))
+    seen = look(Handle("local", run_id, 1, str(folder)))
     assert (seen.status, seen.launch) == (Status.FAILED, None)
     assert rank.wait(5) in (-signal.SIGTERM, -signal.SIGKILL)
     assert spared.poll() is None
@@ -176,7 +176,7 @@ def test_an_agent_without_a_last_word_takes_its_ranks_along(folder: Path, run_id
 def test_a_torn_last_word_proves_nothing(folder: Path) -> None:
     (folder / "ranks" / "0.json").write_text(json.dumps({"rank": 0, "state": "exited", "success": True}))
     (folder / "launch" / "end.json").write_text('{"ended_at": 3, "ranks_exp')
-    seen = LocalWatch().observe(Handle("local", "nobody", 1, str(folder)))
+    seen = look(Handle("local", "nobody", 1, str(folder)))
     assert (seen.status, seen.launch) == (Status.FAILED, None)
 
 
@@ -186,14 +186,3 @@ def test_success_needs_every_rank(folder: Path) -> None:
     assert observe(folder) is Status.FAILED, "an exit code of 0 proves nothing"
     (folder / "ranks" / "1.json").write_text(json.dumps({"rank": 1, "state": "exited", "success": True}))
     assert observe(folder) is Status.COMPLETED
-
-
-def test_logs_are_read_from_a_cursor(folder: Path) -> None:
-    handle, watch = Handle("local", "nobody", 1, str(folder)), LocalWatch()
-    assert watch.read_log(handle, 0, 0) == b""
-    log = folder / "logs" / "std" / "rank-0.log"
-    log.parent.mkdir(parents=True)
-    log.write_bytes(b"one\ntwo\n\xff")
-    assert watch.read_log(handle, 0, 0, limit=4) == b"one\n"
-    assert watch.read_log(handle, 0, 4) == b"two\n\xff"
-    assert watch.read_log(handle, 0, 9) == b""

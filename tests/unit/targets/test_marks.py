@@ -19,7 +19,7 @@ from pulumi_training.record.documents import AttemptDocument
 from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
 from pulumi_training.record.store_identity import ensure_identity
-from pulumi_training.targets.base import Handle
+from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.local import processes
 
 RUN_ID = f"marks-{os.getpid()}"

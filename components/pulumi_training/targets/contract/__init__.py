@@ -1,4 +1,5 @@
-"""What every target keeps, and what is known of one before anything of it is loaded.
+"""What every target keeps and the driver counts on, and what is known of one before anything of it is loaded.
 
-Here: the descriptor of a target. Not here: any target. May import: what `targets` may.
+Here: the contract (`target`), its words (`run`, `plan`, `handle`, `observation`), the capability mix-ins, and the
+descriptor of a target. Not here: any target. May import: what `targets` may.
 """

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ...environment.mirror import FOLDER as ENVIRONMENT_FOLDER
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
-from ..base import Handle, RunSpec, Tell
+from ..contract.handle import Handle
+from ..contract.run import RunSpec
+from ..contract.target import Tell
 from . import nodes
 from .bring import bring, read_listing, tell_differences
 from .data import CODE, FOLDER, layout

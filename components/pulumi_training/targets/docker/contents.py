@@ -12,7 +12,7 @@ from ...agent.facts import ROOM
 from ...agent.package import PACKAGE, install, shipped
 from ...environment import cache
 from ...spec.errors import Problem, SpecError
-from ..base import RunSpec
+from ..contract.run import RunSpec
 from .data import CODE, FOLDER
 from .data_copy import copy_data
 from .parcels import Fill, Parcel, reading

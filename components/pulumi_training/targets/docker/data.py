@@ -16,7 +16,7 @@ from ...spec.data import DataMode, InputSpec, OutputSpec
 from ...spec.errors import PermanentError, Problem, SpecError, TrainingError
 from ...spec.outcome import Reason
 from ...spec.urls import on_compute
-from ..base import RunSpec
+from ..contract.run import RunSpec
 
 ROOT = "/training"
 """Where a node's volume is mounted."""

@@ -40,7 +40,7 @@ def connect(address: Mapping[str, str], *, seconds: int = SECONDS) -> docker.Doc
             Reason.TARGET_UNAVAILABLE,
             "the Docker SDK is not installed; pip install 'pulumi-training[docker]'",
         ) from error
-    written, address = address, given(address)
+    written, address = address, given(address, _property_of)
     host = address["docker_host"]
     options: dict[str, Any] = {"base_url": host, "timeout": seconds, "version": "auto"}
     if address.get("tls"):
@@ -140,6 +140,10 @@ def require_gpus(client: docker.DockerClient, address: Mapping[str, str], count:
             Reason.LAUNCH_FAILED,
             f"the run needs {count} GPUs, and the Docker daemon at {address['docker_host']} has {len(numbered)}",
         )
+
+
+def _property_of(part: str) -> str:
+    return {"docker_host": "compute.settings.dockerHost", "tls": "compute.settings.tls"}.get(part, part)
 
 
 _cores: dict[str, int] = {}

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...spec.errors import TrainingError
 from ...spec.outcome import Status
-from ..base import Handle, Observation
+from ..contract.handle import ComputeReference, Handle
+from ..contract.observation import Observation
 from . import nodes
 from .bring import bring_facts
 from .data import FOLDER
 from .engine import asking, connect
 from .fetch import read_file
 from .links import keep
+from .locate import daemon_of, learn_mark, reaching, require_own_daemon
 from .nodes import NodeState
 from .ranks import Conclusion, LostNode, concluded, note_killed, read_json, was_killed
 from .request import read_mark, write_mark
@@ -46,14 +48,27 @@ class Followed:
         self._client: docker.DockerClient | None = None
         self._states: dict[int, NodeState] = {}
         self._shipments: dict[int, Shipment] = {}
-        self._next_look = self._next_start = 0.0
+        self._next_start = 0.0
+        self._seen = self._judged = float("-inf")
+        """When the containers' states were asked for, and which of them were judged."""
+        self._has_ended = False
         self._lost: dict[int, LostNode] = {}
         self._lost_at: float | None = None
         self._has_begun = bool(mark.get("begun"))
         self._lock = threading.Lock()
 
-    def look(self) -> Observation:
-        """Where it stands.
+    @property
+    def address(self) -> dict[str, str]:
+        """Its daemon's."""
+        return {name: self._mark[name] for name in ("docker_host", "tls") if name in self._mark}
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a look would ask the daemon."""
+        return time.monotonic() >= self._seen + _LOOK_SECONDS
+
+    def look(self, states: dict[int, NodeState] | None = None) -> Observation:
+        """Where it stands; `states` are its containers' where somebody asked a moment ago.
 
         Raises:
             TransientError: the daemon does not answer.
@@ -64,7 +79,25 @@ class Followed:
             if conclusion is not None:
                 return concluded(self._folder, conclusion)
             with asking(self._mark):
+                if states is not None:
+                    self._states, self._seen = states, time.monotonic()
                 return self._look()
+
+    def mirror(self) -> bool:
+        """Sees that every node's stream is followed. True once all that there is has come, and nothing more will.
+
+        Raises:
+            TransientError: the daemon does not answer.
+            StoreError: this machine cannot keep what comes.
+        """
+        with self._lock:
+            if Conclusion.read(self._folder) is not None:
+                return True
+            with asking(self._mark):
+                client, now = self._connected(), time.monotonic()
+                if self._see(client, now) and self._begun(client):
+                    self._follow_nodes(client, now)
+            return False
 
     def close(self) -> None:
         """Lets go of the streams and the connection."""
@@ -75,23 +108,37 @@ class Followed:
             self._client.close()
             self._client = None
 
-    def _look(self) -> Observation:
+    def _connected(self) -> docker.DockerClient:
         if self._client is None:
             self._client = connect(self._mark)
-        client, now = self._client, time.monotonic()
-        if now >= self._next_look or any(shipment.is_over for shipment in self._shipments.values()):
-            self._states = nodes.states(client, self._handle)
-            self._next_look = now + _LOOK_SECONDS
+        return self._client
+
+    def _see(self, client: docker.DockerClient, now: float) -> bool:
+        """Asks for the containers' states where it is time; whether there are containers."""
+        if now >= self._seen + _LOOK_SECONDS or any(each.is_over for each in self._shipments.values()):
+            self._states, self._seen = nodes.states(client, self._handle), now
+        return bool(self._states)
+
+    def _look(self) -> Observation:
+        client, now = self._connected(), time.monotonic()
+        self._see(client, now)
+        if self._seen != self._judged:
+            self._judged = self._seen
             if not self._begun(client):
                 return Observation(Status.NOT_STARTED)
             self._note_lost(now)
-            self._follow_nodes(client, now)
+            self._has_ended = 0 not in self._shipments and self._left_last_word(client)
         state = self._shipments[0].state if 0 in self._shipments else None
-        if state in ("ended", "gone") or 0 in self._lost:
+        if state in ("ended", "gone") or self._has_ended or 0 in self._lost:
             return self._conclude(client)
         if self._lost_at is not None and now > self._lost_at + _LAST_WORDS_SECONDS:
             return self._conclude(client)
         return Observation(Status.RUNNING)
+
+    def _left_last_word(self, client: docker.DockerClient) -> bool:
+        """Whether the run is over, asked of node 0's files: nobody follows its stream."""
+        first = self._states.get(0)
+        return first is not None and read_file(client, first.id, f"{FOLDER}/launch/end.json") is not None
 
     def _begun(self, client: docker.DockerClient) -> bool:
         """Whether scripts may have been started: the agent's lock is in node 0, if nobody had time to say so."""
@@ -183,16 +230,34 @@ _followed: dict[str, Followed] = {}
 _following = threading.Lock()
 
 
-def follow(handle: Handle) -> Followed | None:
-    """The attempt as this process follows it; None where nothing was submitted from this machine."""
+def follow(compute: ComputeReference, handle: Handle) -> Followed | None:
+    """The attempt as this process follows it; None where nothing of it is at its daemon.
+
+    One that was submitted from another folder, as on another machine, is found by its labels.
+
+    Raises:
+        TransientError: the daemon does not answer, or cannot be asked from here.
+    """
     with _following:
         found = _followed.get(handle.folder)
-        if found is None:
-            mark = read_mark(Path(handle.folder))
-            if not mark:
-                return None
-            found = _followed[handle.folder] = Followed(handle, mark)
+    if found is not None:
         return found
+    mark = read_mark(Path(handle.folder)) or _learned(compute, handle)
+    if not mark:
+        return None
+    with _following:
+        return _followed.setdefault(handle.folder, Followed(handle, mark))
+
+
+def _learned(compute: ComputeReference, handle: Handle) -> Mapping[str, Any]:
+    address = daemon_of(compute, handle, {})
+    if not address:
+        return {}
+    with reaching(address) as client:
+        states = nodes.states(client, handle)
+        if not states:
+            require_own_daemon(handle, address)
+        return learn_mark(client, handle, address, states)
 
 
 def let_go(folder: str) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 from ...identity.key import ID_LENGTH
 from ...record.staging import state_id
-from ..base import UNKNOWN_PART, Handle, RunSpec
+from ..contract.handle import Handle
+from ..contract.plan import UNKNOWN_PART
+from ..contract.run import RunSpec
 
 LABEL = "training."
 RUN, ATTEMPT, NODE = LABEL + "run-id", LABEL + "attempt", LABEL + "node"

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
-from ..base import Handle, Plan, RunSpec
+from ..contract.handle import Handle
+from ..contract.plan import Plan
+from ..contract.run import RunSpec
 from . import names
 from .data import ROOT
 from .handover import PROGRAM
@@ -177,8 +179,30 @@ def _orders(node: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
 
 def states(client: docker.DockerClient, handle: Handle) -> dict[int, NodeState]:
     """Every container of an attempt by node; those that ended are looked at more closely."""
+    return _by_node(client, _own(client.api.containers(all=True, filters=_filters(handle)), handle))
+
+
+def states_of(client: docker.DockerClient, handles: Iterable[Handle]) -> dict[Handle, dict[int, NodeState]]:
+    """`states` of many attempts, by one question."""
+    of_run: dict[str, list[Mapping[str, Any]]] = {}
+    for line in client.api.containers(all=True, filters={"label": [names.RUN]}):
+        if names.are_ours(line.get("Labels")):
+            of_run.setdefault(line["Labels"][names.RUN], []).append(line)
+
+    def lines(handle: Handle) -> list[Mapping[str, Any]]:
+        of_attempt = [
+            line
+            for line in of_run.get(handle.run_id, [])
+            if line["Labels"][names.ATTEMPT] == str(handle.attempt)
+        ]
+        return _own(of_attempt, handle)
+
+    return {handle: _by_node(client, lines(handle)) for handle in handles}
+
+
+def _by_node(client: docker.DockerClient, lines: Iterable[Mapping[str, Any]]) -> dict[int, NodeState]:
     found: dict[int, NodeState] = {}
-    for line in _own(client.api.containers(all=True, filters=_filters(handle)), handle):
+    for line in lines:
         labels = line.get("Labels") or {}
         state = NodeState(
             int(labels.get(names.NODE, 0)), line["Id"], line["Names"][0].lstrip("/"), line["State"]

@@ -6,7 +6,8 @@ import posixpath
 
 from ...launch.topology import Topology
 from ...spec.container_settings import container_settings
-from ..base import UNKNOWN_PART, Plan, Prepared, RunSpec
+from ..contract.plan import UNKNOWN_PART, Plan
+from ..contract.run import Prepared, RunSpec
 from ..launching import Ground, gpus_of_node, launch_request
 from .data import CODE, FOLDER, RESUME, layout
 from .names import host_name, object_name

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...spec.container_settings import container_settings
-from ..base import Prepared, RunSpec, Tell
+from ..contract.run import Prepared, RunSpec
+from ..contract.target import Tell
 from .engine import config_of, cores
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ...spec.attribution import (
 )
 from ...spec.document import DamagedDocument, Shape, Time, fitting, object_or_none
 from ...spec.outcome import Status
-from ..base import Observation
+from ..contract.observation import Observation
 
 _NODES = "launch/nodes.json"
 _KILLED = "launch/killed.json"

@@ -12,30 +12,46 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...launch.request import Limits
 from ...record.staging import state_folder
 from ...spec.errors import TrainingError, TransientError
-from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
+from ..contract.capabilities import Amends, BuildsImages, Queues
+from ..contract.handle import ComputeReference, Handle
+from ..contract.observation import Observation
+from ..contract.plan import Plan
+from ..contract.run import Prepared, RunSpec
+from ..contract.target import Target, Tell
 from ..slots import Ticket, me
-from ..withheld import is_withheld, withheld
+from ..withheld import is_withheld
 from . import daemons, names, nodes
 from .address import address_of
 from .contents import contents
 from .data import FOLDER, bring
-from .engine import asking, connect, require_gpus
+from .engine import require_gpus
 from .follow import let_go
 from .handover import Line, UsedBefore, launch_order
 from .links import named_parts
+from .locate import (
+    daemon_of,
+    learn_mark,
+    mark_of,
+    reaching,
+    require_own_daemon,
+    talking,
+    was_launched,
+    written,
+)
+from .observe import mirror, observe
 from .parcels import Parcel
 from .ranks import Conclusion, note_killed
 from .request import read_mark, write_mark
 from .slots import Slots
-from .watch import DockerWatch
 
 if TYPE_CHECKING:
     import docker
@@ -45,12 +61,11 @@ _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 15.0
 
 
-class DockerTarget(Target, Queues):
-    """See `Target` and `Queues`."""
+class DockerTarget(Target, Queues, Amends, BuildsImages):
+    """See `Target` and its capabilities."""
 
     name = "docker"
     leaves = "containers"
-    needs_supervisor = True
     submits_by_requests = True
     libraries = (
         "docker.errors",
@@ -66,7 +81,7 @@ class DockerTarget(Target, Queues):
         from .prepare import prepare
 
         address = address_of(_settings(run.compute))
-        with _talking(address) as client:
+        with talking(address) as client:
             prepared = prepare(client, address, run, tell)
         data = bring(run, tell)
         settings = {**prepared.settings, **{f"data.{name}": path for name, path in data.items()}}
@@ -83,7 +98,7 @@ class DockerTarget(Target, Queues):
 
         try:
             address = address_of(_settings(run.compute))
-            with _talking(address) as client:
+            with talking(address) as client:
                 return find_prepared(client, address, run)
         except TransientError:
             return None
@@ -107,12 +122,13 @@ class DockerTarget(Target, Queues):
     def submit(self, plan: Plan, run: RunSpec) -> Handle:
         """Makes the containers and launches, unless that was done before."""
         mark = read_mark(run.folder)
-        address = _address(mark) or _written(address_of(_settings(run.compute)), run)
+        address = {name: mark[name] for name in ("docker_host", "tls") if name in mark}
+        address = address or written(run.compute_reference)
         handle = Handle.of("docker", run, address)
         if mark.get("begun"):
             return handle
         ticket = _slots(run.compute, run.store).held(run.run_id, run.attempt, run.folder)
-        with _talking(address) as client:
+        with talking(address) as client:
             was_begun = bool(mark)
             mark = {**_mark_of(plan, address), **({"store": run.store} if run.store else {})}
             write_mark(run.folder, mark)
@@ -123,7 +139,7 @@ class DockerTarget(Target, Queues):
                     self._make(client, plan, run, ticket, address)
                 except (nodes.NameTaken, UsedBefore):  # by a driver elsewhere, whose mark is there
                     was_begun = True
-            if was_begun and not _was_launched(client, nodes.states(client, handle)):
+            if was_begun and not was_launched(client, nodes.states(client, handle)):
                 nodes.remove(client, handle)
                 self._make(client, plan, run, ticket, address)
             write_mark(run.folder, {**mark, "begun": True})
@@ -162,38 +178,53 @@ class DockerTarget(Target, Queues):
             if not is_alone:
                 started[0].order(order)
 
-    def watch(self, compute: Mapping[str, Any]) -> Watch:
-        """See `Target.watch`."""
-        return DockerWatch()
+    def observe(self, compute: ComputeReference, handles: Sequence[Handle]) -> Mapping[Handle, Observation]:
+        """See `Target.observe`.
 
-    def amend(self, handle: Handle, document: Mapping[str, Any]) -> None:
+        Raises:
+            StoreError: that an attempt is over cannot be noted on this machine.
+        """
+        return observe(compute, handles)
+
+    def mirror(self, compute: ComputeReference, handle: Handle, folder: Path) -> bool:
+        """Follows the streams of the nodes, which write into the attempt's folder; see `Target.mirror`."""
+        return mirror(compute, replace(handle, folder=str(folder)))
+
+    def release(self, handles: Iterable[Handle]) -> None:
+        """Ends the streams."""
+        for handle in handles:
+            let_go(handle.folder)
+
+    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, Any]) -> None:
         """Limits reach the agent through its launch request, which it reads again when it changes."""
-        mark = read_mark(Path(handle.folder))
-        if not mark.get("begun") or Conclusion.read(Path(handle.folder)) is not None:
+        mark = mark_of(handle)
+        if _is_over(handle, mark) or not (address := daemon_of(compute, handle, mark)):
             return
         from .orders import rewrite_limits
 
-        with _talking(mark) as client:
+        with reaching(address) as client:
             found = nodes.states(client, handle)
-            if 0 in found and found[0].is_running:
+            mark = mark or learn_mark(client, handle, address, found)
+            if 0 in found and found[0].is_running and mark.get("begun"):
                 with nodes.ended_meanwhile(client, found[0].id):
                     rewrite_limits(client, found[0].id, mark["agent"][0], Limits.of_job(document))
 
-    def cancel(self, handle: Handle, grace: float) -> None:
-        """See `Target.cancel`."""
-        folder = Path(handle.folder)
-        mark = read_mark(folder)
-        address = _address(mark) or handle.settings
-        if not address or mark.get("removed") or Conclusion.read(folder) is not None:
+    def cancel(self, compute: ComputeReference, handle: Handle, grace: float) -> None:
+        """See `Target.cancel`. From whichever machine: what this one's folder does not know is asked of the daemon."""
+        mark = mark_of(handle)
+        if _is_over(handle, mark) or not (address := daemon_of(compute, handle, mark)):
             return
         from .fetch import read_file
         from .links import keep
         from .orders import stop
 
-        with _talking(address) as client:
+        with reaching(address) as client:
             found = nodes.states(client, handle)
+            if not found:
+                require_own_daemon(handle, address)
+            mark = mark or learn_mark(client, handle, address, found)
             has_ended = False
-            if 0 in found and found[0].is_running and _was_launched(client, found):
+            if 0 in found and found[0].is_running and was_launched(client, found):
                 stop(client, found[0].id, grace)
                 deadline = time.monotonic() + grace + _PATIENCE_SECONDS
                 while time.monotonic() < deadline and not has_ended:
@@ -202,8 +233,8 @@ class DockerTarget(Target, Queues):
                     if has_ended or not any(state.is_running for state in found.values()):
                         break
                     time.sleep(_LOOK_SECONDS)
-            if mark and not has_ended:
-                note_killed(folder)
+            if mark_of(handle) and not has_ended:
+                note_killed(Path(handle.folder))
             if mark:
                 keep(client, found.values(), mark)
             nodes.kill(client, found.values())
@@ -211,58 +242,54 @@ class DockerTarget(Target, Queues):
         if left:
             raise TransientError(f"{', '.join(left)} still run")
 
-    def collect(self, handle: Handle, run: RunSpec, tell: Tell) -> None:
+    def collect(self, compute: ComputeReference, handle: Handle, run: RunSpec, tell: Tell) -> None:
         """Brings outputs, logs and facts, removes what is at the daemon, and delivers named outputs."""
         mark = read_mark(run.folder)
+        if not mark and (address := daemon_of(compute, handle, mark)):
+            with reaching(address) as client:
+                mark = learn_mark(client, handle, address, nodes.states(client, handle))
         if not mark.get("begun"):
             return
         from .collect import bring_home, deliver
 
         if not mark.get("removed"):
-            with _talking(mark) as client:
+            with talking(mark) as client:
                 bring_home(client, handle, run, tell)
         deliver(run, tell)
 
-    def remove(self, handle: Handle) -> None:
+    def remove(self, compute: ComputeReference, handle: Handle) -> None:
         """Removes containers, volumes and the network, and the copy of the source.
 
-        What they wrote and nobody brought yet comes into the attempt's folder first. Where nothing was submitted, or
-        all of it is removed, no daemon is asked.
+        What they wrote and nobody brought yet comes into the attempt's folder first, where there is one. Where nothing
+        was submitted, or all of it is removed, no daemon is asked.
         """
         from .collect import forget, rescue
 
-        folder = Path(handle.folder)
-        mark = read_mark(folder) if handle.folder else {}
-        address = _address(mark) or handle.settings
+        mark = mark_of(handle)
+        address = daemon_of(compute, handle, mark)
         if address and not mark.get("removed"):
             if not mark.get("brought"):
-                self.cancel(handle, 0.0)
-            with _talking(address) as client:
+                self.cancel(compute, handle, 0.0)
+                mark = mark_of(handle)
+            with reaching(address) as client:
                 if mark and not mark.get("brought"):
                     mark = rescue(client, handle, mark)
                 nodes.remove(client, handle)
             if mark:
-                write_mark(folder, {**mark, "removed": True})
+                write_mark(Path(handle.folder), {**mark, "removed": True})
         let_go(handle.folder)
         if handle.folder:
-            forget(folder)
+            forget(Path(handle.folder))
 
-    def find(self, compute: Mapping[str, Any], store: str = "") -> Iterable[Handle]:
-        """The attempts that have containers at the cluster's daemon or a place in its queue."""
-        seen = {(t.run_id, t.attempt, store, t.folder) for t in _slots(compute, store).tickets()}
-        wanted = names.workspace_filters(compute, store)
-        address = address_of(_settings(compute))
-        with _talking(address) as client:
-            lines = client.api.containers(all=True, filters=wanted)
-            seen |= {names.key_of(line["Labels"]) for line in lines if names.are_ours(line.get("Labels"))}
-        for run_id, attempt, identity, folder in sorted(seen):
-            yield Handle("docker", run_id, attempt, folder, address, identity)
-
-    def left(self, tell: Tell) -> Iterable[Handle]:
-        """The attempts that have containers, volumes or networks at a daemon that was used from here."""
+    def leftovers(self, compute: ComputeReference | None, tell: Tell) -> Iterable[Handle]:
+        """The attempts that have containers, volumes or networks: at the cluster's daemon, or a place in its queue, and
+        without a cluster at every daemon that was used from here."""
+        if compute is not None:
+            yield from _of_workspace(compute)
+            return
         for address in daemons.used():
             try:
-                with _talking(address) as client:
+                with talking(address) as client:
                     found = nodes.left(client)
             except TrainingError as error:
                 tell(error.message)
@@ -271,15 +298,26 @@ class DockerTarget(Target, Queues):
                 yield Handle("docker", run_id, attempt, folder, address, identity)
 
 
+def _of_workspace(compute: ComputeReference) -> Iterable[Handle]:
+    tickets = _slots(compute.document, compute.store).tickets()
+    seen = {(t.run_id, t.attempt, compute.store, t.folder) for t in tickets}
+    address = written(compute)
+    with reaching(address) as client:
+        lines = client.api.containers(
+            all=True, filters=names.workspace_filters(compute.document, compute.store)
+        )
+        seen |= {names.key_of(line["Labels"]) for line in lines if names.are_ours(line.get("Labels"))}
+    for run_id, attempt, identity, folder in sorted(seen):
+        yield Handle("docker", run_id, attempt, folder, address, identity)
+
+
+def _is_over(handle: Handle, mark: Mapping[str, Any]) -> bool:
+    """Whether this machine saw its end."""
+    return bool(mark.get("removed")) or bool(mark and Conclusion.read(Path(handle.folder)) is not None)
+
+
 def _settings(compute: Mapping[str, Any]) -> Mapping[str, str]:
     return compute.get("settings") or {}
-
-
-def _written(address: dict[str, str], run: RunSpec) -> dict[str, str]:
-    """The daemon's address as it may be written: what of it is secret by its name only."""
-    recorded = run.document["compute"].get("settings") or {}
-    hidden = {"docker_host": recorded.get("dockerHost"), "tls": recorded.get("tls")}
-    return withheld(address, hidden, run.run_id)
 
 
 def _mark_of(plan: Plan, address: Mapping[str, str]) -> dict[str, Any]:
@@ -296,26 +334,5 @@ def _mark_of(plan: Plan, address: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _address(known: Mapping[str, Any]) -> dict[str, str]:
-    """The daemon's address among what is known of an attempt; empty where there is none."""
-    return {name: known[name] for name in ("docker_host", "tls") if name in known}
-
-
-def _was_launched(client: docker.DockerClient, found: Mapping[int, nodes.NodeState]) -> bool:
-    from .fetch import read_file
-
-    return 0 in found and read_file(client, found[0].id, f"{FOLDER}/launch/agent.lock") is not None
-
-
 def _slots(compute: Mapping[str, Any], store: str) -> Slots:
     return Slots.of(compute, state_folder(), store)
-
-
-@contextmanager
-def _talking(address: Mapping[str, str]) -> Iterator[docker.DockerClient]:
-    client = connect(address)
-    try:
-        with asking(address):
-            yield client
-    finally:
-        client.close()

@@ -15,7 +15,7 @@ from ...agent.marks import Marks
 from ...environment import cache
 from ...record.files import try_lock, write_whole
 from ...spec.errors import TransientError
-from ..base import Handle
+from ..contract.handle import Handle
 from . import last_words, processes
 
 _LOCK = "launch/agent.lock"
@@ -106,13 +106,26 @@ def stop(handle: Handle, grace: float) -> None:
         TransientError: something survives.
     """
     folder = Path(handle.folder)
+    if handle.driven_on and not is_live(folder) and not has_ended(folder):
+        raise TransientError(words_of_elsewhere(handle))
     if is_live(folder):
         order = json.dumps({"why": "cancel", "grace_seconds": grace}).encode()
         write_whole(folder / _STOP, order, durable=False)
         deadline = time.monotonic() + grace + 15
         while is_live(folder) and time.monotonic() < deadline:
             time.sleep(0.02)
+        if handle.driven_on and is_live(folder):
+            raise TransientError(words_of_elsewhere(handle))
     end_all(handle)
+
+
+def words_of_elsewhere(handle: Handle) -> str:
+    """Why nothing can be told of an attempt that ran on another machine last, and who can."""
+    return (
+        f"attempt {handle.attempt} of run {handle.run_id} was started on machine {handle.driven_on}, and only that "
+        f"machine can see its processes: `pulumi-training cancel {handle.run_id}` stops them there. If that machine is "
+        f"gone for good, say so here: `pulumi-training cancel {handle.run_id} --machine-gone`"
+    )
 
 
 def end_all(handle: Handle) -> None:

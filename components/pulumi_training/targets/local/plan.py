@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..base import UNKNOWN_PART, Plan, Prepared, RunSpec
+from ..contract.plan import UNKNOWN_PART, Plan
+from ..contract.run import Prepared, RunSpec
 from ..launching import Ground, gpus_of_node, launch_request
 
 

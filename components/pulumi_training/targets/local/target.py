@@ -13,7 +13,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,18 @@ from ...launch.request import MASTER_PORT, Limits
 from ...record.files import write_whole
 from ...record.staging import state_folder
 from ...spec.document import parse_object
-from ...spec.errors import PermanentError
+from ...spec.errors import PermanentError, TransientError
 from ...spec.outcome import Reason
-from ..base import Handle, Plan, Prepared, Queues, RunSpec, Target, Tell, Watch
+from ..contract.capabilities import Amends, Queues
+from ..contract.handle import ComputeReference, Handle
+from ..contract.observation import Observation
+from ..contract.plan import Plan
+from ..contract.run import Prepared, RunSpec
+from ..contract.target import Target, Tell
 from . import agent_process, last_words, processes
+from .observe import observe
 from .slots import Slots, Ticket, me
 from .surroundings import inherited, with_interpreter
-from .watch import LocalWatch
 
 if TYPE_CHECKING:
     from ...environment.local_environment import LocalEnvironment
@@ -42,12 +47,12 @@ if TYPE_CHECKING:
 _WARNING = "warning: "
 
 
-class LocalTarget(Target, Queues):
-    """See `Target` and `Queues`."""
+class LocalTarget(Target, Queues, Amends):
+    """See `Target` and its capabilities."""
 
     name = "local"
     leaves = "processes"
-    needs_supervisor = True
+    runs_here = True
 
     def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
         """Builds the virtual environment, or finds it, and brings the data."""
@@ -131,11 +136,15 @@ class LocalTarget(Target, Queues):
         agent_process.start(run.folder, [*agent, "run", "--request", str(path)], environment, prefix)
         return handle
 
-    def watch(self, compute: Mapping[str, Any]) -> Watch:
-        """See `Target.watch`."""
-        return LocalWatch()
+    def observe(self, compute: ComputeReference, handles: Sequence[Handle]) -> Mapping[Handle, Observation]:
+        """See `Target.observe`. A process that survives SIGKILL keeps the answer of its attempt away."""
+        return {handle: _observed(handle) for handle in handles}
 
-    def amend(self, handle: Handle, document: Mapping[str, Any]) -> None:
+    def mirror(self, compute: ComputeReference, handle: Handle, folder: Path) -> bool:
+        """Nothing to do: an attempt writes into its folder itself."""
+        return True
+
+    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, Any]) -> None:
         """Limits reach the agent through its launch request, which it reads again when it changes."""
         path = Path(handle.folder) / "launch" / "launch.json"
         if not path.exists():
@@ -144,11 +153,11 @@ class LocalTarget(Target, Queues):
         request["limits"] = dict(Limits.of_job(document).__dict__)
         write_whole(path, json.dumps(request, indent=1).encode(), durable=False)
 
-    def cancel(self, handle: Handle, grace: float) -> None:
+    def cancel(self, compute: ComputeReference, handle: Handle, grace: float) -> None:
         """See `Target.cancel`."""
         agent_process.stop(handle, grace)
 
-    def collect(self, handle: Handle, run: RunSpec, tell: Tell) -> None:
+    def collect(self, compute: ComputeReference, handle: Handle, run: RunSpec, tell: Tell) -> None:
         """Delivers named outputs; `./outputs` and `./logs` are in the attempt's folder already.
 
         What their links lead to is kept where it is in the attempt's folder too: the copy of the source, where scripts
@@ -166,7 +175,7 @@ class LocalTarget(Target, Queues):
         keep(str(run.folder), [*PARTS, *own], owns=False)
         deliver(run.job.outputs, run.code, tell, base=run.base)
 
-    def remove(self, handle: Handle) -> None:
+    def remove(self, compute: ComputeReference, handle: Handle) -> None:
         """Ends what is left of the processes and takes the copy of the source away."""
         agent_process.stop(handle, 0.0)
         if handle.folder:
@@ -174,17 +183,24 @@ class LocalTarget(Target, Queues):
             for name in ("code", ENVIRONMENT_FOLDER):
                 shutil.rmtree(Path(handle.folder) / name, ignore_errors=True)
 
-    def find(self, compute: Mapping[str, Any], store: str = "") -> Iterable[Handle]:
-        """The attempts that have live processes on this machine or a place in the cluster's queue."""
-        queued = {(t.run_id, t.attempt, store, t.folder) for t in _slots(compute, store).tickets()}
-        for key in sorted(queued | set(processes.find_all())):
-            yield _handle(*key)
-
-    def left(self, tell: Tell) -> Iterable[Handle]:
-        """The attempts that have live processes on this machine."""
+    def leftovers(self, compute: ComputeReference | None, tell: Tell) -> Iterable[Handle]:
+        """The attempts that have live processes on this machine, and those with a place in a cluster's queue."""
+        if compute is not None:
+            tickets = _slots(compute.document, compute.store).tickets()
+            queued = {(t.run_id, t.attempt, compute.store, t.folder) for t in tickets}
+            for key in sorted(queued | set(processes.find_all())):
+                yield _handle(*key)
+            return
         for key, found in processes.find_all().items():
             if any(processes.is_of_this_machine(process) for process in found):
                 yield _handle(*key)
+
+
+def _observed(handle: Handle) -> Observation:
+    try:
+        return observe(handle)
+    except TransientError as error:
+        return Observation.unanswered(error.message)
 
 
 def _handle(run_id: str, attempt: int, store: str, folder: str) -> Handle:

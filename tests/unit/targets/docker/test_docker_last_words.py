@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pulumi_training.targets.base import Handle
+from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.docker import follow as follow_module
 from pulumi_training.targets.docker.follow import Followed
 from pulumi_training.targets.docker.nodes import NodeState

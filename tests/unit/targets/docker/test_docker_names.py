@@ -10,7 +10,9 @@ import pytest
 
 from pulumi_training.driver.request import recorded
 from pulumi_training.spec.job import JobSpec
-from pulumi_training.targets.base import UNKNOWN_PART, Handle, Plan, RunSpec
+from pulumi_training.targets.contract.handle import Handle
+from pulumi_training.targets.contract.plan import UNKNOWN_PART, Plan
+from pulumi_training.targets.contract.run import RunSpec
 from pulumi_training.targets.docker import names
 from pulumi_training.targets.docker.plan import plan
 

@@ -11,7 +11,8 @@ import pytest
 from pulumi_training.driver.request import recorded
 from pulumi_training.spec.errors import SpecError
 from pulumi_training.spec.job import JobSpec
-from pulumi_training.targets.base import Plan, Prepared, RunSpec
+from pulumi_training.targets.contract.plan import Plan
+from pulumi_training.targets.contract.run import Prepared, RunSpec
 from pulumi_training.targets.docker.plan import plan
 
 PREPARED = Prepared(
