@@ -55,7 +55,7 @@ lint: $(VENV)/.dev ## ruff, mypy, layers, schema
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pulumi_training.spec.write_schema --check
+	@$(BIN)/python -m pulumi_training.schema.write --check
 	@$(BIN)/python docs/generate.py --check
 
 format: $(VENV)/.dev ## put the code into form
@@ -65,9 +65,9 @@ bench: setup ## measure, side by side with peers and floors
 	@$(BIN)/python -m benchmarks
 
 schema: $(VENV)/.dev ## generate schema.json from the models
-	@$(BIN)/python -m pulumi_training.spec.write_schema
+	@$(BIN)/python -m pulumi_training.schema.write
 
-docs: schema ## generate docs/reference.md from the schema
+docs: schema ## generate docs/reference.md and the README's table of targets
 	@$(BIN)/python docs/generate.py
 
 requirements: $(VENV)/.run ## pin the requirements anew, with hashes

@@ -1,4 +1,7 @@
-"""`python docs/generate.py [--check]`: writes docs/reference.md from schema.json, or says that it is out of date."""
+"""`python docs/generate.py [--check]`: writes what the pages say of the package itself, or says that it is out of date.
+
+docs/reference.md from schema.json, and the README's table of targets from their descriptors.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +17,28 @@ from typing import Any
 from pydantic import BaseModel
 
 import pulumi_training
-from pulumi_training.resources import docker, local
-from pulumi_training.spec import components, schema
+from pulumi_training.schema.generate import arguments
+from pulumi_training.spec import components
 from pulumi_training.spec.fields import Model, identity_of
 from pulumi_training.spec.job import JobSpec
+from pulumi_training.targets import catalog
 
 PAGE = Path(__file__).resolve().parent / "reference.md"
-SCHEMA = Path(schema.__file__).resolve().parents[1] / "schema.json"
+README = PAGE.parents[1] / "README.md"
+SCHEMA = Path(pulumi_training.__file__).parent / "schema.json"
 
 _ARGUMENTS: dict[str, tuple[type[BaseModel], type]] = {
     "training:index:TrainingJob": (JobSpec, pulumi_training.TrainingJob),
     "training:index:Environment": (components.EnvironmentArgs, pulumi_training.Environment),
     "training:index:RecordRetention": (components.RecordRetentionArgs, pulumi_training.RecordRetention),
-    "training:local:Workspace": (components.WorkspaceArgs, local.Workspace),
-    "training:local:Datastore": (components.DatastoreArgs, local.Datastore),
-    "training:local:ComputeCluster": (components.ComputeClusterArgs, local.ComputeCluster),
-    "training:docker:Workspace": (components.WorkspaceArgs, docker.Workspace),
-    "training:docker:Datastore": (components.DockerDatastoreArgs, docker.Datastore),
-    "training:docker:ComputeCluster": (components.DockerClusterArgs, docker.ComputeCluster),
+    **{
+        f"training:{target.name}:{kind}": (
+            arguments(target, kind),
+            getattr(catalog.part(target.components), kind),
+        )
+        for target in map(catalog.describe, catalog.names())
+        for kind in ("Workspace", "Datastore", "ComputeCluster")
+    },
 }
 """The model of each resource's inputs, and its Python class."""
 
@@ -40,6 +47,11 @@ _PLACES = ("ComputeRef", "WorkspaceRef")
 """They only say where a run runs from, but for the target and the workspace's name."""
 _NAMES_THE_RUN = (JobSpec, "name")
 """Not in the run key, but the first part of the run id: another name is another run too."""
+_TABLE_HEAD = """\
+| target | where runs execute | in this version |
+|---|---|---|"""
+_TABLE = re.compile(re.escape(_TABLE_HEAD) + r"\n(?:\|.*\n)*")
+"""Found by its head, because a comment would end the table."""
 _EXAMPLE = re.compile(r" Example: `(.*)`\.$", re.DOTALL)
 _HEAD = """\
 # Reference
@@ -73,16 +85,29 @@ _NOTES = {
 }
 
 
-def main(arguments: list[str]) -> int:
-    """Returns 1 where `--check` finds another text than the schema gives."""
-    text = page(json.loads(SCHEMA.read_text(encoding="utf-8")))
-    if "--check" not in arguments:
-        PAGE.write_text(text, encoding="utf-8")
+def main(options: list[str]) -> int:
+    """Returns 1 where `--check` finds another text than the package gives."""
+    readme = README.read_text(encoding="utf-8")
+    texts = {
+        PAGE: page(json.loads(SCHEMA.read_text(encoding="utf-8"))),
+        README: _TABLE.sub(lambda _: table_of_targets(), readme, count=1),
+    }
+    if "--check" not in options:
+        for file, text in texts.items():
+            file.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write("docs/reference.md is out of date; run `make docs`\n")
-    return 1
+    old = [file for file, text in texts.items() if not file.exists() or file.read_text("utf-8") != text]
+    for file in old:
+        sys.stderr.write(f"{file.name} is out of date; run `make docs`\n")
+    return 1 if old else 0
+
+
+def table_of_targets() -> str:
+    """The README's table: where runs of each target execute, and what can be said of it."""
+    rows = [
+        (f"`{target.name}`", target.where, target.state) for target in map(catalog.describe, catalog.names())
+    ]
+    return "\n".join([_TABLE_HEAD, *(_row(*row) for row in rows)]) + "\n"
 
 
 def page(document: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .client.experiment import Experiment
     from .client.notebook_view import RunDetails
     from .client.run import Run
-    from .resources.data_reference import DataReference
+    from .declare.data_reference import DataReference
     from .resources.distributed import (
         Gloo,
         Mpi,
@@ -66,7 +66,7 @@ __all__ = [
 
 _HOMES = {
     "ContainerRegistry": "resources.estimator",
-    "DataReference": "resources.data_reference",
+    "DataReference": "declare.data_reference",
     "Environment": "resources.environment",
     "Estimator": "resources.estimator",
     "Experiment": "client.experiment",

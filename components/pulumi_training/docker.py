@@ -1,5 +1,5 @@
 """The Docker target: `from pulumi_training import docker as target`."""
 
-from .resources.docker import ComputeCluster, Datastore, Workspace
+from .targets.docker.components import ComputeCluster, Datastore, Workspace
 
 __all__ = ["ComputeCluster", "Datastore", "Workspace"]

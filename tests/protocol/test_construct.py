@@ -8,6 +8,7 @@ from pulumi.errors import InputPropertyError
 from pulumi.runtime.proto import provider_pb2
 from wiring import Client, FakeMonitor, Plugin
 
+from pulumi_training.provider import components as components_module
 from pulumi_training.provider import constants, wire
 from pulumi_training.provider.wire import UNKNOWN, Secret
 
@@ -41,7 +42,10 @@ class Shelf(pulumi.ComponentResource):
 
 @pytest.fixture(autouse=True)
 def components(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("pulumi_training.resources.components", lambda: {TOKEN: Shelf}, raising=False)
+    known = components_module.component_of
+    monkeypatch.setattr(
+        components_module, "component_of", lambda token: Shelf if token == TOKEN else known(token)
+    )
     yield
 
 
@@ -106,5 +110,5 @@ def test_a_bug_in_a_component_is_one_line(plugin: Plugin, monitor: FakeMonitor) 
 
 
 def test_a_component_that_does_not_exist_names_the_near_one(plugin: Plugin, monitor: FakeMonitor) -> None:
-    with pytest.raises(grpc.RpcError, match="Did you mean training:local:Shelf"):
-        construct(plugin.client, monitor, {}, type="training:local:Shell")
+    with pytest.raises(grpc.RpcError, match="Did you mean training:local:Workspace"):
+        construct(plugin.client, monitor, {}, type="training:local:Workspaces")

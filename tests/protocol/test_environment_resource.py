@@ -28,7 +28,7 @@ def test_bad_input_names_its_property(lab: Jobs) -> None:
     assert "'local'" in one(lab, "target", target="moon")
     assert one(lab, "userManaged", userManaged=True, pipPackages=["numpy"])
     assert one(lab, "interpreter", interpreter="/usr/bin/python3")
-    assert "no images" in one(lab, "image", image="python:3.11")
+    assert "cannot run images" in one(lab, "image", image="python:3.11")
     assert "req.txt" in one(lab, "pipRequirementsFile", pipRequirementsFile="req.txt")
 
 

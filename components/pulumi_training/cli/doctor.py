@@ -11,14 +11,14 @@ from .exit import ExitCode, verb
 from .options import JsonOption
 
 if TYPE_CHECKING:
-    from .checks.check import Check
+    from ..targets.contract.check import Check
 
 
 @verb
 def doctor(json: JsonOption = False) -> None:
     """Check what training on this machine needs; exit code 1 if something it cannot do without is missing."""
+    from ..targets.contract.check import State
     from . import output
-    from .checks.check import State
 
     found = examine()
     failed = [check for check in found if check.state is State.FAIL]
@@ -38,7 +38,7 @@ def examine() -> list[Check]:
     """Every check, side by side; one that breaks says so and stops none of the others."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from .checks import engine, leftovers, software, stores, system
+    from .checks import engine, leftovers, software, stores, system, targets
 
     looks: list[Callable[[], list[Check]]] = [
         system.system,
@@ -48,7 +48,8 @@ def examine() -> list[Check]:
         software.software,
         system.machine,
         system.folders,
-        software.docker,
+        *targets.own(),
+        targets.of_other_packages,
         leftovers.runs,
         leftovers.orphans,
         leftovers.locks,
@@ -60,7 +61,7 @@ def examine() -> list[Check]:
 
 def _guarded(look: Callable[[], list[Check]]) -> list[Check]:
     from ..spec.errors import TrainingError
-    from .checks.check import Check, State
+    from ..targets.contract.check import Check, State
 
     try:
         return look()

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..declare.program import is_in_program
 from ..resources.estimator import Estimator
-from ..resources.program import is_in_program
 from ..resources.property import mapping_of
 from ..spec.advice import idle_gpus
 from ..spec.errors import Problem, SpecError, TrainingError

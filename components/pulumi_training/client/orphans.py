@@ -267,11 +267,11 @@ def _waited_for(traces: Iterable[_Trace]) -> set[tuple[str, str]]:
 
 def _leftovers(tell: Tell) -> Iterator[Handle]:
     """What targets have of this user's runs, whatever workspace they belong to."""
-    for name in catalog.names():
+    for target in catalog.known(tell):
         try:
-            yield from catalog.get(name).leftovers(None, tell)
+            yield from catalog.get(target.name).leftovers(None, tell)
         except (TrainingError, OSError) as error:
-            tell(f"{name}: {error}")
+            tell(f"{target.name}: {error}")
 
 
 def _record_of(handle: Handle) -> Record | None:

@@ -24,7 +24,7 @@ from ..spec.fields import Identity
 from ..spec.job import JobSpec
 from ..spec.names import distinct
 from ..spec.partition import names_of
-from ..spec.reading import read_job
+from ..targets.rules import read_job
 
 _TYPE = "training:index:TrainingJob"
 

@@ -47,7 +47,7 @@ def look(
         if job.environment is not None and "environment" not in refused:
             problems += checks.problems(job.environment, (base / job.source_directory).resolve())
     if job.compute is not None and "compute" not in refused:
-        _attempted(problems, lambda: catalog.get(job.compute.target.value if job.compute else ""))
+        _attempted(problems, lambda: catalog.describe(job.compute.target if job.compute else ""))
         lacking = missing(job.compute.tracking_uri) if job.compute.tracking_uri else None
         if lacking is not None:
             problems.append(Problem("compute.trackingUri", lacking))

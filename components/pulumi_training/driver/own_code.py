@@ -22,7 +22,7 @@ from ..record.files import try_lock
 log = logging.getLogger(__name__)
 _INSTALLED = Path(__file__).resolve().parents[2]
 _PACKAGE = Path(__file__).resolve().parents[1].name
-_UNUSED = frozenset(("cli", "client", "provider", "resources", "__pycache__"))
+_UNUSED = frozenset(("cli", "client", "provider", "resources", "schema", "__pycache__"))
 """What no supervisor loads: nothing that it does load is above these layers."""
 _TRIES = 3
 _KEPT = 4

@@ -27,7 +27,9 @@ _OURS = __package__.partition(".")[0]
 _FINISHING = ("record", "identity")
 _AGAIN = ("spec", "launch", "data", "environment")
 """Layers: what settles a run, and what makes its next attempt or delivers what it wrote."""
-_TOOLS = frozenset(("schema", "write_schema", "object_store"))
+_TOOLS = frozenset(("object_store",))
+_OF_PROGRAMS = frozenset(("components", "arguments", "rules", "environment", "doctor"))
+"""Parts of a target that no run needs: they are for programs, for checks and for people."""
 _LIBRARIES = ("platformdirs", "psutil", "zstandard", "concurrent.futures.thread")
 _LIBRARIES_AGAIN = (
     "pydantic", "filelock", "fsspec", "pathspec", "yaml", "packaging.requirements", "packaging.specifiers", "inspect", "uv",
@@ -88,7 +90,8 @@ def _load_for_telling() -> None:
 def modules(target: Target, job: Mapping[str, Any]) -> list[str]:
     """The modules that the rest of a job's run may need, in the order of their need."""
     found = [*_below(_FINISHING), *_LIBRARIES, *target.libraries]
-    found += _within(type(target).__module__.rpartition(".")[0])
+    parts = _within(type(target).__module__.rpartition(".")[0])
+    found += [name for name in parts if name.rpartition(".")[2] not in _OF_PROGRAMS]
     if (job.get("compute") or {}).get("trackingUri"):
         found += _TRACKING
     if int((job.get("retries") or {}).get("maxAttempts") or 1) > 1 or job.get("outputs"):

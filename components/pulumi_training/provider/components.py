@@ -1,13 +1,12 @@
 """Components for programs in other languages than Python: the engine asks for them by Construct.
 
-A class of `resources.components()` has `from_construct(name, inputs, options)`, which declares the component
-and returns it; its `construct_state()` gives the outputs by their wire names.
+A component's class has `from_construct(name, inputs, options)`, which declares the component and returns it; its
+`construct_state()` gives the outputs by their wire names. It is found in the components of its target.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
 from typing import Any
 
 import pulumi
@@ -15,6 +14,8 @@ from pulumi.provider.provider import ConstructResult, Provider
 
 from ..spec.errors import Problem, SpecError
 from ..version import __version__
+
+KINDS = ("Workspace", "Datastore", "ComputeCluster")
 
 
 class Components(Provider):
@@ -31,10 +32,24 @@ class Components(Provider):
         options: pulumi.ResourceOptions | None = None,
     ) -> ConstructResult:
         """Declares one component on the event loop. Raises SpecError for a type that is none."""
-        components = importlib.import_module("pulumi_training.resources").components()
-        if resource_type not in components:
-            near = difflib.get_close_matches(resource_type, components, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise SpecError(Problem("", f"{resource_type} is not a component of this package.{hint}"))
-        component = components[resource_type].from_construct(name, inputs, options)
+        component = component_of(resource_type).from_construct(name, inputs, options)
         return ConstructResult(component.urn, component.construct_state())
+
+
+def component_of(token: str) -> Any:
+    """The class of a component by its type token, `training:<target>:<kind>`.
+
+    Raises:
+        SpecError: there is none, with the one that may be meant; or its target's package cannot be loaded.
+    """
+    from ..targets import catalog
+
+    _, target, kind = [*token.split(":"), "", ""][:3]
+    is_ours = target in catalog.names()
+    if kind in KINDS and (is_ours or catalog.package_of(target)):
+        return getattr(catalog.part(catalog.describe(target).components), kind)
+    near = difflib.get_close_matches(
+        token, [f"training:{name}:{each}" for name in catalog.names() for each in KINDS], 1
+    )
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise SpecError(Problem("", f"{token} is not a component of this package.{hint}"))

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..environment import cache, checks, local
-from ..environment.digest import Request
+from pydantic.alias_generators import to_camel
+
 from ..identity.tree import existing_folder
 from ..spec.components import EnvironmentArgs
 from ..spec.environment import EnvironmentSpec
 from ..spec.errors import Problem, SpecError, mask
 from ..spec.reading import read_partly
 from ..spec.rules import environment_problems
-from . import environment_image
+from ..targets import catalog
+from ..targets.contract.environment import EnvironmentMaker, Made
+from ..targets.rules import environment_problems as problems_at_target
 from .handler import (
     ChangeKind,
     CheckAnswer,
@@ -35,11 +37,12 @@ from .pool import blocking
 from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
 
-_DAEMON = ("dockerHost", "tls")
+_PLACE = ("target", "sourceDirectory", "digest")
+"""Inputs that are neither the declaration nor settings of its target."""
 
 
 class EnvironmentHandler(ResourceHandler):
-    """Environments of this machine and images of a Docker daemon; the digest decides whether there is work."""
+    """Each target makes its own kind of environment; the digest decides whether there is work."""
 
     async def check(self, call: CheckCall) -> CheckAnswer:
         """Every problem of the declaration, and the digest of what would be installed."""
@@ -61,48 +64,28 @@ class EnvironmentHandler(ResourceHandler):
         """Builds the environment, or finds it. In preview only what is known already."""
         if call.preview:
             digest = call.inputs.get("digest", UNKNOWN)
-            # The input of the same name is the base image: until it is made, the output is not known.
-            known = {"image": UNKNOWN} if _is_image(call.inputs) else {}
+            # The input of the same name is another thing, as the base image: until it is made, the output is not known.
+            maker = await blocking(_maker, call.inputs)
+            known = dict.fromkeys(maker.not_before_made, UNKNOWN)
             return CreateAnswer("" if contains_unknown(digest) else _id(digest), known)
         spec, source = _spec(call.inputs), self._source(call.inputs)
-        if _is_image(call.inputs):
-            return await self._create_image(call, spec, source)
-        made = await blocking(
-            local.ensure,
-            spec,
-            source=source,
-            needs_mpi=False,
-            needs_mpi4py=False,
-            progress=call.progress.line,
-        )
+        made = await blocking(_make, spec, source, call)
         for warning in made.warnings:
             call.progress.warning(warning)
-        kept = {"location": str(made.prefix), "packages": made.packages, "warnings": made.warnings}
-        return CreateAnswer(_id(call.inputs["digest"]), _outputs(call, spec, kept))
-
-    async def _create_image(self, call: CreateCall, spec: EnvironmentSpec, source: Path) -> CreateAnswer:
-        made = await blocking(environment_image.make, spec, source, _daemon(call.inputs), call.progress.line)
-        for warning in made.warnings:
-            call.progress.warning(warning)
-        kept = {"location": made.image, "packages": made.packages, "warnings": made.warnings}
-        outputs = _outputs(call, spec, kept) | environment_image.outputs(made)
-        return CreateAnswer(_id(call.inputs["digest"]), outputs)
+        return CreateAnswer(_id(call.inputs["digest"]), {**_outputs(call, spec, made), **made.outputs})
 
     async def update(self, call: UpdateCall) -> UpdateAnswer:
         """Only where it runs from changed: the outputs stay."""
         return UpdateAnswer({} if call.preview else call.old_outputs)
 
     async def read(self, call: ReadCall) -> ReadAnswer | None:
-        """What the cache has; an environment that was pruned is made again by the next `pulumi up`."""
+        """What the target has; an environment that was pruned is made again by the next `pulumi up`."""
         digest = call.inputs.get("digest")
-        if _is_image(call.inputs):
-            spec, source = _spec(call.inputs), self._source(call.inputs)
-            if not await blocking(environment_image.is_there, spec, source, _daemon(call.inputs)):
-                return None
-            return ReadAnswer(call.id, call.outputs, call.inputs)
-        if not isinstance(digest, str) or await blocking(cache.read, cache.prefix_of(digest)) is None:
+        if not isinstance(digest, str):
             return None
-        return ReadAnswer(call.id, call.outputs, call.inputs)
+        spec, source = _spec(call.inputs), self._source(call.inputs)
+        is_there = await blocking(_is_there, spec, source, call.inputs, digest)
+        return ReadAnswer(call.id, call.outputs, call.inputs) if is_there else None
 
     async def delete(self, call: DeleteCall) -> None:
         """The cache keeps it: other jobs may share it, and unused ones are pruned by age."""
@@ -113,14 +96,13 @@ class EnvironmentHandler(ResourceHandler):
         plain, _ = unwrap_secrets({name: value for name, value in given.items() if name not in unknown})
         hidden = {name for name, value in given.items() if contains_secret(value)}
         args, problems = read_partly(EnvironmentArgs, plain, hidden)
-        problems += environment_problems(args, args.target or "local")
-        if args.target not in (None, "local", environment_image.TARGET):
-            problems.append(
-                Problem(
-                    "target",
-                    f"environments of target {args.target!r} are not in this version; write 'local' or 'docker'",
-                )
-            )
+        problems += environment_problems(args)
+        try:
+            target = catalog.describe(args.target or catalog.DEFAULT)
+            problems += problems_at_target(args, target)
+            catalog.environment_maker(target)
+        except SpecError as error:
+            problems += [Problem("target", problem.message) for problem in error.problems]
         inputs = with_secrets_marked(given)
         if problems or unknown:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(problems))
@@ -129,16 +111,12 @@ class EnvironmentHandler(ResourceHandler):
             existing_folder(source)
         except SpecError as error:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, error.problems)
-        of_image = _is_image(given)
-        problems = _own((environment_image if of_image else checks).problems(spec, source))
+        maker = catalog.environment_maker(target)
+        problems = _own(maker.problems(spec, source))
         if problems:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(problems))
         try:
-            inputs["digest"] = (
-                environment_image.digest(spec, source)
-                if of_image
-                else Request(spec, source, needs_mpi=False, needs_mpi4py=False).digest
-            )
+            inputs["digest"] = maker.digest(spec, source)
         except SpecError as error:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(_own(error.problems)))
         return CheckAnswer(dict(keep_secrets(inputs, call.inputs)))
@@ -150,8 +128,29 @@ class EnvironmentHandler(ResourceHandler):
 
 def _spec(inputs: Mapping[str, Any]) -> EnvironmentSpec:
     plain, _ = unwrap_secrets(inputs)
-    own = {"target", *_DAEMON, "sourceDirectory", "digest"}
+    own = {*_PLACE, *_settings_of_targets()}
     return EnvironmentSpec.model_validate({name: value for name, value in plain.items() if name not in own})
+
+
+def _settings_of_targets() -> list[str]:
+    """The inputs that only say where an environment is made, by wire name."""
+    own = (
+        to_camel(name) for name in EnvironmentArgs.model_fields if name not in EnvironmentSpec.model_fields
+    )
+    return [name for name in own if name not in _PLACE]
+
+
+def _maker(inputs: Mapping[str, Any]) -> EnvironmentMaker:
+    target, _ = unwrap_secrets(inputs.get("target"))
+    return catalog.environment_maker(catalog.describe(str(target or catalog.DEFAULT)))
+
+
+def _make(spec: EnvironmentSpec, source: Path, call: CreateCall) -> Made:
+    return _maker(call.inputs).make(spec, source, _settings(call.inputs), call.progress.line)
+
+
+def _is_there(spec: EnvironmentSpec, source: Path, inputs: Mapping[str, Any], digest: str) -> bool:
+    return _maker(inputs).is_there(spec, source, _settings(inputs), digest)
 
 
 def _own(problems: Iterable[Problem]) -> list[Problem]:
@@ -163,35 +162,39 @@ def _id(digest: str) -> str:
     return f"env-{digest.rpartition(':')[2][:16]}"
 
 
-def _is_image(inputs: Mapping[str, Any]) -> bool:
-    return bool(unwrap_secrets(inputs.get("target"))[0] == environment_image.TARGET)
-
-
-def _daemon(inputs: Mapping[str, Any]) -> dict[str, str]:
-    """The daemon as a cluster's settings name one."""
-    plain, _ = unwrap_secrets({name: inputs.get(name) for name in _DAEMON})
+def _settings(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Where it is made, as a cluster's settings say it."""
+    plain, _ = unwrap_secrets({name: inputs.get(name) for name in _settings_of_targets()})
     return {name: str(value) for name, value in plain.items() if value}
 
 
-def _outputs(call: CreateCall, spec: EnvironmentSpec, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _outputs(call: CreateCall, spec: EnvironmentSpec, made: Made) -> dict[str, Any]:
     inputs = with_secrets_marked(call.inputs)
     hidden = {"image_registry", "build_secrets"}
     declared = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=hidden)
-    declared |= environment_image.registry_without_password(spec)
+    declared |= _registry_without_password(spec)
     plain, _ = unwrap_secrets({name: inputs.get(name) for name in ("target", "sourceDirectory")})
     return {
         "digest": inputs["digest"],
-        "location": kept["location"],
-        "packages": [mask(package, call.secrets, short=False) for package in kept["packages"]],
-        "warnings": [mask(warning, call.secrets) for warning in kept["warnings"]],
+        "location": made.location,
+        "packages": [mask(package, call.secrets, short=False) for package in made.packages],
+        "warnings": [mask(warning, call.secrets) for warning in made.warnings],
         "ref": {
             "id": _id(inputs["digest"]),
             "digest": inputs["digest"],
-            "target": str(plain["target"] or "local"),
-            "location": kept["location"],
+            "target": str(plain["target"] or catalog.DEFAULT),
+            "location": made.location,
             "spec": keep_secrets(declared, inputs),  # what came as a secret does not leave in the clear
             "sourceDirectory": keep_secrets(
                 str(plain["sourceDirectory"] or "."), inputs.get("sourceDirectory")
             ),
         },
     }
+
+
+def _registry_without_password(spec: EnvironmentSpec) -> dict[str, Any]:
+    """What the `ref` output keeps of the registry: its address is part of an image's name."""
+    if spec.image_registry is None:
+        return {}
+    kept = spec.image_registry.model_dump(mode="json", by_alias=True, exclude={"password"}, exclude_none=True)
+    return {"imageRegistry": kept}

@@ -22,6 +22,7 @@ from .components import Components
 from .failures import failure_of
 from .flight import Flight
 from .handler import ProviderConfig
+from .pool import blocking
 from .progress import EngineLog
 from .registry import Registry
 from .secrets import secret_texts
@@ -68,7 +69,7 @@ class PluginServicer(ProviderServicer):
         return plugin_pb2.PluginInfo(version=__version__)
 
     async def GetSchema(self, request: Any, context: Any) -> Any:
-        """The package's schema, a file made from the models."""
+        """The package's schema, a file made from the models; with targets of other packages it is made now."""
         return provider_pb2.GetSchemaResponse(
             schema=await self._guarded(context, "GetSchema", _schema_text())
         )
@@ -187,11 +188,29 @@ class PluginServicer(ProviderServicer):
 
 
 async def _schema_text() -> str:
+    found = await blocking(_with_other_targets)
+    if found is not None:
+        return found
     try:
         return package_files.files("pulumi_training").joinpath("schema.json").read_text("utf-8")
     except FileNotFoundError as error:
         message = "schema.json is missing from the installed package pulumi-training; install it again"
         raise TrainingError(message) from error
+
+
+def _with_other_targets() -> str | None:
+    """The schema with the targets that installed packages bring, None where there is none."""
+    from ..targets import packages
+
+    if not packages.names():
+        return None
+    from ..schema.generate import schema_text
+    from ..targets import catalog
+
+    def tell(words: str) -> None:
+        logfile.append(f"GetSchema\n{words}\n")
+
+    return schema_text(list(catalog.known(tell)))
 
 
 def _is_text(value: object) -> bool:

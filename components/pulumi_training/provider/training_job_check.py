@@ -13,9 +13,9 @@ from ..driver.request import MAY_HOLD_SECRETS
 from ..identity.rules import known, said
 from ..spec.errors import Problem
 from ..spec.job import JobSpec
-from ..spec.reading import read_job
 from ..spec.secrecy import named
 from ..spec.urls import credentials_of
+from ..targets.rules import read_job
 from .handler import CheckAnswer, CheckCall
 from .secrets import has_secret_price, texts_in_compute, with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets

@@ -1,20 +1,6 @@
-"""What programs declare.
+"""What programs declare, whatever the target.
 
-Here: `TrainingJob`, `Environment` and the components of each target, as Pulumi resource classes. A program that
-only declares must start fast: nothing here imports targets, environments, data or records. May import: `spec`.
+Here: `TrainingJob`, `Environment` and what goes with them, as Pulumi resource classes. The components of a target are in
+its folder. A program that only declares must start fast: nothing here imports targets, environments, data or records.
+May import: `declare` and `spec`.
 """
-
-from __future__ import annotations
-
-from typing import Any
-
-
-def components() -> dict[str, Any]:
-    """The components by type token, for Construct."""
-    from . import docker, local
-
-    return {
-        kind.token: kind
-        for target in (local, docker)
-        for kind in (target.Workspace, target.Datastore, target.ComputeCluster)
-    }

@@ -7,8 +7,8 @@ from typing import Any
 
 import pulumi
 
+from ..declare.program import secret
 from ..version import __version__
-from .program import secret
 from .property import OutputProperty, given, output_names, with_secret_password
 
 

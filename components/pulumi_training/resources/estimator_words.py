@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..declare.component import Component
+from ..declare.places import ComputeClusterBase
 from ..spec.errors import Problem, SpecError
-from .component import Component
 from .distributed import Distribution
-from .places import ComputeClusterBase
 from .property import wire_name
 
 _GONE = {

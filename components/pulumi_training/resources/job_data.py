@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..declare.data_reference import DataReference
 from ..spec.errors import Problem, SpecError
-from .data_reference import DataReference
 from .property import given
 
 

@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar, overload
 
 import pulumi
 
+from ..declare.program import secret
 from ..spec.errors import Problem, SpecError
-from .program import secret
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pulumi
 
+from ..declare.program import reference_of
 from ..version import __version__
-from .program import reference_of
 from .property import OutputProperty, given, output_names
 
 

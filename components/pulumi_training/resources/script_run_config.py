@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..declare.data_reference import DataReference
 from ..spec.arguments import text_of
 from ..spec.errors import Problem, SpecError
-from .data_reference import DataReference
 from .distributed import Distribution
 from .estimator import Estimator
 from .property import list_of

@@ -8,13 +8,13 @@ from typing import Any
 
 import pulumi
 
+from ..declare.data_reference import DataReference
+from ..declare.program import reference_of, secret
 from ..spec.arguments import escape, flatten, text_of
 from ..spec.errors import Problem, SpecError
 from ..version import __version__
-from .data_reference import DataReference
 from .environment import Environment
 from .job_data import JobData
-from .program import reference_of, secret
 from .property import OutputProperty, given, list_of, mapping_of, output_names, with_secret_password
 from .quiet import keep_interrupts_quiet
 

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from .environment import EnvironmentSpec
 from .fields import Model, ignored, inplace, key
-
-
-class TargetName(str, Enum):
-    """The places a run can execute."""
-
-    LOCAL = "local"
-    DOCKER = "docker"
-    KUBERNETES = "kubernetes"
-    AZUREML = "azureml"
 
 
 class WorkspaceRef(Model):
     """A workspace: where the records of its runs are kept, and the target's own settings."""
 
-    target: TargetName = key(description="The target: local, docker, kubernetes or azureml.", example="local")
+    target: str = key(description="The target: local, docker, kubernetes or azureml.", example="local")
     workspace: str = key(description="The workspace's name; part of every run id.", example="lab")
     store: str = ignored(
         description="Where records are kept: a folder or any fsspec URL. A relative folder is resolved against "
@@ -68,7 +57,9 @@ class EnvironmentRef(Model):
 
     id: str = ignored(description="The resource's id.")
     digest: str = key(description="The digest of what is installed.")
-    target: TargetName = ignored(description="The target it was made for.")
+    target: str = ignored(
+        description="The target it was made for. One of `local`, `docker`, `kubernetes`, `azureml`."
+    )
     location: str = ignored(description="Where it is: a folder, or an image.")
     spec: EnvironmentSpec = ignored(description="What is installed.")
     source_directory: str = ignored(".", description="The folder that its files are relative to.")

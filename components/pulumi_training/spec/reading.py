@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_snake
 
 from .errors import Problem, SpecError
 from .job import JobSpec
-from .rules import RULES
+from .rules import RULES, Rule
 
 M = TypeVar("M", bound=BaseModel)
 SECRETS = frozenset({"secretEnvironmentVariables", "password", "buildSecrets"})
@@ -19,9 +19,12 @@ SECRETS = frozenset({"secretEnvironmentVariables", "password", "buildSecrets"})
 
 
 def read_job(
-    inputs: Mapping[str, Any], unknown: Collection[str] = (), hidden: Collection[str] = ()
+    inputs: Mapping[str, Any],
+    unknown: Collection[str] = (),
+    hidden: Collection[str] = (),
+    more: Callable[[JobSpec], Mapping[Rule, tuple[str, ...]]] = lambda job: {},
 ) -> tuple[JobSpec, list[Problem]]:
-    """A job and everything wrong with it.
+    """A job and everything wrong with it, as far as its fields alone tell; `more` gives rules beside `RULES`.
 
     `inputs` are decoded wire values in camelCase; `unknown` names the top-level properties that preview cannot
     know yet, `hidden` those whose values must not be shown. Refused and unknown properties have their defaults
@@ -30,7 +33,7 @@ def read_job(
     given = {name: value for name, value in inputs.items() if name not in unknown and value is not None}
     job, problems, refused = _read_partly(JobSpec, given, hidden)
     passed_over = {to_snake(name) for name in (*unknown, *refused)}
-    for rule, fields in RULES.items():
+    for rule, fields in {**RULES, **more(job)}.items():
         if not passed_over.intersection(fields):
             problems.extend(rule(job))
     return job, problems

@@ -1,7 +1,7 @@
 """What must hold between the fields of a job, each rule a function from the job to its problems.
 
 The conditions of the Estimator (its rules 1 to 5) and those it left to the service: topology against the
-cluster, GPUs against processes, names, references.
+cluster, GPUs against processes, names, references. What one target has and another has not is in `targets.rules`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ import re
 from collections.abc import Callable, Iterator
 
 from . import expectation
-from .compute import TargetName
-from .container_settings import container_settings
 from .data import DataMode, references
 from .environment import EnvironmentSpec
-from .errors import Problem, SpecError
+from .errors import Problem
 from .job import JobSpec
 from .names import name_problem
 from .policy import Backend
-from .tracking import VARIABLES, tracking_problem
-from .urls import on_compute
+from .tracking import VARIABLES
 
 Rule = Callable[[JobSpec], Iterator[Problem]]
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -136,21 +133,18 @@ def environment_is_one(job: JobSpec) -> Iterator[Problem]:
         )
     target = job.compute.target if job.compute else None
     ref = job.environment_ref
-    if ref is not None and target is not None and ref.target is not target:
-        yield Problem(
-            "environmentRef", f"was made for {ref.target.value}, and the job runs on {target.value}"
-        )
+    if ref is not None and target is not None and ref.target != target:
+        yield Problem("environmentRef", f"was made for {ref.target}, and the job runs on {target}")
 
 
 def environment_holds_together(job: JobSpec) -> Iterator[Problem]:
     """Only one way to say what is installed."""
     if job.environment is not None:
-        target = job.compute.target.value if job.compute is not None else None
-        yield from environment_problems(job.environment, target, "environment.")
+        yield from environment_problems(job.environment, "environment.")
 
 
-def environment_problems(env: EnvironmentSpec, target: str | None, prefix: str = "") -> Iterator[Problem]:
-    """What contradicts itself in an environment, or its target; paths begin with `prefix`."""
+def environment_problems(env: EnvironmentSpec, prefix: str = "") -> Iterator[Problem]:
+    """What contradicts itself in an environment; paths begin with `prefix`."""
     packages = env.pip_packages or env.pip_requirements_file or env.conda_packages
     if env.user_managed and (packages or env.conda_dependencies_file):
         yield Problem(
@@ -165,13 +159,6 @@ def environment_problems(env: EnvironmentSpec, target: str | None, prefix: str =
         )
     if env.dockerfile and env.image:
         yield Problem(f"{prefix}image", "a Dockerfile names its own base image; give one of the two")
-    if target == TargetName.LOCAL.value:
-        for field in ("image", "dockerfile", "buildContext", "imageRegistry"):
-            if getattr(env, re.sub(r"[A-Z]", lambda m: "_" + str(m[0]).lower(), field)):
-                yield Problem(
-                    f"{prefix}{field}",
-                    "the local target runs no images; use docker, kubernetes or azureml",
-                )
 
 
 def variables_are_free(job: JobSpec) -> Iterator[Problem]:
@@ -219,29 +206,6 @@ def data_holds_together(job: JobSpec) -> Iterator[Problem]:
             yield Problem(path, "holds a NUL character, which no argument can carry")
 
 
-def data_is_within_reach(job: JobSpec) -> Iterator[Problem]:
-    """Volumes and folders of a daemon's machine are for containers of that daemon."""
-    if job.compute is None or job.compute.target is TargetName.DOCKER:
-        return
-    for field, mapping in (("inputs", job.inputs), ("outputs", job.outputs)):
-        for name, item in mapping.items():
-            if on_compute(item.uri) is not None:
-                yield Problem(
-                    f"{field}.{name}.uri",
-                    f"{item.uri} is where a Docker daemon runs; target {job.compute.target.value} takes a folder or "
-                    "a URL of an object store",
-                )
-
-
-def container_settings_can_be_read(job: JobSpec) -> Iterator[Problem]:
-    """Limits of containers that the Docker target understands."""
-    if job.compute is not None and job.compute.target is TargetName.DOCKER:
-        try:
-            container_settings(job.compute.settings, job.shm_size)
-        except SpecError as error:
-            yield from error.problems
-
-
 def expectations_parse(job: JobSpec) -> Iterator[Problem]:
     """Bounds that can be read."""
     for metric, text in job.expect.items():
@@ -259,14 +223,10 @@ def metrics_rank_exists(job: JobSpec) -> Iterator[Problem]:
         )
 
 
-def tracking_has_a_place(job: JobSpec) -> Iterator[Problem]:
-    """A tracking store within reach of the ranks, and variables that nobody else sets."""
-    compute = job.compute
-    if compute is None or not compute.tracking_uri:
+def tracking_variables_are_free(job: JobSpec) -> Iterator[Problem]:
+    """Variables of tracking that nobody else sets."""
+    if job.compute is None or not job.compute.tracking_uri:
         return
-    wrong = tracking_problem(compute.tracking_uri, compute.target.value, compute.store)
-    if wrong:
-        yield Problem("compute.trackingUri", wrong)
     for name in VARIABLES:
         if name in job.environment_variables:
             yield Problem(
@@ -293,10 +253,8 @@ RULES: dict[Rule, tuple[str, ...]] = {
     environment_holds_together: ("environment", "compute"),
     variables_are_free: ("environment_variables", "secret_environment_variables"),
     data_holds_together: ("inputs", "outputs", "arguments", "command", "environment_variables"),
-    container_settings_can_be_read: ("compute", "shm_size"),
-    data_is_within_reach: ("compute", "inputs", "outputs"),
     expectations_parse: ("expect",),
-    tracking_has_a_place: ("compute", "environment_variables"),
+    tracking_variables_are_free: ("compute", "environment_variables"),
     metrics_rank_exists: ("metrics_rank", "node_count", "process_count_per_node"),
 }
 """Each rule and the fields it reads: a rule is passed over where one of them is unknown or already refused."""

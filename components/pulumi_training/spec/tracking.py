@@ -27,10 +27,13 @@ def is_server(uri: str) -> bool:
     return scheme_of(uri) in ("http", "https")
 
 
-def tracking_problem(uri: str, target: str, store: str) -> str | None:
-    """What is wrong with a tracking URI for runs on `target` whose records are kept in `store`; None if nothing."""
+def tracking_problem(uri: str, store: str, *, is_here: bool) -> str | None:
+    """What is wrong with a tracking URI for runs whose records are kept in `store`; None if nothing.
+
+    `is_here`: ranks are processes of this machine, and reach its folders and its loopback addresses.
+    """
     if uri == IN_WORKSPACE:
-        if target != "local":
+        if not is_here:
             return (
                 "a store inside the workspace's folder is out of reach of containers; name a tracking server "
                 f"that they reach: {_SERVER}"
@@ -55,7 +58,7 @@ def tracking_problem(uri: str, target: str, store: str) -> str | None:
             "holds a name or a password, which the state would show; leave them out and set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) where `pulumi up` runs"
         )
-    if target == "docker" and host in _LOOPBACK:
+    if not is_here and host in _LOOPBACK:
         return (
             f"{host} is the container itself for what runs in it; write the name or address under which containers "
             "reach the tracking server"

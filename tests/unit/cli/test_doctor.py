@@ -14,12 +14,12 @@ from typer.testing import CliRunner, Result
 
 from pulumi_training.cli import doctor as module
 from pulumi_training.cli.checks import engine, leftovers, software, stores, system
-from pulumi_training.cli.checks.check import Check, State
 from pulumi_training.cli.main import build
 from pulumi_training.cli.plugin_folder import install
 from pulumi_training.record import workspaces
 from pulumi_training.record.store import Store
 from pulumi_training.record.store_identity import KEY, ensure_identity
+from pulumi_training.targets.contract.check import Check, State
 
 
 def call(*words: str) -> Result:

@@ -14,8 +14,8 @@ from pages import PAGES, ROOT, Block, anchors_of, blocks, blocks_of, links_of
 from typer.main import get_command
 
 import pulumi_training
+from pulumi_training import docker, local
 from pulumi_training.cli.main import build
-from pulumi_training.resources import docker, local
 from pulumi_training.spec.policy import Retries
 
 _PARAMETERS = {

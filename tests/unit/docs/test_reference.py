@@ -1,4 +1,4 @@
-"""docs/reference.md is what the schema says."""
+"""docs/reference.md is what the schema says, and the README's table of targets what their descriptors say."""
 
 from __future__ import annotations
 
@@ -29,12 +29,22 @@ def test_a_stale_page_is_noticed(
     generate: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(generate, "PAGE", tmp_path / "reference.md")
+    monkeypatch.setattr(generate, "README", tmp_path / "README.md")
+    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
     assert generate.main(["--check"]) == 1
     assert "make docs" in capsys.readouterr().err
     assert generate.main([]) == 0
     assert generate.main(["--check"]) == 0
     (tmp_path / "reference.md").write_text("old")
     assert generate.main(["--check"]) == 1
+    assert generate.main([]) == 0
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `local`")]
+    assert len(rows) == 1
+    stale = (tmp_path / "README.md").read_text().replace(rows[0], "| `local` | elsewhere | no |")
+    (tmp_path / "README.md").write_text(stale)
+    assert generate.main(["--check"]) == 1
+    assert generate.main([]) == 0
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
 
 
 def test_it_has_every_resource_input_and_output(generate: ModuleType) -> None:

@@ -15,22 +15,24 @@ from pydantic.alias_generators import to_camel
 from services import missing
 
 import pulumi_training
-from pulumi_training import local
 from pulumi_training.resources.property import output_names, wire_name
+from pulumi_training.schema.generate import arguments, package_schema, schema_text
 from pulumi_training.spec import components, compute, data, environment, job, outputs, policy
 from pulumi_training.spec.fields import Identity, identity_of, is_secret
 from pulumi_training.spec.reading import SECRETS
-from pulumi_training.spec.schema import package_schema, schema_text
+from pulumi_training.targets import catalog
 
 SCHEMA_FILE = Path(pulumi_training.__file__).with_name("schema.json")
 MODULES = (components, compute, data, environment, job, outputs, policy)
+KINDS = ("Workspace", "Datastore", "ComputeCluster")
 MODELS = sorted(
     {
         value
         for module in MODULES
         for value in vars(module).values()
         if inspect.isclass(value) and issubclass(value, BaseModel) and value.model_fields
-    },
+    }
+    | {arguments(catalog.describe(name), kind) for name in catalog.names() for kind in KINDS},
     key=lambda model: model.__name__,
 )
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
@@ -123,11 +125,12 @@ def test_python_gives_what_the_schema_gives(name: str) -> None:
     assert set(output_names(getattr(pulumi_training, name))) == set(resource["properties"])
 
 
-@pytest.mark.parametrize("name", ["Workspace", "Datastore", "ComputeCluster"])
-def test_components_take_what_the_schema_takes(name: str) -> None:
-    resource = package_schema()["resources"][f"training:local:{name}"]
-    kind = getattr(local, name)
-    assert kind.token == f"training:local:{name}"
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("target", catalog.names())
+def test_components_take_what_the_schema_takes(target: str, name: str) -> None:
+    resource = package_schema()["resources"][f"training:{target}:{name}"]
+    kind = getattr(catalog.part(catalog.describe(target).components), name)
+    assert kind.token == f"training:{target}:{name}"
     parameters = inspect.signature(kind.__init__).parameters.values()
     taken = {wire_name(p.name) for p in parameters} - {"self", "resourceName", "opts"}
     assert taken == set(resource["inputProperties"])

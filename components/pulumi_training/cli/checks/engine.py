@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ...targets.contract.check import Check, State
 from ...version import __version__
 from .. import plugin_folder
-from .check import Check, State
 
 _HOST = "pulumi-language-python"
 _INSTALL = {

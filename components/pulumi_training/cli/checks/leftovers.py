@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .check import Check, State
+from ...targets.contract.check import Check, State
 
 _SHOWN = 5
 

@@ -1,4 +1,4 @@
-"""What a run's software is made with: uv, a package index, MPI; and Docker."""
+"""What a run's software is made with on this machine: uv, a package index, MPI."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .check import Check, State
+from ...targets.contract.check import Check, State
 
 _INDEX_SECONDS = 8
-_DOCKER_SECONDS = 5
-_CLIENT = "pip install 'pulumi-training[docker]'"
-_START = "start Docker, or name a daemon with DOCKER_HOST or the cluster's docker_host"
 _WORDS = 160
 
 
@@ -23,30 +20,6 @@ def software() -> list[Check]:
         return [uv, _mpi(None)]
     trouble = _ask_index()
     return [uv, _index(trouble), _mpi(trouble)]
-
-
-def docker() -> list[Check]:
-    """Whether the daemon answers that jobs on Docker would ask; jobs on this machine need none."""
-    from ...spec.errors import PermanentError, TrainingError
-    from ...targets.docker.address import address_of
-    from ...targets.docker.engine import connect
-
-    host = ""
-    try:
-        address = address_of({})
-        host = address["docker_host"]
-        client = connect(address, seconds=_DOCKER_SECONDS)
-        try:
-            version = client.version()["Version"]
-        finally:
-            client.close()
-    except PermanentError as error:
-        return [
-            Check("Docker", State.INFO, f"{error.message.partition(';')[0]}; for jobs on Docker", _CLIENT)
-        ]
-    except (TrainingError, OSError) as error:
-        return [Check("Docker", State.INFO, f"{error}; jobs on Docker need it", _START)]
-    return [Check("Docker", State.OK, f"{version}, {host}")]
 
 
 def _uv() -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .check import Check, State
+from ...targets.contract.check import Check, State
 
 
 def copies() -> list[Check]:

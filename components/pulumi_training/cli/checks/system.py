@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ...targets.contract.check import Check, State
 from ..text import size
-from .check import Check, State
 
 _GIB = 1 << 30
 _LITTLE = 5 * _GIB

@@ -11,14 +11,14 @@ from enum import Enum
 
 
 class Feature(str, Enum):
-    """What one target can and another cannot; the words of a refusal name the targets that can."""
+    """What one target can and another cannot, in the words of a refusal, which names the targets that can."""
 
-    IMAGES = "images"
-    """Runs execute in images: a Dockerfile, a registry and a platform mean something."""
-    DATA_ON_COMPUTE = "data on the compute"
+    IMAGES = "run images"
+    """A Dockerfile, a registry and a platform mean something."""
+    DATA_ON_COMPUTE = "mount what is where containers run"
     """Volumes and folders of the machine that runs containers can be mounted (`volume://`, `host://`)."""
-    THIS_MACHINE = "this machine"
-    """Ranks are processes of this machine: they reach its folders, and its loopback addresses are theirs."""
+    THIS_MACHINE = "run processes of this machine"
+    """Ranks reach its folders, and its loopback addresses are theirs."""
 
 
 _ARGUMENTS = "pulumi_training.spec.components"

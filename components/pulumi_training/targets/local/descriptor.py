@@ -7,6 +7,7 @@ DESCRIPTOR = TargetDescriptor(
     where="this machine: uv environments, Open MPI from a wheel, nodes are labels",
     state="yes; tested on Linux, made for macOS too",
     target="pulumi_training.targets.local.target:LocalTarget",
-    components="pulumi_training.resources.local",
+    components="pulumi_training.targets.local.components",
+    environment="pulumi_training.targets.local.environment:EnvironmentMaker",
     features=frozenset({Feature.THIS_MACHINE}),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from .places import ClusterSize, ComputeClusterBase, DatastoreBase, WorkspaceBase
+from ...declare.places import ClusterSize, ComputeClusterBase, DatastoreBase, WorkspaceBase
 
 
 class Workspace(WorkspaceBase):

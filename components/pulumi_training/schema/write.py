@@ -1,11 +1,11 @@
-"""`python -m pulumi_training.spec.write_schema [--check]`: writes schema.json, or says that it is out of date."""
+"""`python -m pulumi_training.schema.write [--check]`: writes schema.json, or says that it is out of date."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from .schema import schema_text
+from .generate import schema_text
 
 PLACE = Path(__file__).resolve().parents[1] / "schema.json"
 

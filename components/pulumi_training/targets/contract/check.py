@@ -1,4 +1,4 @@
-"""The answer of a check."""
+"""The answer of a check of `doctor`: what a target needs, looked at."""
 
 from __future__ import annotations
 

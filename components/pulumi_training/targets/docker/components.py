@@ -6,9 +6,9 @@ from typing import Any
 
 import pulumi
 
-from ..spec.errors import Problem, SpecError
-from .places import ClusterSize, ComputeClusterBase, DatastoreBase, WorkspaceBase
-from .program import output
+from ...declare.places import ClusterSize, ComputeClusterBase, DatastoreBase, WorkspaceBase
+from ...declare.program import output
+from ...spec.errors import Problem, SpecError
 
 
 class Workspace(WorkspaceBase):

@@ -11,36 +11,32 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
-from ..version import __version__
-from .components import (
-    ComputeClusterArgs,
+from ..spec.components import (
     ComputeClusterOutputs,
-    DatastoreArgs,
     DatastoreOutputs,
-    DockerClusterArgs,
-    DockerDatastoreArgs,
     EnvironmentArgs,
     EnvironmentOutputs,
     RecordRetentionArgs,
     RecordRetentionOutputs,
-    WorkspaceArgs,
     WorkspaceOutputs,
 )
-from .compute import ComputeRef, EnvironmentRef, WorkspaceRef
-from .fields import is_secret
-from .job import JobSpec
-from .outputs import JobOutputs
+from ..spec.compute import ComputeRef, EnvironmentRef, WorkspaceRef
+from ..spec.fields import is_secret
+from ..spec.job import JobSpec
+from ..spec.outputs import JobOutputs
+from ..targets import catalog
+from ..targets.contract.descriptor import TargetDescriptor
+from ..version import __version__
 
 PACKAGE = "training"
 REQUIRED_OF_JOB = ("compute",)
 # What one resource gives and another takes. Pulumi's YAML assigns no enum to the very same enum, so they have none.
 _PASSED_ON: tuple[type[BaseModel], ...] = (WorkspaceRef, ComputeRef, EnvironmentRef)
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
-_TARGETS = ("local", "docker")
 
 
-def package_schema() -> dict[str, Any]:
-    """The whole schema, as Pulumi's package schema has it."""
+def package_schema(targets: Iterable[TargetDescriptor] | None = None) -> dict[str, Any]:
+    """The whole schema, as Pulumi's package schema has it, with the components of `targets`, ours by default."""
     collected = _Types()
     resources = {
         f"{PACKAGE}:index:TrainingJob": _resource(collected, JobSpec, JobOutputs, _JOB, REQUIRED_OF_JOB),
@@ -51,11 +47,11 @@ def package_schema() -> dict[str, Any]:
     resources[f"{PACKAGE}:index:RecordRetention"] = _resource(
         collected, RecordRetentionArgs, RecordRetentionOutputs, _RETENTION, ("workspace",)
     )
-    for target in _TARGETS:
-        for name, (shared, outputs, description, required) in _COMPONENTS.items():
-            arguments = _OWN_ARGUMENTS.get((target, name), shared)
-            resource = _resource(collected, arguments, outputs, description.format(target=target), required)
-            resources[f"{PACKAGE}:{target}:{name}"] = {"isComponent": True, **resource}
+    for target in targets if targets is not None else map(catalog.describe, catalog.names()):
+        for name, (outputs, description, required) in _COMPONENTS.items():
+            model = arguments(target, name)
+            resource = _resource(collected, model, outputs, description.format(target=target.name), required)
+            resources[f"{PACKAGE}:{target.name}:{name}"] = {"isComponent": True, **resource}
     return {
         "name": PACKAGE,
         "displayName": "Training",
@@ -84,9 +80,20 @@ def package_schema() -> dict[str, Any]:
     }
 
 
-def schema_text() -> str:
-    """The schema as it is checked in."""
-    return json.dumps(package_schema(), indent=2, ensure_ascii=False) + "\n"
+def schema_text(targets: Iterable[TargetDescriptor] | None = None) -> str:
+    """The schema as it is checked in, or with the components of `targets`."""
+    return json.dumps(package_schema(targets), indent=2, ensure_ascii=False) + "\n"
+
+
+def arguments(target: TargetDescriptor, component: str) -> type[BaseModel]:
+    """The model of what a component of a target takes."""
+    named = {
+        "Workspace": target.workspace_arguments,
+        "Datastore": target.datastore_arguments,
+        "ComputeCluster": target.cluster_arguments,
+    }
+    model: type[BaseModel] = catalog.part(named[component])
+    return model
 
 
 class _Types:
@@ -222,28 +229,20 @@ _ENVIRONMENT = "Software made once and shared by many jobs: pass its `ref` as `e
 _RETENTION = """How many records a workspace keeps: the last runs, the best ones by a metric, or both.
 
 A removed record leaves a tombstone that still answers: it is no drift."""
-_COMPONENTS: dict[str, tuple[type[BaseModel], type[BaseModel], str, tuple[str, ...]]] = {
+_COMPONENTS: dict[str, tuple[type[BaseModel], str, tuple[str, ...]]] = {
     "Workspace": (
-        WorkspaceArgs,
         WorkspaceOutputs,
         "A workspace on target {target}: where the records of its runs are kept.",
         (),
     ),
     "Datastore": (
-        DatastoreArgs,
         DatastoreOutputs,
         "Data that jobs on target {target} read or write: a folder or any fsspec URL.",
         (),
     ),
     "ComputeCluster": (
-        ComputeClusterArgs,
         ComputeClusterOutputs,
         "How many nodes, slots and GPUs runs on target {target} share, first come, first served.",
         (),
     ),
 }
-_OWN_ARGUMENTS: dict[tuple[str, str], type[BaseModel]] = {
-    ("docker", "Datastore"): DockerDatastoreArgs,
-    ("docker", "ComputeCluster"): DockerClusterArgs,
-}
-"""By target and component, where a target takes more than the others."""
