@@ -85,7 +85,8 @@ class Ahead:
             with self._lock:
                 run = self._record.run_document()
                 attempt = self._record.attempt(self._number)
-                target = catalog.get(attempt.document().target)
+                document = attempt.document()
+                target = catalog.get(document.target, document.target_package)
                 policy = Policy.of(run.spec)
                 Passage(self._record, attempt, target, policy, self._base, self._secrets).submit()
         except CancelRequested:

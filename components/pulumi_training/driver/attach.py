@@ -9,6 +9,8 @@ from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
 from ..record.lock import DriverLock
 from ..record.record import Record
+from ..spec.errors import SpecError
+from ..targets import catalog
 from .start import start
 from .supervisor import is_driven
 
@@ -22,7 +24,8 @@ def take_up(record: Record, base: Path) -> None:
         return
     document = newest.document()
     is_begun = document.is_live and document.handle is not None
-    if (is_begun or document.notes.get("will_retry")) and not is_driven(record):
+    is_to_be_driven = is_begun or document.notes.get("will_retry")
+    if is_to_be_driven and not is_driven(record) and _is_target_here(document):
         start(record, newest.number, base, {})
 
 
@@ -34,9 +37,20 @@ def observed(record: Record, attempt: Attempt, base: Path) -> AttemptDocument:
     document = attempt.document()
     if not document.is_live or document.handle is None or DriverLock(record).holder() is not None:
         return document
+    if not _is_target_here(document):
+        return document
     start(record, attempt.number, base, {})
     deadline = time.monotonic() + _SETTLE_SECONDS
     while document.is_live and time.monotonic() < deadline:
         time.sleep(0.1)
         document = attempt.document()
     return document
+
+
+def _is_target_here(document: AttemptDocument) -> bool:
+    """Whether its target can be loaded: where its package is gone, the record alone answers."""
+    try:
+        catalog.describe(document.target, document.target_package)
+    except SpecError:
+        return False
+    return True

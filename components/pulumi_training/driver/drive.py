@@ -56,8 +56,8 @@ def drive(
             if _lacks_secrets(run.spec, attempt.document(), secrets):
                 attempt.event("waiting", "the secrets of this run are known to the next `pulumi up` only")
                 return None
-            target = catalog.get(attempt.document().target)  # the job may have been moved since
             before = attempt.document()
+            target = catalog.get(before.target, before.target_package)  # the job may have been moved since
             # One that is processes of another machine stays that machine's: this one cannot take them over.
             if before.is_live and not (target.runs_here and driven_on(before)):
                 me = this_process()
@@ -109,6 +109,7 @@ def _next_attempt(record: Record, ended: AttemptDocument) -> Attempt:
             target=ended.target,
             acknowledged=ended.acknowledged,
             backend=ended.backend,
+            target_package=ended.target_package,
             notes={**ended.notes, "will_retry": False, "retry_of": ended.attempt},
         )
     )

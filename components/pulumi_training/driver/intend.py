@@ -107,6 +107,7 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
             attempt=number,
             target=request.document()["compute"]["target"],
             backend=request.backend.digest if request.backend else "",
+            target_package=catalog.package_of(request.document()["compute"]["target"]),
             notes={
                 "series_start": number,
                 "base": str(request.base),
@@ -134,8 +135,9 @@ def _load_supervisor(record: Record, attempt: Attempt) -> None:
 
     None does where this process submits ahead of it, for then it would only be in the way.
     """
-    name = attempt.document().target
-    target = catalog.get(name)
+    document = attempt.document()
+    name = document.target
+    target = catalog.get(name, document.target_package)
     if not isinstance(target, RunsUnattended) and not (target.submits_by_requests and is_wanted(record)):
         with suppress(OSError):
             load_ahead(record, attempt.number, name)

@@ -65,7 +65,12 @@ def reproduce(record: Record, environ: Mapping[str, str] = os.environ) -> Reprod
     notes = {"series_start": 1, "base": str(base), "tree_digest": document.notes["tree_digest"]}
     attempt = again.start_attempt(
         AttemptDocument(
-            run_id=again.run_id, attempt=1, target=document.target, acknowledged=True, notes=notes
+            run_id=again.run_id,
+            attempt=1,
+            target=document.target,
+            acknowledged=True,
+            notes=notes,
+            target_package=document.target_package,
         )
     )
     if attempt is None:
@@ -104,7 +109,7 @@ def _pinned(
     spec: dict[str, Any], document: AttemptDocument, original: Attempt, base: Path
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The job with its packages at the versions of then; an environment that is still there is used as it is."""
-    target = catalog.get(document.target)
+    target = catalog.get(document.target, document.target_package)
     kept = document.environment or {}
     try:
         found = target.find_prepared(RunSpec(original.run_id, original.number, spec, base, original.folder))

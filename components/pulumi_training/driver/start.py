@@ -32,7 +32,7 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
         dismiss(record, number)
         return
     run = record.run_document()
-    target = catalog.get(run.spec["compute"]["target"])
+    target = catalog.get(run.spec["compute"]["target"], document.target_package)
     resumes = "retry_of" in document.notes or document.notes.get("resumes")
     if document.status is Status.NOT_STARTED and document.plan is None and not resumes:
         # What is wrong here goes wrong for the driver too, which gives it a reason in the record.

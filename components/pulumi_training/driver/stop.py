@@ -59,7 +59,8 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
             if not attempt.store.is_local:
                 attempt.prepare_folder()  # of a machine that has not driven it: what stopping shows is noted there
             compute = compute_of(run.spec, record.run_id, document)
-            catalog.get(document.target).cancel(compute, handle_of(attempt, document), seconds)
+            target = catalog.get(document.target, document.target_package)
+            target.cancel(compute, handle_of(attempt, document), seconds)
         if DriverLock(record).holder() is None:
             base = Path(document.notes.get("base", "."))
             drive(record, attempt.number, base, {})
@@ -149,7 +150,8 @@ def _remove_attempt(
     if document is not None:
         # Not the run's target of now: attempts before may have been at another one.
         reference = compute_of({"compute": _compute_in(record) or compute}, record.run_id, document)
-        catalog.get(document.target).remove(reference, handle_of(attempt, document))
+        at = catalog.get(document.target, document.target_package)
+        at.remove(reference, handle_of(attempt, document))
         try:
             attempt.update(acknowledged=True)
         except UnreadableDocument as error:
@@ -168,9 +170,15 @@ def _remove_attempt(
 def _document_if_whole(attempt: Attempt, tell: Callable[[str], None]) -> AttemptDocument | None:
     try:
         document = attempt.document()
-        catalog.get(document.target)
-    except (UnreadableDocument, NotFound, SpecError) as error:
-        tell(f"{attempt.location}: {error.message}" if isinstance(error, SpecError) else error.message)
+    except (UnreadableDocument, NotFound) as error:
+        tell(error.message)
+        return None
+    try:
+        catalog.describe(document.target, document.target_package)
+    except SpecError as error:
+        if document.target_package:
+            raise  # it is whole: with the package that it names it can be taken away
+        tell(f"{attempt.location}: {error.message}")
         return None
     return document
 

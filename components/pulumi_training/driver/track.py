@@ -16,7 +16,6 @@ from ..tracking.place import place_of
 from ..tracking.tracked import is_behind, read_tracked
 from ..tracking.tracker import Tracker
 from ..tracking.troubles import TrackingError
-from ..tracking.writer import Writer
 from .supervisor import is_driven, spawn
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ def catch_up_now(record: Record) -> list[CaughtUp]:
         before = read_tracked(attempt)
         if place is not None and before is not None and before.is_deleted:
             try:
+                from ..tracking.writer import Writer
+
                 Writer(record, attempt, place).take_up_again()
             except TrackingError as error:
                 answered.append(CaughtUp(number, error.message))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import importlib
 from collections.abc import Callable, Mapping
 
 from ..spec.errors import Problem, SpecError
@@ -20,9 +19,9 @@ Load = Callable[[], Mapping[str, ResourceHandler]]
 
 def package_handlers() -> Mapping[str, ResourceHandler]:
     """What `provider.handlers` declares: type token -> handler."""
-    module = importlib.import_module("pulumi_training.provider.handlers")
-    handlers: Mapping[str, ResourceHandler] = module.handlers()
-    return handlers
+    from .handlers import handlers
+
+    return handlers()
 
 
 class Registry:

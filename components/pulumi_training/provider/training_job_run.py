@@ -291,7 +291,7 @@ def _amend(record: Record, attempt: Attempt, request: Request) -> AttemptDocumen
     record.update_run(spec=request.document(), tags=given_still(run, request.job.tags))
     attempt.event("amended", "tags, limits or policies changed")
     if document.is_live and document.handle:
-        target = catalog.get(document.target)
+        target = catalog.get(document.target, document.target_package)
         if isinstance(target, Amends):
             compute = compute_of(request.document(), record.run_id, document)
             target.amend(compute, handle_of(attempt, document), request.document())
@@ -304,7 +304,8 @@ def _again(record: Record, attempt: Attempt, base: Path, step: Step) -> None:
     if step is Step.JUDGE:
         judge_again(attempt, policy)
         return
-    target = catalog.get(attempt.document().target)
+    document = attempt.document()
+    target = catalog.get(document.target, document.target_package)
     collect_again(record, attempt, target, attempt_run(record, attempt, base, {}), policy)
 
 

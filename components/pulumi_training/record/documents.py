@@ -158,7 +158,8 @@ class AttemptDocument:
     `warnings`; `handle` is the target's handle, `notes` whatever else the target must remember.
     `store_identity` is the store's as the attempt began, part of the names of what it has elsewhere; empty for
     attempts that began before stores had one. `backend` is the digest of the Pulumi backend it began for
-    (`record.backend`), empty where nobody could tell.
+    (`record.backend`), empty where nobody could tell. `target_package` is the distribution that brings the target, empty
+    for the targets of this package.
     """
 
     run_id: str
@@ -183,6 +184,7 @@ class AttemptDocument:
     notes: dict[str, Any] = field(default_factory=dict)
     store_identity: str = ""
     backend: str = ""
+    target_package: str = ""
     version: int = VERSION
 
     @property
@@ -208,9 +210,9 @@ class AttemptDocument:
     def to_json(self) -> dict[str, Any]:
         """A JSON object of every field."""
         document = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("store_identity", "backend"):
+        for name in ("store_identity", "backend", "target_package"):
             if not document[name]:
-                del document[name]  # of before: its document stays as it was
+                del document[name]  # of before, or ours: its document stays as it was
         document["status"] = self.status.value
         document["outcome"] = self.outcome.to_json() if self.outcome else None
         return document

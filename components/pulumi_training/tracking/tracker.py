@@ -14,7 +14,6 @@ from ..spec.errors import TrainingError
 from .place import Place, place_of
 from .tracked import is_behind
 from .troubles import RunDeleted, TrackingError
-from .writer import Writer
 
 log = logging.getLogger(__name__)
 _EVERY_SECONDS = 2.0
@@ -31,6 +30,8 @@ class Tracker:
         self._attempt = attempt
         self._place = place
         self._metrics_rank = metrics_rank
+        from .writer import Writer  # most runs are not tracked, and ranks wait for what their driver loads
+
         self._writer = Writer(record, attempt, place)
         self._was_tried = threading.Event()
         self._has_ended = threading.Event()
