@@ -25,7 +25,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     """The fake target stands where the local one does, and no wait is long."""
     fresh = Backend()
     monkeypatch.setattr(AttendedTarget, "backend", fresh)
-    monkeypatch.setattr(catalog, "get", lambda name: FakeTarget())
+    monkeypatch.setattr(catalog, "get", lambda name, package="": FakeTarget())
     monkeypatch.setattr("pulumi_training.driver.watching.WATCH_SECONDS", 0.001)
     monkeypatch.setattr("pulumi_training.driver.watching._SHOW_SECONDS", 0.0)
     monkeypatch.setattr("pulumi_training.driver.passage._QUEUE_SECONDS", 0.001)

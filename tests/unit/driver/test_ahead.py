@@ -170,7 +170,7 @@ def test_start_hands_the_supervisor_what_to_wait_for(
         return released.set
 
     monkeypatch.setattr(start_module, "stand_by", stand_by)
-    monkeypatch.setattr(catalog, "get", lambda name: AttendedTarget())
+    monkeypatch.setattr(catalog, "get", lambda name, package="": AttendedTarget())
     monkeypatch.setattr(AttendedTarget, "submits_by_requests", True)
     record = planned(job)
     start(record, 1, job.base, {})
@@ -186,7 +186,7 @@ def test_without_a_supervisor_nothing_is_submitted(
         raise OSError("no process can be started")
 
     monkeypatch.setattr(start_module, "stand_by", stand_by)
-    monkeypatch.setattr(catalog, "get", lambda name: AttendedTarget())
+    monkeypatch.setattr(catalog, "get", lambda name, package="": AttendedTarget())
     monkeypatch.setattr(AttendedTarget, "submits_by_requests", True)
     record = planned(job)
     with pytest.raises(OSError):

@@ -42,7 +42,7 @@ class ComputeReference:
     @property
     def target(self) -> str:
         """The target's name."""
-        return str(self.document.get("target", "local"))
+        return str(self.document.get("target", ""))
 
     @property
     def settings(self) -> dict[str, str]:
