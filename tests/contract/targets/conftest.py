@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
-import docker_place  # noqa: F401 - joins the suite
 import pytest
 from places import PLACES, Place
+
+from pulumi_training.targets import catalog
+
+for name in catalog.names():
+    if (Path(__file__).parent / f"{name}_place.py").exists():
+        import_module(f"{name}_place")  # joins the suite
 
 
 @pytest.fixture(scope="session")
