@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 TARGET ?= local
+# Tests run by file in so many processes; WORKERS=0 runs them in one, as a debugger wants it.
+WORKERS ?= 2
 REQUIREMENTS := --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 export TRAINING_TARGET := $(TARGET)
 .PHONY: help setup run-setup up preview destroy test test-quick lint format bench schema docs requirements wheel clean
@@ -46,10 +48,10 @@ destroy: $(VENV)/.run $(NEEDS_$(TARGET)) ## stop and remove what `make up` made;
 	@tools/pulumi destroy
 
 test: setup ## run the tests; TRAINING_FAULTS=whole adds the rest of the fault matrix
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-quick: $(VENV)/.dev ## run the tests that start nothing
-	@$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/unit -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy, layers, schema
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from services import missing
+
+from pulumi_training.targets.docker.names import FOLDER
 
 BASE = os.environ.get("TRAINING_TEST_IMAGE", "training-base:bookworm")
 
@@ -36,13 +40,23 @@ def variables() -> dict[str, str]:
 
 def objects(label: str) -> list[str]:
     """Containers, volumes and networks with a label (`name` or `name=value`), running or not."""
+    return [name for name, _ in _labelled(label)]
+
+
+def objects_of(folder: Path) -> list[str]:
+    """Containers, volumes and networks of runs whose record is below a folder."""
+    return [name for name, labels in _labelled(FOLDER) if Path(labels[FOLDER]).is_relative_to(folder)]
+
+
+def _labelled(label: str) -> list[tuple[str, Mapping[str, str]]]:
     client = connect()
     try:
         wanted, api = {"label": label}, client.api
-        return [
-            *(line["Names"][0] for line in api.containers(all=True, filters=wanted)),
-            *(volume["Name"] for volume in api.volumes(filters=wanted)["Volumes"] or []),
-            *(network["Name"] for network in api.networks(filters=wanted)),
+        found = [
+            *((line["Names"][0], line) for line in api.containers(all=True, filters=wanted)),
+            *((volume["Name"], volume) for volume in api.volumes(filters=wanted)["Volumes"] or []),
+            *((network["Name"], network) for network in api.networks(filters=wanted)),
         ]
+        return [(name, line["Labels"]) for name, line in found]
     finally:
         client.close()

@@ -9,15 +9,12 @@ import daemon
 import pytest
 from checkout import Checkout
 
-from pulumi_training.targets.docker.names import RUN
-
 pytestmark = [pytest.mark.slow, pytest.mark.engine, pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 def test_the_quickstart_in_containers(checkout: Checkout) -> None:
     daemon.base_image()
     checkout.environment.update(daemon.variables())
-    before = set(daemon.objects(RUN))
     checkout.make("up", "TARGET=docker")
     outputs = json.loads(checkout.shell("pulumi stack output --json"))
     assert float(outputs["accuracy"]) >= 0.93
@@ -44,7 +41,7 @@ def test_the_quickstart_in_containers(checkout: Checkout) -> None:
 
     assert "5 deleted" in checkout.make("destroy")
     assert Path(outputs["model"]).is_file(), "the record stays"
-    assert set(daemon.objects(RUN)) <= before, "nothing of the run is left at the daemon"
+    assert not daemon.objects_of(checkout.folder), "nothing of the run is left at the daemon"
 
 
 def test_without_a_daemon_it_says_what_to_do(checkout: Checkout, tmp_path: Path) -> None:

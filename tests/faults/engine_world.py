@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 from sandbox import Project, Sandbox
-from world import PATIENCE, World
+from world import World
 
 PROGRAM = """
 import json, pathlib, pulumi
@@ -80,7 +80,7 @@ class EngineWorld(World):
         return process
 
     def answer(self, process: subprocess.Popen[bytes], name: str = "one") -> dict[str, Any] | None:
-        code = process.wait(PATIENCE + 30)
+        code = process.wait(self.patience + 30)
         return {"code": code} if code >= 0 else None
 
     def up(self, name: str = "next") -> dict[str, Any]:

@@ -247,8 +247,10 @@ def test_docker_disk_full_from_the_start(make_docker_world: Make, daemon: Daemon
     verdict(world)
 
 
+@pytest.mark.timeout(700)
 def test_docker_record_full_while_outputs_come(make_docker_world: Make, tmp_path: Path) -> None:
     world = make_docker_world(ranks=1)
+    world.patience = 400.0  # it waits a minute for room, and three more drivers have a look
     place = tmp_path / "small"
     place.mkdir()
     call("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place))

@@ -120,6 +120,8 @@ class World:
         """More of the plugin's environment."""
         self.wrapper: list[str] = []
         """Words before the plugin's own."""
+        self.patience = PATIENCE
+        """Seconds that an `up` may take."""
         self.started: list[subprocess.Popen[bytes]] = []
         self.urn = URN
         self._ticket: ClusterSlots | None = None
@@ -183,7 +185,7 @@ class World:
             "base": str(self.root),
             "state": str(self.root / "state.json"),
             "answer": str(self.root / f"answer-{name}.json"),
-            "seconds": PATIENCE,
+            "seconds": self.patience,
         }
         path = self.root / f"order-{name}.json"
         path.write_text(json.dumps(order))
@@ -211,7 +213,7 @@ class World:
 
     def answer(self, process: subprocess.Popen[bytes], name: str = "one") -> dict[str, Any] | None:
         """What an `up` answered; None where it was killed."""
-        process.wait(PATIENCE + 30)
+        process.wait(self.patience + 30)
         path = self.root / f"answer-{name}.json"
         if not path.exists():
             assert process.returncode < 0, (self.root / f"plugin-{name}.log").read_text()
