@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from ..record.files import write_whole
 from ..spec.errors import mask, shorten
-from ..spec.reading import SECRETS
+from ..spec.secrecy import SECRETS
 from ..spec.urls import credentials_of
 
 if TYPE_CHECKING:

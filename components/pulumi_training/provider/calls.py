@@ -8,13 +8,14 @@ from typing import Any
 
 from .handler import Cancellation
 from .progress import CallProgress, EngineLog
-from .secrets import secret_texts
 
 Fields = dict[str, Any]
 
 
 def call_fields(request: Any, *values: Mapping[str, Any]) -> Fields:
     """The fields of `Call`; `values` are the property maps of the request, asked for their secrets."""
+    from .secrets import secret_texts
+
     secrets = secret_texts(*values)
     return {"urn": request.urn, "name": name_of(request), "type": type_of(request), "secrets": secrets}
 

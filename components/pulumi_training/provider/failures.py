@@ -21,9 +21,8 @@ import grpc
 from pulumi.runtime.proto import provider_pb2
 
 from ..spec.errors import PermanentError, Problem, SpecError, TrainingError, TransientError, mask, shorten
-from . import logfile, wire
+from . import wire
 from .handler import InitFailed
-from .secrets import secret_where_store_is
 from .status_message import share
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -73,6 +72,8 @@ def masked(problems: Iterable[Problem], secrets: Sequence[str]) -> list[Problem]
 
 
 def _init_failed(error: InitFailed, secrets: Sequence[str], inputs: Mapping[str, Any]) -> Failure:
+    from .secrets import secret_where_store_is
+
     reasons = [mask(reason, secrets) for reason in error.reasons] or [mask(error.message, secrets)]
     kept = inputs if error.inputs is None else wire.keep_secrets(error.inputs, inputs)
     detail = provider_pb2.ErrorResourceInitFailed(
@@ -96,6 +97,8 @@ def _with_tail(error: PermanentError) -> str:
 
 
 def _unexpected(error: BaseException, what: str, secrets: Sequence[str]) -> str:
+    from . import logfile
+
     words = shorten(mask(f"{type(error).__name__}: {error}", secrets), 1024)
     lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     file = logfile.append(mask(f"{what}\n{lines}", secrets))

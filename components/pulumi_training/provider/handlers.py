@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from . import (
+    logfile,  # noqa: F401 - what goes wrong later is written, though the package was taken away meanwhile
+)
 from .environment import EnvironmentHandler
 from .handler import ResourceHandler
 from .record_retention import RecordRetentionHandler

@@ -17,7 +17,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2
 
 from ..spec.errors import Problem, SpecError, TrainingError
 from ..version import __version__
-from . import answers, logfile, wire
+from . import answers, wire
 from .components import Components
 from .failures import failure_of
 from .flight import Flight
@@ -25,7 +25,6 @@ from .handler import ProviderConfig
 from .pool import blocking
 from .progress import EngineLog
 from .registry import Registry
-from .secrets import secret_texts
 
 R = TypeVar("R")
 
@@ -119,6 +118,8 @@ class PluginServicer(ProviderServicer):
 
     async def Construct(self, request: Any, context: Any) -> Any:
         """Declares a component, by the SDK's machinery."""
+        from .secrets import secret_texts
+
         secrets = secret_texts(wire.decode(request.inputs))
         with self.flight.call():
             return await self._guarded(
@@ -179,6 +180,8 @@ class PluginServicer(ProviderServicer):
         try:
             await asyncio.wait_for(self.registry.closing(), CLOSING_TIMEOUT)
         except Exception:  # noqa: BLE001 - nobody is there to be told; the log file keeps it
+            from . import logfile
+
             logfile.append(f"closing\n{traceback.format_exc()}")
 
     async def _talk_to(self, address: str) -> None:
@@ -208,6 +211,8 @@ def _with_other_targets() -> str | None:
     from ..targets import catalog
 
     def tell(words: str) -> None:
+        from . import logfile
+
         logfile.append(f"GetSchema\n{words}\n")
 
     return schema_text(list(catalog.known(tell)))

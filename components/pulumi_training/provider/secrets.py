@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..spec.reading import SECRETS
-from ..spec.secrecy import ADDRESSES_IN_COMPUTE, PLAIN_IN_COMPUTE, TUNING
+from ..spec.secrecy import ADDRESSES_IN_COMPUTE, PLAIN_IN_COMPUTE, SECRETS, TUNING
 from ..spec.urls import credentials_of, display
 from .wire import Secret, unwrap_secrets
 

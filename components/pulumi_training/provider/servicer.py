@@ -28,7 +28,6 @@ from .handler import (
     UpdateCall,
 )
 from .plugin import PluginServicer
-from .secrets import secret_where_store_is
 
 Short = Callable[[ResourceHandler], Awaitable[Any]]
 Long = Callable[[ResourceHandler, Fields], Awaitable[Any]]
@@ -168,6 +167,8 @@ class TrainingServicer(PluginServicer):
 
 
 def _outputs(outputs: Mapping[str, Any], given: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
+    from .secrets import secret_where_store_is
+
     return wire.encode(secret_where_store_is(wire.keep_secrets(outputs, given), inputs))
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from ..agent.forms import Forms, as_bytes
-from ..agent.mask import replaced
 from .outcome import Reason
+
+if TYPE_CHECKING:
+    from ..agent.forms import Forms
 
 MESSAGE_LIMIT = 4096
 """Bytes of UTF-8 that a message may have: errors travel in state and over gRPC."""
@@ -96,6 +98,9 @@ def mask(text: str, secrets: Iterable[str], *, short: bool = True) -> str:
     wanted = frozenset(secrets)
     if not wanted or not text:
         return text
+    from ..agent.forms import as_bytes
+    from ..agent.mask import replaced
+
     raw = as_bytes(text)
     spans = _forms_of(wanted).spans(raw, alone=short)
     return replaced(raw, spans).decode("utf-8", "surrogateescape") if spans else text
@@ -103,4 +108,6 @@ def mask(text: str, secrets: Iterable[str], *, short: bool = True) -> str:
 
 @lru_cache(maxsize=64)
 def _forms_of(secrets: frozenset[str]) -> Forms:
+    from ..agent.forms import Forms
+
     return Forms(secrets)

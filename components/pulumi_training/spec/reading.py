@@ -12,10 +12,9 @@ from pydantic.alias_generators import to_snake
 from .errors import Problem, SpecError
 from .job import JobSpec
 from .rules import RULES, Rule
+from .secrecy import SECRETS
 
 M = TypeVar("M", bound=BaseModel)
-SECRETS = frozenset({"secretEnvironmentVariables", "password", "buildSecrets"})
-"""The wire names of the fields that are secret, in whatever model they are."""
 
 
 def read_job(

@@ -13,7 +13,8 @@ from typing import Any
 _SHORT = 4
 _NAME = re.compile(r"\[secret \d+\]")
 
-
+SECRETS = frozenset({"secretEnvironmentVariables", "password", "buildSecrets"})
+"""The wire names of the fields that are secret, in whatever model they are."""
 PLAIN_IN_COMPUTE = frozenset(
     {"target", "workspace", "cluster", "maxNodes", "slotsPerNode", "gpusPerNode", "pricePerNodeHour"}
 )
