@@ -26,7 +26,7 @@ class Marks:
     """The marks of one attempt. `store` is its store's identity, empty where it began before there was one.
 
     Without a `folder`, whatever folder a process is in is taken for the attempt's; `began_in` is the one it began with,
-    where that is another and is there no more.
+    where that is another.
     """
 
     def __init__(
@@ -84,7 +84,16 @@ def is_elsewhere(folder: str, here: str, identity: str) -> bool:
     """
     if not folder or folder == here or not os.path.exists(folder) or is_same(folder, here):
         return False
+    if _working_copy(folder) and _working_copy(folder) == _working_copy(here):
+        return False
     return not os.path.exists(here) or _identity_above(folder) in ("", identity)
+
+
+def _working_copy(folder: str) -> str:
+    """Of which remote store's attempt a folder is a working copy: the end of its path, the same in every state folder."""
+    parts = folder.rsplit("/", 5)  # <state>/staging/<store>/<run id>/attempts/<number>
+    is_copy = len(parts) == 6 and parts[4] == "attempts" and parts[1] == "staging"
+    return "/".join(parts[2:]) if is_copy else ""
 
 
 def is_same(one: str, other: str) -> bool:

@@ -23,6 +23,12 @@ def cancel(
             "--grace", metavar="SECONDS", min=0, help="Between SIGTERM and SIGKILL; default: the job's own."
         ),
     ] = None,
+    machine_gone: Annotated[
+        bool,
+        typer.Option(
+            "--machine-gone", help="The machine that it ran on is gone for good, and what ran there with it."
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     store: StoreOption = None,
 ) -> None:
@@ -52,7 +58,7 @@ def cancel(
     from ..driver.stop import cancel as stop
 
     output.note(f"stopping {found.run.run_id} …")
-    ended = stop(found.record, grace=grace)
+    ended = stop(found.record, grace=grace, is_machine_gone=machine_gone)
     if ended is None:
         return
     output.line(f"{found.run.run_id} attempt {ended.attempt}: {_end(ended)}")

@@ -69,10 +69,10 @@ def handle_of(attempt: Attempt, document: AttemptDocument) -> Handle:
     handle = Handle.from_json({**document.handle, "store": document.store_identity, "driven_on": elsewhere})
     if handle.folder == here:
         return handle
-    is_there = os.path.isdir(handle.folder)
-    if is_there and not attempt.store.is_local:
-        return handle  # another working copy of a remote store: this user's state folder was another one
-    return replace(handle, folder=here, began_in="" if is_there else handle.folder)
+    # One that is there belongs to a store that this one is a copy of; or it is another working copy of a remote store,
+    # of another machine or another state folder.
+    is_of_another = attempt.store.is_local and os.path.isdir(handle.folder)
+    return replace(handle, folder=here, began_in="" if is_of_another else handle.folder)
 
 
 def record_plan(attempt: Attempt, plan: Plan, prepared: Prepared) -> None:

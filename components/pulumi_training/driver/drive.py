@@ -58,8 +58,9 @@ def drive(
                 return None
             before = attempt.document()
             target = catalog.get(before.target, before.target_package)  # the job may have been moved since
-            # One that is processes of another machine stays that machine's: this one cannot take them over.
-            if before.is_live and not (target.runs_here and driven_on(before)):
+            # What another machine began is said to be its own until the end: whoever comes next must know that not all
+            # of it may be seen from here (`Handle.driven_on`).
+            if before.is_live and not driven_on(before):
                 me = this_process()
                 quietly(
                     attempt.update,

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
-from ..record.lock import DriverLock
+from ..record.holder import this_process
+from ..record.lock import PATIENCE, DriverLock
 from ..record.record import Record
 from ..record.store import NotFound
 from ..record.store_identity import identity_of
@@ -17,7 +18,7 @@ from ..spec.document import NewerDocument, UnreadableDocument
 from ..spec.errors import SpecError, TrainingError, TransientError
 from ..targets import catalog
 from ..targets.contract.handle import ComputeReference, Handle
-from .attempt_run import compute_of, handle_of
+from .attempt_run import compute_of, driven_on, handle_of
 from .drive import drive
 from .policy import Policy
 from .track import catch_up
@@ -25,16 +26,21 @@ from .track import catch_up
 GRACE_SECONDS = 30.0
 """What scripts get where the job that says how long cannot be read."""
 _SETTLE_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
 
 
-def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | None:
+def cancel(
+    record: Record, *, grace: float | None = None, is_machine_gone: bool = False
+) -> AttemptDocument | None:
     """Stops the newest attempt of a run and returns its document when it has been SEEN stopped.
 
     `grace` is in seconds, the job's own by default. None is returned where the run has no attempt. An ended
-    attempt is left as it is.
+    attempt is left as it is. `is_machine_gone` is the word of a person that the other machine which drove it is gone for
+    good, and what ran there with it; it is taken once that machine's hold of the run has lapsed.
 
     Raises:
-        TransientError: something of it still runs after the grace and a minute more.
+        TransientError: something of it still runs after the grace and a minute more, or whether it does cannot be told
+            from this machine.
     """
     attempt = record.newest()
     if attempt is None:
@@ -45,7 +51,7 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
     run = record.run_document()
     policy = Policy.of(run.spec)
     seconds = policy.grace if grace is None else grace
-    deadline = time.monotonic() + seconds + _SETTLE_SECONDS
+    deadline = time.monotonic() + seconds + _SETTLE_SECONDS + (PATIENCE if is_machine_gone else 0)
     while True:
         # A retry may have begun between two looks: it is the newest that must not go on.
         attempt = record.newest() or attempt
@@ -55,6 +61,15 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
         if not document.cancel_requested:
             attempt.update(cancel_requested=True)
             attempt.event("cancel", f"stop was asked for, with {seconds:g} s of grace")
+        elsewhere = driven_on(document)
+        if elsewhere and is_machine_gone:
+            if DriverLock(record).holder() is None:
+                _take_over(attempt, elsewhere)
+            elif time.monotonic() > deadline:
+                raise TransientError(f"machine {elsewhere} is not gone: it drives run {record.run_id}")
+            else:
+                time.sleep(_LOOK_SECONDS)
+            continue
         if document.is_live:
             if not attempt.store.is_local:
                 attempt.prepare_folder()  # of a machine that has not driven it: what stopping shows is noted there
@@ -70,7 +85,15 @@ def cancel(record: Record, *, grace: float | None = None) -> AttemptDocument | N
                 f"run {record.run_id} was asked to stop and has not come to an end", retry_after=10
             )
         else:
-            time.sleep(0.05)
+            time.sleep(_LOOK_SECONDS)
+
+
+def _take_over(attempt: Attempt, machine: str) -> None:
+    """What is left of the attempt is this machine's from now on, whose look at it counts."""
+    me = this_process()
+    supervisor = {"pid": me.pid, "host": me.host, "boot_id": me.boot_id, "started_at": time.time()}
+    attempt.update(supervisor=supervisor)
+    attempt.event("machine gone", f"machine {machine} was said to be gone for good")
 
 
 def _is_over(document: AttemptDocument) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..driver.attempt_run import attempt_run, compute_of, handle_of
+from ..driver.amend import amend, require_amendable
+from ..driver.attempt_run import attempt_run
 from ..driver.follow import Detached, Follower
 from ..driver.intend import (
     Intent,
@@ -43,7 +44,6 @@ from ..spec.job import JobSpec
 from ..spec.outcome import Reason
 from ..spec.policy import LogOutput, OnCancel
 from ..targets import catalog
-from ..targets.contract.capabilities import Amends
 from ..targets.withheld import lend
 from .attendance import Attendance
 from .handler import CreateCall, InitFailed, Operation, UpdateCall
@@ -288,13 +288,10 @@ def _amend(record: Record, attempt: Attempt, request: Request) -> AttemptDocumen
         remember_owner(record.store, request.urn, record.run_id)
     if run.spec == request.document():
         return document
+    require_amendable(document, run.spec, request.document())
     record.update_run(spec=request.document(), tags=given_still(run, request.job.tags))
     attempt.event("amended", "tags, limits or policies changed")
-    if document.is_live and document.handle:
-        target = catalog.get(document.target, document.target_package)
-        if isinstance(target, Amends):
-            compute = compute_of(request.document(), record.run_id, document)
-            target.amend(compute, handle_of(attempt, document), request.document())
+    amend(attempt, document, request.document())
     return attempt.document()
 
 

@@ -28,6 +28,12 @@ _SETTLE_SECONDS = 0.5
 _TRIES = 10
 
 
+_seen: dict[tuple[str, str], tuple[str, int, float]] = {}
+"""By store and key: token and beats of a holder on another machine, and when this process first saw them.
+
+Kept for all who ask: each makes a lock of its own, and none of them looks for long enough."""
+
+
 class Place(Protocol):
     """What a lock is in: a folder of a store, as the record of a run is."""
 
@@ -65,7 +71,6 @@ class DriverLock:
         self._mine: Holder | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._seen: tuple[str, int, float] | None = None  # token, beats, when this process first saw them
         self.succeeds: Holder | None = None
         """Who held the lock before this object took it and never gave it back: that process died, or was cut off."""
 
@@ -154,10 +159,11 @@ class DriverLock:
         return self._has_stopped_beating(found)
 
     def _has_stopped_beating(self, found: Holder) -> bool:
-        now = time.monotonic()
-        if self._seen is None or self._seen[:2] != (found.token, found.beats):
-            self._seen = (found.token, found.beats, now)
-        return now - self._seen[2] >= self._patience
+        now, place = time.monotonic(), (self._store.url, self._key)
+        seen = _seen.get(place)
+        if seen is None or seen[:2] != (found.token, found.beats):
+            seen = _seen[place] = (found.token, found.beats, now)
+        return now - seen[2] >= self._patience
 
     def _claim(self) -> bool:
         mine = this_process(token=os.urandom(8).hex())

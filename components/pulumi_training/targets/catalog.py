@@ -102,6 +102,11 @@ def supporting(feature: Feature) -> tuple[str, ...]:
     return tuple(name for name in _OURS if feature in describe(name).features)
 
 
+def having(capability: type) -> tuple[str, ...]:
+    """The targets that have a capability (`contract.capabilities`), for the words of a refusal."""
+    return tuple(name for name in _OURS if isinstance(get(name), capability))
+
+
 def part(name: str) -> Any:
     """A part of a target by its name in the descriptor: `package.module:attribute`, or a module alone."""
     module, _, attribute = name.partition(":")

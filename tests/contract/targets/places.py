@@ -11,7 +11,7 @@ import signal
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,13 +147,14 @@ class Place(ABC):
         *,
         attempt: int = 1,
         run_id: str = "",
-        store: Path | None = None,
+        store: Path | str | None = None,
         is_of_before: bool = False,
+        secrets: Mapping[str, str] | None = None,
         **job: Any,
     ) -> RunSpec:
         """An attempt whose source has one script, `train.py`; two nodes of two processes unless told.
 
-        One of before began when stores had no identity.
+        One of before began when stores had no identity. `secrets` are hidden in its record (`spec.secrecy`).
         """
         store = store or self.root / "store"
         fields = {
@@ -172,9 +173,11 @@ class Place(ABC):
         (folder / "code" / "train.py").write_text(script)
         if not (folder / "code" / "outputs").is_symlink():
             link_folders(folder / "code")
-        secrets = spec.secret_environment_variables
+        hidden = {**(secrets or {}), **spec.secret_environment_variables}
         identity = "" if is_of_before else ensure_identity(record.store)
-        return RunSpec(record.run_id, attempt, recorded(spec), self.root, folder, secrets, store=identity)
+        return RunSpec(
+            record.run_id, attempt, recorded(spec, hidden), self.root, folder, hidden, store=identity
+        )
 
     def plan(self, run: RunSpec) -> Plan:
         return self.target.plan(run, self.target.prepare(run, lambda line: None))

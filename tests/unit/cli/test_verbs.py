@@ -169,20 +169,20 @@ def test_cancel_stops_with_the_grace_asked_for(shelf: Shelf, monkeypatch: pytest
     attempt = shelf.live("fit-0000000000")
     asked = []
 
-    def stop(record: Record, *, grace: float | None = None) -> AttemptDocument:
-        asked.append((record.run_id, grace))
+    def stop(record: Record, *, grace: float | None = None, is_machine_gone: bool = False) -> AttemptDocument:
+        asked.append((record.run_id, grace, is_machine_gone))
         return attempt.update(outcome=Outcome(Reason.CANCELED))
 
     monkeypatch.setattr("pulumi_training.driver.stop.cancel", stop)
-    result = call("cancel", "fit", "--grace", "2.5")
-    assert (result.exit_code, asked) == (0, [("fit-0000000000", 2.5)])
+    result = call("cancel", "fit", "--grace", "2.5", "--machine-gone")
+    assert (result.exit_code, asked) == (0, [("fit-0000000000", 2.5, True)])
     assert "fit-0000000000 attempt 1: Canceled" in result.stdout
 
 
 def test_an_interrupt_is_quiet(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.live("fit-0000000000")
 
-    def stop(record: Record, *, grace: float | None = None) -> AttemptDocument:
+    def stop(record: Record, **_: object) -> AttemptDocument:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pulumi_training.driver.stop.cancel", stop)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driver_fakes import AttendedTarget, Backend, FakeTarget, Job
+from driver_fakes import Backend, FakeTarget, Job, PlainTarget
 
 from pulumi_training.targets import catalog
 
@@ -24,7 +24,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     """The fake target stands where the local one does, and no wait is long."""
     fresh = Backend()
-    monkeypatch.setattr(AttendedTarget, "backend", fresh)
+    monkeypatch.setattr(PlainTarget, "backend", fresh)
     monkeypatch.setattr(catalog, "get", lambda name, package="": FakeTarget())
     monkeypatch.setattr("pulumi_training.driver.watching.WATCH_SECONDS", 0.001)
     monkeypatch.setattr("pulumi_training.driver.watching._SHOW_SECONDS", 0.0)

@@ -75,8 +75,8 @@ class Backend:
             raise Died(name)
 
 
-class AttendedTarget(Target, Queues, Amends):
-    """One with a supervisor of ours."""
+class PlainTarget(Target, Queues):
+    """One whose attempts keep the limits that they began with."""
 
     name = "local"
     leaves = "nothing"
@@ -135,9 +135,6 @@ class AttendedTarget(Target, Queues, Amends):
     def mirror(self, compute: ComputeReference, handle: Handle, folder: Path) -> bool:
         return self.backend.mirror(folder)
 
-    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, Any]) -> None:
-        self.backend.step("amend")
-
     def cancel(self, compute: ComputeReference, handle: Handle, grace: float) -> None:
         self.backend.cancels.append(grace)
         key = (handle.run_id, handle.attempt)
@@ -154,6 +151,13 @@ class AttendedTarget(Target, Queues, Amends):
 
     def leftovers(self, compute: ComputeReference | None, tell: Tell) -> Iterable[Handle]:
         return [Handle("local", r, a, "") for r, a in self.backend.live]
+
+
+class AttendedTarget(PlainTarget, Amends):
+    """One with a supervisor of ours."""
+
+    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, Any]) -> None:
+        self.backend.step("amend")
 
 
 class FakeTarget(AttendedTarget, RunsUnattended):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pulumi_training.record.record import Record
 from pulumi_training.record.store import StoreError
 from pulumi_training.spec.errors import PermanentError, TransientError
 from pulumi_training.spec.outcome import Outcome, Reason, Status
+from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.contract.observation import Observation
 from pulumi_training.targets.contract.run import RunSpec
 
@@ -671,3 +673,80 @@ def test_a_stop_in_the_middle_of_a_submission_is_no_lost_node(backend: Backend, 
     outcome = go(job, record)
     assert outcome is not None and outcome.reason is Reason.CANCELED
     assert backend.removed == [(record.run_id, 1)]
+
+
+def test_what_comes_late_from_a_target_is_there_when_the_run_is_settled(backend: Backend, job: Job) -> None:
+    """A target that mirrors late: the end is seen before the logs have come."""
+    looks: list[int] = []
+
+    def mirror(folder: Path) -> bool:
+        looks.append(len(backend.live))
+        if len(looks) < 4:
+            return False
+        log = folder / "logs" / "std" / "rank-0.log"
+        if not log.exists():
+            log.write_text("late words\n")
+            (key,) = backend.live
+            seen = failed()
+            backend.live[key] = replace(seen, ranks=(replace(seen.ranks[0], log_tail="late words"),))
+        return True
+
+    def collect(run: RunSpec) -> None:
+        assert (run.folder / "logs" / "std" / "rank-0.log").read_text() == "late words\n"
+        backend.step("saw the log")
+
+    backend.script, backend.mirror, backend.collect = lambda run: failed(), mirror, collect
+    outcome = go(job, begin(job))
+    assert outcome is not None and outcome.log_tail == "late words"
+    assert "saw the log" in backend.steps and len(looks) >= 4
+
+
+def test_an_end_is_told_though_its_logs_never_come(
+    backend: Backend, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pulumi_training.driver.watching._LAST_WORDS_SECONDS", 0.05)
+    backend.mirror = lambda folder: False
+    outcome = go(job, begin(job))
+    assert outcome is not None and outcome.is_success
+
+
+def test_logs_that_cannot_be_brought_keep_no_state_away(
+    backend: Backend, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mirror(folder: Path) -> bool:
+        raise TransientError("the log service is away")
+
+    monkeypatch.setattr("pulumi_training.driver.watching._LAST_WORDS_SECONDS", 0.05)
+    backend.mirror = mirror
+    backend.script = lambda run: None
+    record = begin(job)
+    thread = driving(job, record)
+    until(lambda: record.attempt(1).document().status is Status.RUNNING)
+    (key,) = backend.live
+    backend.live[key] = succeeded()
+    thread.join(60)
+    outcome = record.attempt(1).document().outcome
+    assert outcome is not None and outcome.is_success
+
+
+def test_a_machine_does_not_take_for_its_own_what_another_one_began(backend: Backend, job: Job) -> None:
+    backend.dies_after = "submit"
+    record = begin(job)
+    with pytest.raises(Died):
+        go(job, record)
+    there = {"pid": 1, "host": "elsewhere", "boot_id": "b", "started_at": 1.0}
+    record.attempt(1).update(supervisor=there)
+    asked: list[str] = []
+    observed = FakeTarget.observed
+
+    def look(self: FakeTarget, handle: Handle) -> Observation:
+        asked.append(handle.driven_on)
+        return observed(self, handle)
+
+    with pytest.MonkeyPatch.context() as watched:
+        watched.setattr(FakeTarget, "observed", look)
+        outcome = go(job, record)
+    assert outcome is not None and outcome.is_success and len(backend.submitted) == 1
+    assert set(asked) == {"elsewhere"}
+    supervisor = record.attempt(1).document().supervisor
+    assert supervisor is not None and supervisor["host"] == "elsewhere"

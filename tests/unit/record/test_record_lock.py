@@ -202,3 +202,21 @@ def test_of_two_that_take_over_a_dead_lease_one_stays(monkeypatch: pytest.Monkey
     # While this one waits for the store to settle, another one writes itself over it.
     monkeypatch.setattr(lock_module.time, "sleep", lambda seconds: write_holder(record, elsewhere()))
     assert not lock.acquire() and not lock.is_held_here()
+
+
+def test_a_holder_elsewhere_that_beats_no_more_is_seen_by_whoever_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each who asks makes a lock of its own, and looks once."""
+    record = Record(Store.open("memory://lock-asked-anew/x"), "fit-1")
+    write_holder(record, elsewhere())
+    now = [1000.0]
+    monkeypatch.setattr(lock_module.time, "monotonic", lambda: now[0])
+    assert quiet(record).holder() is not None and not quiet(record).acquire()
+    now[0] += lock_module.PATIENCE - 1
+    assert quiet(record).holder() is not None
+    write_holder(record, elsewhere().next_beat())
+    now[0] += 2
+    assert quiet(record).holder() is not None, "it beats"
+    now[0] += lock_module.PATIENCE
+    assert quiet(record).holder() is None

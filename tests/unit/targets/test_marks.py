@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,11 +15,13 @@ import pytest
 
 from pulumi_training.agent.marks import Marks
 from pulumi_training.agent.sweep import find as sweep_find
-from pulumi_training.driver.attempt_run import handle_of
+from pulumi_training.driver.attempt_run import driven_on, handle_of
 from pulumi_training.record.documents import AttemptDocument
+from pulumi_training.record.holder import this_process
 from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
 from pulumi_training.record.store_identity import ensure_identity
+from pulumi_training.spec.outcome import Outcome, Reason
 from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.local import processes
 
@@ -135,6 +138,39 @@ def test_a_handle_is_of_the_folder_that_its_attempt_has_now(tmp_path: Path) -> N
     of_moved = handle_of(moved, moved.document())
     assert (of_moved.folder, of_moved.began_in) == (str(moved.folder), rebuilt.folder)
     assert of_moved.owns(rebuilt.store, rebuilt.folder)
+
+
+def test_working_copies_of_one_remote_store_have_one_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open("memory://working-copies/runs")
+    monkeypatch.setenv("TRAINING_STATE_DIR", str(tmp_path / "first"))
+    attempt = Record(store, RUN_ID).start_attempt(AttemptDocument(RUN_ID, 1, target="local"))
+    assert attempt is not None
+    began = handle_of(attempt, attempt.document())
+    attempt.prepare_folder()
+    monkeypatch.setenv("TRAINING_STATE_DIR", str(tmp_path / "second"))
+    attempt.prepare_folder()
+    assert handle_of(attempt, attempt.document()).owns(began.store, began.folder)
+    attempt.update(handle=began.to_json())
+    here = handle_of(attempt, attempt.document())
+    assert (here.folder, here.began_in) == (str(attempt.folder), began.folder)
+    assert here.owns(began.store, began.folder)
+
+    other = Record(Store.open("memory://another/runs"), RUN_ID).attempt(1)
+    assert not replace(here, folder=str(other.prepare_folder()), began_in="").owns(began.store, began.folder)
+
+
+def test_a_live_attempt_says_which_other_machine_drove_it() -> None:
+    me = this_process()
+    there = {"pid": 1, "host": "elsewhere", "boot_id": "b", "started_at": 1.0}
+    begun = AttemptDocument(RUN_ID, 1, target="local", plan={}, supervisor=there)
+    assert driven_on(begun) == "elsewhere"
+    assert driven_on(replace(begun, supervisor={**there, "host": me.host})) == ""
+    assert driven_on(replace(begun, supervisor=None)) == "", "no process drove it yet"
+    assert driven_on(replace(begun, plan=None)) == "", "nothing was to be submitted"
+    ended = begun.changed(outcome=Outcome(Reason.COMPLETED))
+    assert driven_on(ended) == "", "it was seen to end"
 
 
 def test_a_handle_recorded_before_stores_had_an_identity_is_read_as_it_is(tmp_path: Path) -> None:

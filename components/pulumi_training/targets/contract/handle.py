@@ -73,7 +73,8 @@ class Handle:
 
     `settings` say where the backend was found when it was submitted, secrets by name only (`targets.withheld`); they win
     over the cluster, which may have been given another address since. `folder` is the attempt's working folder on this
-    machine; `began_in` is the one that it began with, where that is another and is there no more. `driven_on` is the
+    machine; `began_in` is the one that it began with, where that is another: of a store that was moved, or of another
+    machine or state folder. `driven_on` is the
     machine that drove it last while it lives, where that is another than this one: what this machine's folder does not
     know is no proof of anything then.
     """

@@ -32,8 +32,6 @@ class Target(ABC):
     """What is left at the backend of an attempt that nobody takes away, in a word for people."""
     submits_by_requests: ClassVar[bool] = False
     """Whether what `submit` starts is no child of the process that calls it, so that any process may."""
-    runs_here: ClassVar[bool] = False
-    """Whether attempts are processes of the machine that submits them, so that no other machine can see or stop them."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Modules of other packages that its methods import when they are called: a driver loads them while the run runs."""
 

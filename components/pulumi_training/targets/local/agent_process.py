@@ -105,7 +105,7 @@ def stop(handle: Handle, grace: float) -> None:
     Raises:
         TransientError: something survives.
     """
-    folder = Path(handle.folder)
+    folder = place_of(handle)
     if handle.driven_on and not is_live(folder) and not has_ended(folder):
         raise TransientError(words_of_elsewhere(handle))
     if is_live(folder):
@@ -138,6 +138,13 @@ def end_all(handle: Handle) -> None:
         processes.stop(marks_of(handle), 0.0)
     except TimeoutError as error:
         raise TransientError(str(error)) from error
+
+
+def place_of(handle: Handle) -> Path:
+    """The folder that the attempt's processes write into: where it began, if that is this machine's and is there."""
+    if handle.began_in and os.path.isdir(handle.began_in):
+        return Path(handle.began_in)
+    return Path(handle.folder)
 
 
 def marks_of(handle: Handle) -> Marks:

@@ -19,7 +19,7 @@ def observe(handle: Handle) -> Observation:
     its launch; one whose agent came never so far as to launch anything is NotStarted. Of another machine's attempt that
     left no last word here nobody can tell.
     """
-    folder = Path(handle.folder)
+    folder = agent_process.place_of(handle)
     last_words.recover(folder)
     if not agent_process.has_ended(folder):
         if agent_process.is_live(folder):

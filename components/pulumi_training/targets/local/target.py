@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -34,6 +35,7 @@ from ..contract.run import Prepared, RunSpec
 from ..contract.target import Target, Tell
 from . import agent_process, last_words, processes
 from .observe import observe
+from .other_folder import copy_new
 from .slots import Slots, Ticket, me
 from .surroundings import inherited, with_interpreter
 
@@ -44,7 +46,10 @@ if TYPE_CHECKING:
 # of imports) is imported by the methods that build it.
 
 
+log = logging.getLogger(__name__)
 _WARNING = "warning: "
+_SHOWN = ("launch", "ranks", "metrics", "logs")
+"""What of an attempt is read while it lives."""
 
 
 class LocalTarget(Target, Queues, Amends):
@@ -52,7 +57,6 @@ class LocalTarget(Target, Queues, Amends):
 
     name = "local"
     leaves = "processes"
-    runs_here = True
 
     def prepare(self, run: RunSpec, tell: Tell) -> Prepared:
         """Builds the virtual environment, or finds it, and brings the data."""
@@ -141,13 +145,19 @@ class LocalTarget(Target, Queues, Amends):
         return {handle: _observed(handle) for handle in handles}
 
     def mirror(self, compute: ComputeReference, handle: Handle, folder: Path) -> bool:
-        """Nothing to do: an attempt writes into its folder itself."""
+        """Nothing to do: an attempt writes into its folder itself. Only where that is of another state folder of this
+        machine, what it wrote is copied from there."""
+        place = agent_process.place_of(handle)
+        if place != folder:
+            copy_new(place, folder, _SHOWN)
         return True
 
     def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, Any]) -> None:
         """Limits reach the agent through its launch request, which it reads again when it changes."""
-        path = Path(handle.folder) / "launch" / "launch.json"
+        path = agent_process.place_of(handle) / "launch" / "launch.json"
         if not path.exists():
+            if handle.driven_on:
+                log.warning("limits stay as they were: %s", agent_process.words_of_elsewhere(handle))
             return
         request = parse_object(path.read_bytes(), str(path))
         request["limits"] = dict(Limits.of_job(document).__dict__)
@@ -165,6 +175,9 @@ class LocalTarget(Target, Queues, Amends):
         """
         from ...agent.keep import PARTS, keep
 
+        place = agent_process.place_of(handle)
+        if place != run.folder:
+            copy_new(place, run.folder, (*_SHOWN, "outputs", *(("code",) if run.document["outputs"] else ())))
         if not run.document["outputs"]:
             keep(str(run.folder), list(PARTS), owns=False)
             return
@@ -178,10 +191,10 @@ class LocalTarget(Target, Queues, Amends):
     def remove(self, compute: ComputeReference, handle: Handle) -> None:
         """Ends what is left of the processes and takes the copy of the source away."""
         agent_process.stop(handle, 0.0)
-        if handle.folder:
-            last_words.recover(Path(handle.folder))
+        for folder in filter(None, dict.fromkeys((handle.folder, handle.began_in))):
+            last_words.recover(Path(folder))
             for name in ("code", ENVIRONMENT_FOLDER):
-                shutil.rmtree(Path(handle.folder) / name, ignore_errors=True)
+                shutil.rmtree(Path(folder) / name, ignore_errors=True)
 
     def leftovers(self, compute: ComputeReference | None, tell: Tell) -> Iterable[Handle]:
         """The attempts that have live processes on this machine, and those with a place in a cluster's queue."""
