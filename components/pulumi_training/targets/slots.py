@@ -110,13 +110,23 @@ class Slots:
         """
         clusters = state / "clusters"
         nodes = int(compute["maxNodes"])
-        before = clusters / _name_of(compute, str(compute["store"]))
+        before = clusters / cls._name_of(compute, str(compute["store"]))
         return cls(
-            clusters / _name_of(compute, store) if store else before,
+            clusters / cls._name_of(compute, store) if store else before,
             total=nodes * int(compute["slotsPerNode"]),
             gpus=nodes * int(compute.get("gpusPerNode", 0)),
             before=before if store else None,
         )
+
+    @classmethod
+    def _name_of(cls, compute: Mapping[str, Any], store: str) -> str:
+        identity = f"{store}\0{compute['workspace']}\0{compute['cluster']}{cls.mark_of(compute)}"
+        return f"{compute['cluster']}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+
+    @classmethod
+    def mark_of(cls, compute: Mapping[str, Any]) -> str:
+        """What tells a cluster from one of the same name on another target, as part of a hashed text."""
+        return f"\0{compute['target']}"
 
     def is_live(self, folder: Path) -> bool:
         """Whether the attempt in a folder runs. A target that gets no answer says yes: no slot is given twice."""
@@ -221,13 +231,6 @@ def me() -> Owner:
 
 def _find(tickets: list[Ticket], run_id: str, attempt: int, folder: Path | None) -> Ticket | None:
     return next((t for t in tickets if t.is_of(run_id, attempt, folder)), None)
-
-
-def _name_of(compute: Mapping[str, Any], store: str) -> str:
-    identity = f"{store}\0{compute['workspace']}\0{compute['cluster']}"
-    if compute.get("target", "local") != "local":
-        identity += f"\0{compute['target']}"
-    return f"{compute['cluster']}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
 
 
 def _replace(tickets: list[Ticket], old: Ticket, **changes: Any) -> Ticket:

@@ -29,7 +29,6 @@ MAY_SAY = {
     ("spec/urls.py", "local"): "fsspec's name for a folder's scheme",
     ("environment/builder.py", "docker"): "the command line of an image builder",
     ("agent/shim/sitecustomize.py", "azureml"): "the package that scripts written for Azure ML import",
-    ("targets/slots.py", "local"): "names of queues were made without it, before there was another target",
 }
 """By module and word."""
 MAY_IMPORT_BY_STRING = {
