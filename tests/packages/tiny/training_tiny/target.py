@@ -91,6 +91,7 @@ class TinyTarget(Target, RunsUnattended):
         while _look(place).status is Status.RUNNING:
             if time.monotonic() > deadline:
                 raise TransientError(f"{place} does not stop")
+            (place / "stopped").touch()
             if (place / "pid").exists():
                 with suppress(ProcessLookupError, ValueError):
                     os.killpg(int((place / "pid").read_text()), signal.SIGKILL)
@@ -127,6 +128,10 @@ def _look(place: Path) -> Observation:
         return Observation(Status.RUNNING)
     code = int((place / "exit").read_text())
     tail = (place / "log").read_text() if (place / "log").exists() else ""
-    rank = RankFacts(0, state="ended", exit_code=code, success=code == 0, log_tail=tail[-2000:])
-    launch = LaunchFacts(exit_code=code, first_failed=0 if code else None)
+    is_ours = (place / "stopped").exists()
+    rank = RankFacts(
+        0, state="ended", exit_code=code, success=code == 0, log_tail=tail[-2000:], stopped_by_us=is_ours
+    )
+    failed = 0 if code and not is_ours else None
+    launch = LaunchFacts(exit_code=code, first_failed=failed, stopped_why="cancel" if is_ours else None)
     return Observation(Status.FAILED if code else Status.COMPLETED, (rank,), launch)
