@@ -48,7 +48,9 @@ def test_pure_python_packages_find_their_place_and_their_commands(source, channe
     environment = ensure(source, said, conda_packages=["epsilon"], conda_channels=[str(channel)])
     assert python_says(environment, "import epsilon; print(epsilon.VERSION)") == "1.0"
     command = environment.prefix / "bin" / "epsilon"
-    assert f"{environment.prefix}/bin/python" in command.read_text()  # a long one does not stand in the first line
+    assert (
+        f"{environment.prefix}/bin/python" in command.read_text()
+    )  # a long one does not stand in the first line
     assert subprocess.run([str(command)], capture_output=True, text=True).stdout == "epsilon runs\n"
 
 
