@@ -171,6 +171,9 @@ def _object(token: str, kind: dict[str, Any]) -> Iterator[str]:
     yield "| field | type | default | a change | what it is |"
     yield "|---|---|---|---|---|"
     for wire, prop in kind["properties"].items():
+        if wire in catalog.names():  # the settings of a target: of the schema, since a model knows no target
+            yield _row(f"`{wire}`", _type(prop), "", _CHANGE["ignored"], _words(prop))
+            continue
         name = _field(model, wire)
         change = _change(model, name, prop)
         yield _row(f"`{name}`", _type(prop), _default(prop, wire in needed), change, _words(prop))
@@ -220,6 +223,8 @@ def _words(prop: dict[str, Any]) -> str:
     text: str = prop.get("description", "")
     example = _EXAMPLE.search(text)
     secret = " Secret." if prop.get("secret") else ""
+    if instead := prop.get("deprecationMessage"):
+        secret += f" Deprecated: {instead[0].lower()}{instead[1:]}"
     if example is None:
         return text + secret
     return f"{text[: example.start()]}{secret} Example: `{_python(example[1])}`."

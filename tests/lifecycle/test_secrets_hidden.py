@@ -79,8 +79,9 @@ def test_no_refusal_shows_a_secret(sandbox: Sandbox) -> None:
 COMPUTE = """
     plain = {"target": "local", "workspace": "lab", "store": "./.training/lab", "cluster": "cpu"}
     url = "tcp://ann:" + os.environ["B"] + "@h:1"
-    fit = J("fit", compute={**plain, "settings": {"token": S("A"), "note": "plain-note", "url": url}})
-    whole = J("whole", compute=pulumi.Output.secret({**plain, "settings": {"token": os.environ["A"], "memory": "1g"}}))
+    fit = J("fit", compute={**plain, "local": {"token": S("A"), "note": "plain-note", "url": url}})
+    own = {"settings": {"memory": "1g"}, "local": {"token": os.environ["A"], "cpus": 1}}
+    whole = J("whole", compute=pulumi.Output.secret({**plain, **own}))
     dear = target.ComputeCluster("dear", workspace=lab, price_per_node_hour=pulumi.Output.secret(1234.5))
     priced = J("priced", compute=dear)
     pulumi.export("location", fit.outputs_location)
@@ -101,8 +102,9 @@ def test_a_secret_setting_of_a_cluster_is_in_no_file(sandbox: Sandbox) -> None:
         for path in project.folder.glob(".training/lab/runs/*/run.json")
     }
     kept = {name.rpartition("-")[0]: run["spec"]["compute"] for name, run in runs.items()}
-    assert kept["fit"]["settings"]["note"] == "plain-note" and kept["fit"]["store"] == "./.training/lab"
+    assert kept["fit"]["local"]["note"] == "plain-note" and kept["fit"]["store"] == "./.training/lab"
     assert kept["whole"]["target"] == "local" and kept["whole"]["workspace"] == "lab"
+    assert kept["whole"]["settings"] == {"memory": "1g"} and kept["whole"]["local"]["cpus"] == 1
     assert kept["priced"]["pricePerNodeHour"] is None
     again = project.preview("--json", **secrets).succeeded()
     assert json.loads(again.stdout)["changeSummary"] == {"same": 7}

@@ -35,10 +35,15 @@ def test_a_run_is_repeated_from_its_record_and_gives_the_same_files(lab: Lab) ->
     stack.up().succeeded()
     outputs = lab.job_state(stack)["outputs"]
     lab.write("raise SystemExit('the tree on disk has changed since')")
+    record = lab.store / "runs" / outputs["runId"] / "run.json"
+    document = json.loads(record.read_text())
+    document["spec"]["brandNew"] = "of a newer version"
+    record.write_text(json.dumps(document))
     words = outputs["reproduce"].split()
     assert words[0] == "pulumi-training"
     done = command_line(lab, *words[1:])
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "brandNew: is not known to this version" in done.stdout + done.stderr
     assert outputs["manifest"] in done.stdout
     assert lab.attempts(f"{outputs['runId']}-r1")[0]["status"] == "Completed"
 

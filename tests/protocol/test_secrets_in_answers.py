@@ -44,6 +44,10 @@ JOB_INPUTS: dict[str, Any] = {"compute": COMPUTE, "sourceDirectory": "./src", "e
         ({"compute": S}, "compute"),
         ({"compute": {**COMPUTE, "target": "docker", "settings": {"memory": S}}}, "compute.settings.memory"),
         ({"compute": {**COMPUTE, "target": "docker", "settings": {"memory": Secret(TOKEN * 9)}}}, "compute.settings.memory"),
+        ({"compute": {**COMPUTE, "target": "docker", "docker": {"memory": Secret(TOKEN * 9)}}}, "compute.docker.memory"),
+        ({"compute": {**COMPUTE, "target": "docker", "docker": {"cpus": Secret(TOKEN * 9)}}}, "compute.docker.cpus"),
+        ({"compute": {**COMPUTE, "local": {"ulimits": [Secret(TOKEN * 9)]}}}, "compute.local.ulimits[0]"),
+        ({"compute": {**COMPUTE, "local": Secret(TOKEN * 9)}}, "compute.local"),
         ({"compute": {**COMPUTE, "trackingUri": Secret(f"http://a:{TOKEN}@h")}}, "compute.trackingUri"),
         ({"compute": {**COMPUTE, "trackingUri": f"http://a:{TOKEN}@h"}}, "compute.trackingUri"),
         ({"noSuchProperty": S}, "noSuchProperty"),
@@ -92,15 +96,18 @@ def test_a_secret_retention_is_taken(lab: Jobs) -> None:
 
 def test_credentials_in_addresses_are_secret_though_nobody_said_so(lab: Jobs) -> None:
     store, index = f"s3://KEY:{TOKEN}@bucket/x", f"https://u:{TOKEN}@index.example.com/simple"
+    settings = {"tls": "x", "dockerHost": f"tcp://a:{TOKEN}@h:1"}
+    typed = {"tls": "x", "brandNew": [f"tcp://a:{TOKEN}@h:1"]}
     inputs = {
         **JOB_INPUTS,
-        "compute": {**COMPUTE, "store": store, "settings": {"plain": "x", "url": f"tcp://a:{TOKEN}@h:1"}},
+        "compute": {**COMPUTE, "store": store, "target": "docker", "settings": settings, "docker": typed},
         "environment": {"indexUrl": index, "extraIndexUrls": ["https://plain.example.com/simple", index]},
     }
     checked, problems = lab.check(inputs)
     assert not problems
     assert checked["compute"]["store"] == Secret(store)
-    assert checked["compute"]["settings"] == {"plain": "x", "url": Secret(f"tcp://a:{TOKEN}@h:1")}
+    assert checked["compute"]["settings"] == {"tls": "x", "dockerHost": Secret(f"tcp://a:{TOKEN}@h:1")}
+    assert checked["compute"]["docker"] == {"tls": "x", "brandNew": [Secret(f"tcp://a:{TOKEN}@h:1")]}
     assert checked["environment"]["indexUrl"] == Secret(index)
     assert checked["environment"]["extraIndexUrls"] == ["https://plain.example.com/simple", Secret(index)]
 

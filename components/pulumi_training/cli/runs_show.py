@@ -80,6 +80,7 @@ def _head(seen: RunView) -> None:
                 "Target",
                 f"{compute.get('target', '?')}, cluster {compute.get('cluster', '?')}" if compute else "",
             ),
+            *(("Note", note) for note in seen.notes),
             ("Workspace", run.workspace),
             ("Stack", "/".join(filter(None, (run.owner.get("project"), run.owner.get("stack"))))),
             ("Tags", ", ".join(f"{k}={v}" for k, v in seen.tags.items())),

@@ -98,6 +98,13 @@ class RunView:
         return tuple((self.document.environment or {}).get("warnings") or ()) if self.document else ()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the job asks for that its target does not have and that changes no result."""
+        from ..targets.compute_settings import notes
+
+        return tuple(notes(self.run.spec))
+
+    @property
     def duration(self) -> float | None:
         """Seconds from the start to the end, to now for a live attempt; None before the start."""
         return (
@@ -118,6 +125,7 @@ class RunView:
             "duration_seconds": None if self.duration is None else round(self.duration, 3),
             "is_attended": self.is_attended,
             "is_pruned": self.is_pruned,
+            "notes": list(self.notes),
             "attempts": [
                 {
                     **asdict(line),

@@ -7,15 +7,19 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import pulumi
 
 from ..spec.errors import Problem, SpecError
 from ..spec.tracking import IN_WORKSPACE
+from .cluster_settings import typed_settings
 from .component import Component, checked_count, checked_name
 from .data_reference import DataReference
 from .program import from_here, joined, output, reference_of
+
+if TYPE_CHECKING:
+    from ..spec.settings import TargetSettings
 
 W = TypeVar("W", bound="WorkspaceBase")
 P = TypeVar("P", bound="PlaceComponent")
@@ -257,6 +261,11 @@ class ComputeClusterBase(PlaceComponent):
         "slotsPerNode": "slots_per_node",
         "gpusPerNode": "gpus_per_node",
         "pricePerNodeHour": "price_per_node_hour",
+        "memory": "memory",
+        "cpus": "cpus",
+        "shmSize": "shm_size",
+        "ulimits": "ulimits",
+        "settings": "settings",
     }
 
     def __init__(
@@ -266,8 +275,13 @@ class ComputeClusterBase(PlaceComponent):
         size: ClusterSize,
         name: str | None,
         opts: pulumi.ResourceOptions | None,
-        settings: Mapping[str, pulumi.Input[str] | None] | None = None,
+        texts: Mapping[str, pulumi.Input[str] | None] | None = None,
+        settings: pulumi.Input[Mapping[str, Any]] | None = None,
     ) -> None:
+        """`texts` are the settings that are given one by one, by wire name, `settings` those that are given typed.
+
+        Each goes on in the form in which it came: consumers of an older version know the texts only.
+        """
         cluster = checked_name(name, resource_name)
         own: dict[str, Any] = {
             "cluster": cluster,
@@ -277,14 +291,23 @@ class ComputeClusterBase(PlaceComponent):
         }
         if size.price_per_node_hour is not None:
             own["pricePerNodeHour"] = size.price_per_node_hour
-        given = {key: value for key, value in (settings or {}).items() if value is not None}
+        given = {key: value for key, value in (texts or {}).items() if value is not None}
         if given:
             own["settings"] = given
+        if settings is not None:
+            own[self.token.split(":")[1]] = typed_settings(self.settings_model(), given, settings)
         # As one Output all of it were secret where a part is: as an object each part is what it is.
         base = reference_of(workspace)
         self.reference: Any = {**base, **own} if isinstance(base, Mapping) else joined(base, own)
         self.ref = output(self.reference)
         super().__init__(resource_name, {"ref": self.reference, "name": cluster}, _below(workspace, opts))
+
+    @classmethod
+    def settings_model(cls) -> type[TargetSettings]:
+        """The model of the target's settings; imported only for a program that gives them typed."""
+        from ..spec.settings import UnlimitedSettings
+
+        return UnlimitedSettings
 
 
 @dataclass(frozen=True)

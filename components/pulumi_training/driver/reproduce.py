@@ -14,6 +14,7 @@ from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..spec.errors import PermanentError, Problem, SpecError
 from ..spec.outcome import Reason
+from ..spec.recorded import NOT_KNOWN, unknown_in_record
 from ..spec.secrecy import names_in
 from ..targets import catalog
 from ..targets.contract.run import RunSpec
@@ -55,6 +56,7 @@ def reproduce(record: Record, environ: Mapping[str, str] = os.environ) -> Reprod
     secrets = _secrets(run.spec, environ)
     base = Path(document.notes.get("base", "."))
     spec, warnings = _pinned(run.spec, document, original, base)
+    warnings += tuple(f"{path}: {NOT_KNOWN}" for path in unknown_in_record(run.spec))
     again = _free(record)
     again.write_run(
         replace(

@@ -90,7 +90,7 @@ def recorded(job: JobSpec, secrets: Mapping[str, str] | None = None) -> dict[str
     for field_ in MAY_HOLD_SECRETS:
         document[field_] = hide(document[field_], hidden)
     if document["compute"]:
-        document["compute"] = hide_in_compute(document["compute"], hidden)
+        document["compute"] = _without_credentials(hide_in_compute(document["compute"], hidden))
     registry = (document["environment"] or {}).get("imageRegistry") or {}
     if registry.get("password") and not names_in(registry["password"]):
         registry["password"] = HIDDEN  # a secret by what it is, whether the program said so or not
@@ -99,3 +99,15 @@ def recorded(job: JobSpec, secrets: Mapping[str, str] | None = None) -> dict[str
         if not names_in(value):
             secret_mounts[name] = HIDDEN
     return document
+
+
+def _without_credentials(compute: dict[str, Any]) -> dict[str, Any]:
+    """A cluster whose settings are recorded: what its target calls a credential is hidden, whoever forgot to say so."""
+    own = compute.get(compute["target"])
+    if isinstance(own, dict):
+        from ..targets.compute_settings import credentials
+
+        for name in credentials(compute["target"]).intersection(own):
+            if own[name] is not None and not names_in(own[name]):
+                own[name] = HIDDEN
+    return compute

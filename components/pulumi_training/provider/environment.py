@@ -15,6 +15,7 @@ from ..spec.errors import Problem, SpecError, mask
 from ..spec.reading import read_partly
 from ..spec.rules import environment_problems
 from ..targets import catalog
+from ..targets.compute_settings import notes_of_environment
 from ..targets.contract.environment import EnvironmentMaker, Made
 from ..targets.rules import environment_problems as problems_at_target
 from .handler import (
@@ -33,6 +34,7 @@ from .handler import (
     UpdateAnswer,
     UpdateCall,
 )
+from .once_taken import taken_before
 from .pool import blocking
 from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
@@ -66,8 +68,10 @@ class EnvironmentHandler(ResourceHandler):
             digest = call.inputs.get("digest", UNKNOWN)
             # The input of the same name is another thing, as the base image: until it is made, the output is not known.
             maker = await blocking(_maker, call.inputs)
+            _note(call)
             known = dict.fromkeys(maker.not_before_made, UNKNOWN)
             return CreateAnswer("" if contains_unknown(digest) else _id(digest), known)
+        _note(call)
         spec, source = _spec(call.inputs), self._source(call.inputs)
         made = await blocking(_make, spec, source, call)
         for warning in made.warnings:
@@ -103,9 +107,10 @@ class EnvironmentHandler(ResourceHandler):
             catalog.environment_maker(target)
         except SpecError as error:
             problems += [Problem("target", problem.message) for problem in error.problems]
+        problems, warnings = _taken_before(call, problems) if problems else (problems, ())
         inputs = with_secrets_marked(given)
         if problems or unknown:
-            return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(problems))
+            return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(problems), warnings)
         spec, source = _spec(given), self._source(given)
         try:
             existing_folder(source)
@@ -119,11 +124,32 @@ class EnvironmentHandler(ResourceHandler):
             inputs["digest"] = maker.digest(spec, source)
         except SpecError as error:
             return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(_own(error.problems)))
-        return CheckAnswer(dict(keep_secrets(inputs, call.inputs)))
+        return CheckAnswer(dict(keep_secrets(inputs, call.inputs)), (), warnings)
 
     def _source(self, inputs: Mapping[str, Any]) -> Path:
         plain, _ = unwrap_secrets(inputs.get("sourceDirectory"))
         return (self.base / str(plain or ".")).resolve()
+
+
+def _taken_before(call: CheckCall, problems: list[Problem]) -> tuple[list[Problem], tuple[str, ...]]:
+    """The problems that are new, and words about those that the resource in state has already."""
+    if not call.old_inputs:
+        return problems, ()
+    old, _ = unwrap_secrets({name: value for name, value in call.old_inputs.items() if name != "digest"})
+    args, _ = read_partly(EnvironmentArgs, old)
+    try:
+        before = list(problems_at_target(args, catalog.describe(args.target or catalog.DEFAULT)))
+    except SpecError:
+        before = []
+    left, words = taken_before(problems, before, call.inputs, call.old_inputs)
+    return left, tuple(words)
+
+
+def _note(call: CreateCall) -> None:
+    """Says what the declaration asks for that its target does not have and that changes nothing."""
+    plain, _ = unwrap_secrets(call.inputs)
+    for note in notes_of_environment(plain, str(plain.get("target") or catalog.DEFAULT)):
+        call.progress.info(note)
 
 
 def _spec(inputs: Mapping[str, Any]) -> EnvironmentSpec:

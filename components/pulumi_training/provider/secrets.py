@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..spec.secrecy import ADDRESSES_IN_COMPUTE, PLAIN_IN_COMPUTE, SECRETS, TUNING
+from ..spec.secrecy import ADDRESSES_IN_COMPUTE, PLAIN_IN_COMPUTE, SECRETS, TUNING, settings_in
 from ..spec.urls import credentials_of, display
 from .wire import Secret, unwrap_secrets
 
@@ -54,7 +54,10 @@ def without_plain(compute: Any) -> Any:
     if not isinstance(compute, Mapping):
         return compute
     left = {name: value for name, value in compute.items() if name not in PLAIN_IN_COMPUTE | TUNING}
-    return {**left, "settings": without_plain(left["settings"])} if "settings" in left else left
+    return {
+        name: without_plain(value) if isinstance(value, (Mapping, Secret)) else value
+        for name, value in left.items()
+    }
 
 
 def texts_in_compute(compute: Any) -> tuple[str, ...]:
@@ -62,7 +65,7 @@ def texts_in_compute(compute: Any) -> tuple[str, ...]:
     left, _ = unwrap_secrets(without_plain(compute))
     if not isinstance(left, Mapping):
         return ()
-    whole = left.get("settings")
+    whole = [left[name] for name in settings_in(left)]
     texts = [part for text in _strings(left) for part in credentials_of(text)]
     if isinstance(compute, Secret):
         texts += _strings(whole)
@@ -92,6 +95,21 @@ def has_secret_price(compute: Any) -> bool:
     return isinstance(compute, Mapping) and isinstance(compute.get("pricePerNodeHour"), Secret)
 
 
+def _marked_compute(compute: Mapping[str, Any]) -> dict[str, Any]:
+    """A cluster, with its settings: what a target calls a credential is one, and so is an address that opens itself."""
+    marked = with_secrets_marked(compute)
+    for target in settings_in(marked):
+        if target != "settings":
+            secret = credentials(target)
+            marked[target] = {
+                name: Secret(value)
+                if name in secret and not isinstance(value, Secret)
+                else _marked("settings", value)
+                for name, value in marked[target].items()
+            }
+    return marked
+
+
 def _strings(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
@@ -99,6 +117,13 @@ def _strings(value: Any) -> list[str]:
         value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
     )
     return [text for item in items for text in _strings(item)]
+
+
+def credentials(target: str) -> frozenset[str]:
+    """The settings of a target that are secret whatever their values are."""
+    from ..targets.compute_settings import credentials as of_model
+
+    return of_model(target)
 
 
 def _marked(name: str, value: Any) -> Any:
@@ -114,6 +139,8 @@ def _marked(name: str, value: Any) -> Any:
         return value
     if name == "settings":
         return {setting: _marked(name, item) for setting, item in value.items()}
+    if name in _COMPUTE:
+        return _marked_compute(value)
     if name in _DATA:
         return {
             n: with_secrets_marked(item) if isinstance(item, Mapping) else item for n, item in value.items()

@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, provider_pb2
 
-from ..spec.errors import SpecError
+from ..spec.errors import SpecError, mask
 from . import answers, wire
 from .calls import Fields, call_fields, operation_fields
 from .failures import masked
@@ -47,10 +47,10 @@ class TrainingServicer(PluginServicer):
                 answer = await handler.check(call)
             except SpecError as error:
                 answer = CheckAnswer(given, error.problems)
-            for words in answer.warnings:
-                await self.log.send(words, urn=call.urn, severity=engine_pb2.WARNING)
             # All that is marked, also what elsewhere says nothing: a refusal repeats what it was given.
             secrets = (*call.secrets, *wire.unwrap_secrets(given)[1])
+            for words in answer.warnings:
+                await self.log.send(mask(words, secrets), urn=call.urn, severity=engine_pb2.WARNING)
             return answers.check_response(answer, given, masked(answer.problems, secrets))
 
         return await self._short(context, "check", fields, work)

@@ -31,6 +31,7 @@ from ..spec.document import UnreadableDocument
 from ..spec.outcome import Status
 from ..spec.secrecy import hidden, hide_in_compute
 from ..targets import catalog
+from ..targets.compute_settings import notes
 from ..targets.contract.plan import UNKNOWN_PART, Plan
 from ..targets.contract.run import RunSpec
 from ..targets.withheld import lend
@@ -82,7 +83,8 @@ class TrainingJobHandler(ResourceHandler):
             self._seen[call.urn] = tree_digest
         if answer.problems:
             return answer
-        return replace(answer, warnings=await blocking(self._lost, call, answer.inputs))
+        lost = await blocking(self._lost, call, answer.inputs)
+        return replace(answer, warnings=(*answer.warnings, *lost))
 
     async def diff(self, call: DiffCall) -> DiffAnswer:
         """See `training_job_diff`; a Diff has seen the state, so its attempt is acknowledged."""
@@ -152,6 +154,8 @@ class TrainingJobHandler(ResourceHandler):
         if contains_unknown(call.inputs.get("runKey", UNKNOWN)):
             return CreateAnswer("", {})
         request = running.request_of(call, self.base, await blocking(self._backend))
+        for note in notes(request.document()):
+            call.progress.info(note)
         record = request.record()
         newest = await blocking(lambda: record.newest() if record.exists() else None)
         number = 1 if newest is None else newest.number

@@ -11,12 +11,15 @@ from ..driver.identify import IsKept, identify, in_record
 from ..driver.look import fingerprints
 from ..driver.request import MAY_HOLD_SECRETS
 from ..identity.rules import known, said
+from ..spec.compute import unknown_in
 from ..spec.errors import Problem
 from ..spec.job import JobSpec
+from ..spec.recorded import NOT_KNOWN
 from ..spec.secrecy import named
 from ..spec.urls import credentials_of
-from ..targets.rules import read_job
+from ..targets.rules import of_target, read_job
 from .handler import CheckAnswer, CheckCall
+from .once_taken import taken_before
 from .secrets import has_secret_price, texts_in_compute, with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
 
@@ -74,7 +77,11 @@ def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
     source digest and run key unknown.
     """
     found = declared(call.inputs, call.name)
-    job, problems = found.job, list(found.problems)
+    job, problems, warnings = found.job, list(found.problems), _not_known(found)
+    if problems and call.old_inputs:
+        of_state = of_target(declared(call.old_inputs, call.name).job)
+        problems, more = taken_before(problems, of_state, call.inputs, call.old_inputs)
+        warnings += more
     refused = {_top(problem) for problem in problems} | found.unknown
     inputs = {name: value for name, value in with_secrets_marked(call.inputs).items() if name not in DERIVED}
     if "inputs" not in refused and job.inputs:
@@ -85,13 +92,26 @@ def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
     if identity is None:
         inputs.setdefault("sourceDigest", UNKNOWN)
         inputs["runKey"] = UNKNOWN
-        return CheckAnswer(inputs, tuple(problems)), None
+        return CheckAnswer(inputs, tuple(problems), tuple(warnings)), None
     inputs["sourceDigest"] = identity.source_digest
     inputs |= said(identity.rules)
     if identity.environment_files:
         inputs["environmentFiles"] = dict(identity.environment_files)
     inputs["runKey"] = identity.run_key
-    return CheckAnswer(inputs), identity.tree.digest
+    return CheckAnswer(inputs, (), tuple(warnings)), identity.tree.digest
+
+
+def _not_known(found: Declared) -> list[str]:
+    """Words about what a newer version wrote into the references that the job was given."""
+    job, paths = found.job, list[str]()
+    if job.compute is not None and job.compute.model_extra and "compute" not in found.unknown:
+        from ..targets.compute_settings import unknown
+
+        compute = {**job.compute.settings_given, "target": job.compute.target}
+        paths += unknown(compute, job.compute.model_extra)
+    if job.environment_ref is not None:
+        paths += unknown_in(job.environment_ref, "environmentRef")
+    return [f"{path}: {NOT_KNOWN}" for path in paths]
 
 
 def _kept_before(call: CheckCall, job: JobSpec, base: Path) -> tuple[int | None, IsKept]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
@@ -21,7 +21,7 @@ from ..spec.components import (
     WorkspaceOutputs,
 )
 from ..spec.compute import ComputeRef, EnvironmentRef, WorkspaceRef
-from ..spec.fields import is_secret
+from ..spec.fields import deprecation_of, is_secret
 from ..spec.job import JobSpec
 from ..spec.outputs import JobOutputs
 from ..targets import catalog
@@ -37,7 +37,8 @@ _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 def package_schema(targets: Iterable[TargetDescriptor] | None = None) -> dict[str, Any]:
     """The whole schema, as Pulumi's package schema has it, with the components of `targets`, ours by default."""
-    collected = _Types()
+    known = list(targets) if targets is not None else [catalog.describe(name) for name in catalog.names()]
+    collected = _Types({each.name: catalog.part(each.settings) for each in known if each.settings})
     resources = {
         f"{PACKAGE}:index:TrainingJob": _resource(collected, JobSpec, JobOutputs, _JOB, REQUIRED_OF_JOB),
         f"{PACKAGE}:index:Environment": _resource(
@@ -47,7 +48,7 @@ def package_schema(targets: Iterable[TargetDescriptor] | None = None) -> dict[st
     resources[f"{PACKAGE}:index:RecordRetention"] = _resource(
         collected, RecordRetentionArgs, RecordRetentionOutputs, _RETENTION, ("workspace",)
     )
-    for target in targets if targets is not None else map(catalog.describe, catalog.names()):
+    for target in known:
         for name, (outputs, description, required) in _COMPONENTS.items():
             model = arguments(target, name)
             resource = _resource(collected, model, outputs, description.format(target=target.name), required)
@@ -99,8 +100,10 @@ def arguments(target: TargetDescriptor, component: str) -> type[BaseModel]:
 class _Types:
     """Object and enum types met on the way, by token."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, type[BaseModel]]) -> None:
+        """`settings` are the models of the targets' own objects in `compute`."""
         self.types: dict[str, Any] = {}
+        self._settings = settings
         self._without_enums = _reached_from(_PASSED_ON)
 
     def of(self, annotation: Any) -> dict[str, Any]:
@@ -160,11 +163,17 @@ class _Types:
                 properties[wire] = {"type": "string", "description": words.strip()}
             if is_secret(model, name):
                 properties[wire]["secret"] = True
+            if instead := deprecation_of(model, name):
+                properties[wire]["deprecationMessage"] = instead
             default = info.get_default(call_default_factory=False)
             if isinstance(default, (bool, int, float, str)):
                 properties[wire]["default"] = default.value if isinstance(default, Enum) else default
             if info.is_required():
                 required.append(wire)
+        if issubclass(model, WorkspaceRef):
+            for target, settings in self._settings.items():
+                words = f"The settings of target {target}, typed; in place of the texts in `settings`."
+                properties[target] = {**self.of(settings), "description": words}
         return properties, required
 
 

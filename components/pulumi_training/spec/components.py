@@ -119,6 +119,27 @@ class ComputeClusterArgs(Model):
     price_per_node_hour: float | None = ignored(
         None, description="What a node costs in an hour.", example=3.06
     )
+    memory: str | None = ignored(
+        None,
+        description="The most memory of a container, where nodes are containers; no limit by default.",
+        example="16g",
+    )
+    cpus: str | None = ignored(
+        None,
+        description="The most cores of a container, where nodes are containers; no limit by default.",
+        example="4",
+    )
+    shm_size: str | None = ignored(
+        None,
+        description="The shared memory of a container, where nodes are containers; 2g by default. The job's own wins.",
+        example="4g",
+    )
+    ulimits: str | None = ignored(
+        None,
+        description="Limits of a container's processes, where nodes are containers.",
+        example="memlock=-1,nofile=1024:65536",
+        deprecated="`settings` takes them as a list.",
+    )
 
 
 class ComputeClusterOutputs(Model):

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
 from .environment import EnvironmentSpec
 from .fields import Model, ignored, inplace, key
 
 
-class WorkspaceRef(Model):
-    """A workspace: where the records of its runs are kept, and the target's own settings."""
+class Reference(Model):
+    """What one stack gives another: what a newer version of the other wrote in it is kept, and can be named."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def unknown_in(value: BaseModel, path: str) -> list[str]:
+    """The paths of what is in a reference and this version does not know."""
+    return [f"{path}.{name}" for name in value.model_extra or {}]
+
+
+class WorkspaceRef(Reference):
+    """A workspace: where the records of its runs are kept, and the target's own settings.
+
+    Beside these properties there may be an object under the name of a target: its settings, typed (`spec.settings`).
+    """
 
     target: str = key(description="The target: local, docker, kubernetes or azureml.", example="local")
     workspace: str = key(description="The workspace's name; part of every run id.", example="lab")
@@ -16,7 +35,11 @@ class WorkspaceRef(Model):
         "the program's folder.",
         example="./.training/lab",
     )
-    settings: dict[str, str] = ignored({}, description="The target's own settings.")
+    settings: dict[str, str] = ignored(
+        {},
+        description="The target's own settings, each as a text.",
+        deprecated="The object that has the target's name takes them typed.",
+    )
     tracking_uri: str | None = ignored(
         None,
         description="Where MLflow runs are written: the address of a tracking server, or `workspace` for a store in "
@@ -48,8 +71,13 @@ class ComputeRef(WorkspaceRef):
         """Slots of the whole cluster."""
         return self.max_nodes * self.slots_per_node
 
+    @property
+    def settings_given(self) -> Mapping[str, Any]:
+        """What `spec.settings` reads: the old map, and the object of each target."""
+        return {**(self.model_extra or {}), "target": self.target, "settings": self.settings}
 
-class EnvironmentRef(Model):
+
+class EnvironmentRef(Reference):
     """An environment made by an Environment resource: its `ref` output.
 
     It carries its declaration, so that another machine can make it again.

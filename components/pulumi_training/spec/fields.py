@@ -1,4 +1,4 @@
-"""The marks that every field of a model carries: its identity, whether it is secret, an example."""
+"""The marks that every field of a model carries: its identity, whether it is secret, an example, what came after it."""
 
 from __future__ import annotations
 
@@ -68,9 +68,16 @@ def is_secret(model: type[BaseModel], name: str) -> bool:
     return isinstance(extra, dict) and bool(extra.get("secret"))
 
 
+def deprecation_of(model: type[BaseModel], name: str) -> str | None:
+    """What to write in place of a field that is only taken still; None for all others."""
+    extra = model.model_fields[name].json_schema_extra
+    words = extra.get("deprecated") if isinstance(extra, dict) else None
+    return str(words) if words else None
+
+
 def _field(identity: Identity, default: Any, keywords: dict[str, Any]) -> Any:
     extra: dict[str, Any] = {"identity": identity.value}
-    for mark in ("secret", "example"):
+    for mark in ("secret", "example", "setting", "tunes", "deprecated"):
         if mark in keywords:
             extra[mark] = keywords.pop(mark)
     if isinstance(default, (list, dict, set)):

@@ -59,7 +59,7 @@ def read(model: type[M], inputs: Mapping[str, Any], path: str = "") -> M:
     try:
         return model.model_validate(dict(inputs))
     except ValidationError as error:
-        raise SpecError(list(_problems(model, error, path))) from error
+        raise SpecError(list(problems_of(model, error, path))) from error
 
 
 def read_partly(
@@ -76,7 +76,7 @@ def _read_partly(
     try:
         return model.model_validate(given), [], set()
     except ValidationError as error:
-        problems = list(_problems(model, error, "", hidden))
+        problems = list(problems_of(model, error, "", hidden))
         refused = {str(line["loc"][0]) for line in error.errors()}
     rest = {
         name: value for name, value in given.items() if name not in refused and to_snake(name) not in refused
@@ -84,18 +84,33 @@ def _read_partly(
     return model.model_validate(rest), problems, refused
 
 
-def _problems(
-    model: type[BaseModel], error: ValidationError, prefix: str, hidden: Collection[str] = ()
+def problems_of(
+    model: type[BaseModel],
+    error: ValidationError,
+    prefix: str,
+    hidden: Collection[str] = (),
+    *,
+    shorten: bool = True,
 ) -> list[Problem]:
+    """The problems that a failed validation found, one for each path below `prefix`.
+
+    Values of `hidden` properties are not shown. Where it is not known whether a value is secret, none may be shortened:
+    a part of a secret is not found again by what masks the words.
+    """
     found: dict[str, Problem] = {}
     for line in error.errors(include_url=False):
         path = _path(prefix, line["loc"])
         is_hidden = (
             not line["loc"] or line["loc"][0] in hidden or any(step in SECRETS for step in line["loc"])
         )
-        shown = "the secret value" if is_hidden else _shown(line["input"])
-        found.setdefault(path, Problem(path, _words(model, line, shown)))
+        plain = _shown(line["input"]) if shorten else repr(line["input"])
+        found.setdefault(path, Problem(path, _words(model, line, "the secret value" if is_hidden else plain)))
     return list(found.values())
+
+
+def path_of(location: tuple[int | str, ...]) -> str:
+    """A location of a failed validation as the path of a property."""
+    return _path("", location)
 
 
 def _path(prefix: str, location: tuple[int | str, ...]) -> str:
@@ -116,6 +131,8 @@ def _words(model: type[BaseModel], line: Any, shown: str) -> str:
         names = [field.alias or name for name, field in model.model_fields.items()]
         near = difflib.get_close_matches(str(line["loc"][-1]), names, n=1)
         return "there is no such property" + (f"; did you mean {near[0]}?" if near else "")
+    if kind == "setting":
+        return f"{shown} {context['words']}"
     if kind == "missing":
         return "is missing"
     if kind == "enum":

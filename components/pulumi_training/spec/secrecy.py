@@ -47,10 +47,15 @@ def hide(value: Any, names: Mapping[str, str]) -> Any:
 def hide_in_compute(compute: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """A cluster with names in place of secrets; what it is found, named and tuned by stays as it is."""
     hidden = {name: hide(value, names) for name, value in compute.items() if name not in PLAIN_IN_COMPUTE}
-    settings = compute.get("settings") or {}
-    kept = {name: value for name, value in settings.items() if name in TUNING}
-    shown = {"settings": {**hidden["settings"], **kept}} if settings else {}
-    return {**compute, **hidden, **shown}
+    for name in settings_in(compute):
+        kept = {setting: value for setting, value in compute[name].items() if setting in TUNING}
+        hidden[name] = {**hidden[name], **kept}
+    return {**compute, **hidden}
+
+
+def settings_in(compute: Mapping[str, Any]) -> list[str]:
+    """The names of the objects in a cluster that hold settings: the map of texts, and one for each target."""
+    return [name for name, value in compute.items() if isinstance(value, Mapping)]
 
 
 def reveal(value: Any, names: Mapping[str, str]) -> Any:

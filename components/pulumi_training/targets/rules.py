@@ -14,13 +14,24 @@ from ..spec.environment import EnvironmentSpec
 from ..spec.errors import Problem, SpecError
 from ..spec.job import JobSpec
 from ..spec.rules import Rule
+from ..spec.text import joined
 from ..spec.tracking import tracking_problem
 from ..spec.urls import on_compute
 from . import catalog
 from .contract.descriptor import Feature, TargetDescriptor
+from .platforms import normal_platform, this_platform
 
-OF_IMAGES = ("image", "dockerfile", "buildContext", "imageRegistry")
-"""Properties of an environment that say something of an image only."""
+OF_IMAGES = (
+    "image",
+    "dockerfile",
+    "buildContext",
+    "imageRegistry",
+    "buildArguments",
+    "buildSecrets",
+    "caBundleInImage",
+)
+"""Properties of an environment that decide what is in an image, or who may read one."""
+_OF_A_DOCKERFILE = ("buildContext", "buildArguments", "buildSecrets")
 
 
 def read_job(
@@ -32,27 +43,44 @@ def read_job(
 
 def not_here(target: TargetDescriptor, feature: Feature) -> str:
     """What the target cannot do, and which targets can."""
-    able = catalog.supporting(feature)
-    others = " and ".join([", ".join(able[:-1]), able[-1]] if len(able) > 1 else able)
-    can = f"{others} can" if others else "no target of this version can"
-    return f"target {target.name} cannot {feature.value}; {can}"
+    return f"target {target.name} cannot {feature.value}; {_who_can(feature)}"
 
 
 def environment_problems(
     environment: EnvironmentSpec, target: TargetDescriptor, prefix: str = ""
 ) -> Iterator[Problem]:
     """What of an environment the target cannot have; paths begin with `prefix`."""
-    if Feature.IMAGES in target.features:
-        return
-    for name in OF_IMAGES:
-        if getattr(environment, re.sub(r"[A-Z]", lambda m: "_" + str(m[0]).lower(), name)):
-            yield Problem(f"{prefix}{name}", not_here(target, Feature.IMAGES))
+    if Feature.IMAGES not in target.features:
+        for name in OF_IMAGES:
+            if _is_given(environment, name):
+                yield Problem(f"{prefix}{name}", not_here(target, Feature.IMAGES))
+    elif not environment.dockerfile:
+        for name in _OF_A_DOCKERFILE:
+            if _is_given(environment, name):
+                words = "is for a Dockerfile, and there is none; name it, or leave this out"
+                yield Problem(f"{prefix}{name}", words)
+    wanted = environment.platform
+    if wanted and Feature.THIS_MACHINE in target.features and normal_platform(wanted) != this_platform():
+        yield Problem(
+            f"{prefix}platform",
+            f"{wanted} is not the platform of this machine, {this_platform()}, where target {target.name} runs; "
+            f"{_who_can(Feature.IMAGES)}",
+        )
 
 
 def environment_is_possible(job: JobSpec) -> Iterator[Problem]:
     """Images where the target runs them."""
     if job.environment is not None:
         yield from environment_problems(job.environment, _target_of(job), "environment.")
+
+
+def settings_can_be_read(job: JobSpec) -> Iterator[Problem]:
+    """Settings that the target understands, whether it has a use for them or not."""
+    compute = job.compute
+    if compute is not None and (compute.settings or compute.model_extra):
+        from .compute_settings import problems
+
+        yield from problems(compute.settings_given)
 
 
 def data_is_within_reach(job: JobSpec) -> Iterator[Problem]:
@@ -82,10 +110,25 @@ def tracking_has_a_place(job: JobSpec) -> Iterator[Problem]:
 
 RULES: dict[Rule, tuple[str, ...]] = {
     environment_is_possible: ("environment", "compute"),
+    settings_can_be_read: ("compute",),
     data_is_within_reach: ("compute", "inputs", "outputs"),
     tracking_has_a_place: ("compute",),
 }
 """Each rule and the fields it reads, as `spec.rules.RULES`."""
+
+
+def of_target(job: JobSpec) -> list[Problem]:
+    """What only the job's target refuses."""
+    return [problem for rule in _rules_of(job) for problem in rule(job)]
+
+
+def _who_can(feature: Feature) -> str:
+    able = catalog.supporting(feature)
+    return f"{joined(able)} can" if able else "no target of this version can"
+
+
+def _is_given(environment: EnvironmentSpec, name: str) -> bool:
+    return bool(getattr(environment, re.sub(r"[A-Z]", lambda m: "_" + str(m[0]).lower(), name)))
 
 
 def _rules_of(job: JobSpec) -> Mapping[Rule, tuple[str, ...]]:

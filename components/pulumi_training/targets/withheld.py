@@ -41,12 +41,12 @@ def is_withheld(address: Mapping[str, str]) -> bool:
 def held_by(settings: Mapping[str, Any], run_id: str) -> dict[str, Any]:
     """Recorded settings with the run named whose secrets they are."""
     return {
-        name: f"{value}{_OF}{run_id}" if run_id and names_in(value) else value
+        name: f"{value}{_OF}{run_id}" if run_id and isinstance(value, str) and names_in(value) else value
         for name, value in settings.items()
     }
 
 
-def given(address: Mapping[str, str], property_of: Callable[[str], str] = str) -> dict[str, str]:
+def given(address: Mapping[str, Any], property_of: Callable[[str], str] = str) -> dict[str, Any]:
     """`address` as it is used; `property_of` tells the input that a part of it came from.
 
     Raises:

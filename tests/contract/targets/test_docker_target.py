@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import docker.types
 import pytest
@@ -254,23 +255,24 @@ def test_data_is_copied_in_or_mounted(place: DockerPlace) -> None:
         volume.remove(force=True)
 
 
-def test_another_user_and_limits(place: DockerPlace) -> None:
-    settings = {
-        "user": "1234:1234",
-        "memory": "512m",
-        "cpus": "1.5",
-        "shmSize": "64m",
-        "ulimits": "nofile=1000:2000",
-    }
+TEXTS = {
+    "user": "1234:1234", "memory": "512m", "cpus": "1.5", "shmSize": "64m", "ulimits": "nofile=1000:2000"
+}  # fmt: skip
+TYPED = {**TEXTS, "cpus": 1.5, "ulimits": [{"name": "nofile", "soft": 1000, "hard": 2000}]}
+
+
+@pytest.mark.parametrize("more", [{"settings": TEXTS}, {"docker": TYPED}], ids=["texts", "typed"])
+def test_another_user_and_limits(place: DockerPlace, more: dict[str, Any]) -> None:
     started = place.start(
         "import os, resource\nprint(os.getuid(), resource.getrlimit(resource.RLIMIT_NOFILE))\n"
         "open('outputs/mine', 'w').write('x')\n",
-        compute={**place.compute(), "settings": settings},
+        compute={**place.compute(), **more},
     )
     assert started.outcome().reason is Reason.COMPLETED, started.log()
     assert b"1234 (1000, 2000)" in started.log(3)
     host = place.client.api.inspect_container(container(started))["HostConfig"]
     assert (host["Memory"], host["NanoCpus"], host["ShmSize"]) == (512 << 20, 1_500_000_000, 64 << 20)
+    assert host["Ulimits"] == [{"Name": "nofile", "Soft": 1000, "Hard": 2000}]
     assert (started.collect() / "outputs" / "mine").read_text() == "x"
 
 

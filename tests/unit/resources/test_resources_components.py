@@ -17,6 +17,7 @@ from pulumi_training import docker
 from pulumi_training import local as target
 from pulumi_training.spec.compute import ComputeRef
 from pulumi_training.spec.errors import SpecError
+from pulumi_training.spec.settings import TargetSettings, address, credential
 
 Declare = Callable[..., Declared]
 WRONG_NAMES = ["my lab", "Lab", "🚀", "x" * 200, "", "-lab", "a.b"]
@@ -104,6 +105,95 @@ def test_construct_gives_every_input_to_its_parameter(declare: Declare) -> None:
         1,
         0.5,
     )
+
+
+TYPED = {"memory": "1g", "cpus": 1.5, "ulimits": [{"name": "nofile", "soft": 1, "hard": 2}]}
+KINDS = [("local", target.ComputeCluster), ("docker", docker.ComputeCluster)]
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_settings_go_on_in_the_form_in_which_they_came(declare: Declare, name: str, kind: Any) -> None:
+    texts = {"memory": "1g", "cpus": "2", "shm_size": "3g", "ulimits": "nofile=1"}
+    wire = {"memory": "1g", "cpus": "2", "shmSize": "3g", "ulimits": "nofile=1"}
+    plain = {"workspace": {"target": name, "workspace": "lab", "store": "./s"}}
+    without = cluster_ref(declare, lambda: kind("cpu", **plain))
+    assert "settings" not in without and name not in without
+    old = cluster_ref(declare, lambda: kind("cpu", **plain, **texts))
+    assert old == {**without, "settings": wire}, "an older consumer takes it"
+    new = cluster_ref(
+        declare, lambda: kind("cpu", **plain, settings={**TYPED, "shm_size": "4g", "memory": None})
+    )
+    assert new == {**without, name: {"cpus": 1.5, "ulimits": TYPED["ulimits"], "shmSize": "4g"}}
+    both = cluster_ref(declare, lambda: kind("cpu", **plain, memory="1024m", settings=TYPED))
+    assert both == {**without, "settings": {"memory": "1024m"}, name: TYPED}
+    assert ComputeRef.model_validate(both).settings_given[name] == TYPED
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        ({"settings": {"memroy": "1g"}}, {"settings.memroy"}),
+        ({"settings": {"memory": "lots", "cpus": 0}}, {"settings.memory", "settings.cpus"}),
+        ({"settings": {"ulimits": "nofile=1"}}, {"settings.ulimits"}),
+        ({"memory": "1g", "settings": {"memory": "2g"}}, {"settings.memory"}),
+        ({"memory": "lots", "settings": {"cpus": 1}}, {"memory"}),
+    ],
+)
+def test_wrong_settings_are_refused_where_they_are_written(
+    declare: Declare, name: str, kind: Any, given: dict[str, Any], paths: set[str]
+) -> None:
+    error = refused(declare, lambda: kind("cpu", workspace={"target": name}, **given))
+    assert {problem.path for problem in error.problems} == paths
+    if len(given) == 2 and paths == {"settings.memory"}:
+        assert "differs from memory" in str(error), "both are named"
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_settings_that_are_known_later_are_left_for_the_check(declare: Declare, name: str, kind: Any) -> None:
+    def part() -> Any:
+        memory = pulumi.Output.from_input("1g")
+        return kind("cpu", workspace={"target": name}, settings={**TYPED, "memory": memory})
+
+    def whole() -> Any:
+        return kind("cpu", workspace={"target": name}, settings=pulumi.Output.from_input(TYPED))
+
+    assert cluster_ref(declare, part)[name] == TYPED
+    assert cluster_ref(declare, whole)[name] == TYPED
+
+
+def test_construct_gives_typed_settings_too(declare: Declare) -> None:
+    for name, kind in KINDS:
+        seen: dict[str, Any] = {}
+
+        def program(kind: Any = kind, name: str = name, seen: dict[str, Any] = seen) -> None:
+            inputs = {"workspace": {"target": name}, "shmSize": "1g", "settings": TYPED}
+            kind.from_construct("cpu", inputs, None).ref.apply(seen.update)
+
+        declare(program)
+        assert (seen[name], seen["settings"]) == (TYPED, {"shmSize": "1g"})
+
+
+def test_a_credential_among_settings_leaves_the_program_as_a_secret(declare: Declare) -> None:
+    class Settings(TargetSettings):
+        token: str | None = credential(description="What opens it.")
+        region: str | None = address(description="Where.")
+
+    class Cluster(docker.ComputeCluster):
+        @classmethod
+        def settings_model(cls) -> type[TargetSettings]:
+            return Settings
+
+    def compute(**settings: str) -> Any:
+        def program() -> None:
+            cluster = Cluster("cpu", workspace={"target": "docker"}, settings=settings)
+            training.TrainingJob("fit", compute=cluster, entry_script="train.py")
+
+        return declare(program).job()["compute"]
+
+    assert compute(region="r")["docker"] == {"region": "r"}
+    hidden = compute(region="r", token="t0ken")  # the mocks know no secret inside of an object
+    assert isinstance(hidden, Secret) and hidden.value["docker"] == {"region": "r", "token": "t0ken"}
 
 
 def test_a_clusters_ref_is_the_flat_wire_form(declare: Declare) -> None:

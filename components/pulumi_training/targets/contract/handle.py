@@ -45,14 +45,22 @@ class ComputeReference:
         return str(self.document.get("target", ""))
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         """The target's settings as they are used.
 
         Raises:
             TransientError: this process was not given one that is secret; names it, and who has it.
         """
-        recorded = reveal(dict(self.document.get("settings") or {}), self.secrets)
-        return given(held_by(recorded, self.run_id), "compute.settings.{}".format)
+        recorded = reveal(self.recorded_settings, self.secrets)
+        return given(held_by(recorded, self.run_id), self._path)
+
+    @property
+    def recorded_settings(self) -> dict[str, Any]:
+        """The target's settings as they are recorded, secrets by name: texts of the old map, and of its own object.
+
+        A setting is in one of them, or in both with the same meaning (`spec.settings`).
+        """
+        return {**(self.document.get("settings") or {}), **self._own}
 
     @property
     def key(self) -> str:
@@ -62,8 +70,19 @@ class ComputeReference:
             TransientError: as `settings` does.
         """
         same = {name: value for name, value in self.document.items() if name not in _NO_ADDRESS}
+        same.pop(self.target, None)
         text = json.dumps({**same, "settings": self.settings}, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        own = self.document.get(self.target)
+        return (
+            {name: value for name, value in own.items() if value is not None} if isinstance(own, dict) else {}
+        )
+
+    def _path(self, setting: str) -> str:
+        return f"compute.{self.target if setting in self._own else 'settings'}.{setting}"
 
 
 @dataclass(frozen=True)

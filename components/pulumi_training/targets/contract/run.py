@@ -44,9 +44,9 @@ class RunSpec:
     @cached_property
     def job(self) -> JobSpec:
         """The job as a model; building it costs a quarter second of imports, so it is built when asked for."""
-        from ...spec.job import JobSpec
+        from ...spec.recorded import recorded_job
 
-        return JobSpec.model_validate(reveal(dict(self.document), self.secrets))
+        return recorded_job(reveal(dict(self.document), self.secrets))
 
     @property
     def variables(self) -> dict[str, str]:

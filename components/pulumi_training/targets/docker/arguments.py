@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...spec.components import ComputeClusterArgs
 from ...spec.compute import WorkspaceRef
 from ...spec.fields import Model, ignored, key
+from .settings import DockerSettings
 
 
 class DockerDatastoreArgs(Model):
@@ -38,20 +39,11 @@ class DockerClusterArgs(ComputeClusterArgs):
         description="The folder that has ca.pem, cert.pem and key.pem for a daemon reached by TCP.",
         example="~/.docker/gpu-box",
     )
-    memory: str | None = ignored(
-        None, description="The most memory of a container; no limit by default.", example="16g"
-    )
-    cpus: str | None = ignored(
-        None, description="The most cores of a container; no limit by default.", example="4"
-    )
-    shm_size: str | None = ignored(
-        None, description="The shared memory of a container; 2g by default. The job's own wins.", example="4g"
-    )
-    ulimits: str | None = ignored(
-        None, description="Limits of a container's processes.", example="memlock=-1,nofile=1024:65536"
-    )
     user: str | None = ignored(
         None,
         description="Who runs in a container, by number; the image's own user by default.",
         example="1000:1000",
+    )
+    settings: DockerSettings | None = ignored(
+        None, description="All of these together, typed; in place of the single ones, or beside them."
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from ...declare.places import ClusterSize, ComputeClusterBase, DatastoreBase, WorkspaceBase
 from ...declare.program import output
 from ...spec.errors import Problem, SpecError
+
+if TYPE_CHECKING:
+    from ...spec.settings import TargetSettings
 
 
 class Workspace(WorkspaceBase):
@@ -68,10 +72,6 @@ class ComputeCluster(ComputeClusterBase):
         **ComputeClusterBase.parameters,
         "dockerHost": "docker_host",
         "tls": "tls",
-        "memory": "memory",
-        "cpus": "cpus",
-        "shmSize": "shm_size",
-        "ulimits": "ulimits",
         "user": "user",
     }
 
@@ -91,6 +91,7 @@ class ComputeCluster(ComputeClusterBase):
         shm_size: pulumi.Input[str] | None = None,
         ulimits: pulumi.Input[str] | None = None,
         user: pulumi.Input[str] | None = None,
+        settings: pulumi.Input[Mapping[str, Any]] | None = None,
         name: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -110,16 +111,19 @@ class ComputeCluster(ComputeClusterBase):
             cpus: The most cores of a container, as `4`; no limit by default, because a throttled rank makes all
                 others wait.
             shm_size: The shared memory of a container, as `4g`; 2g by default. The job's own wins.
-            ulimits: Limits of a container's processes, as `memlock=-1,nofile=1024:65536`.
+            ulimits: Limits of a container's processes, as `memlock=-1,nofile=1024:65536`; `settings` takes a list.
             user: Who runs in the container, by number, as `1000:1000`; the image's own user by default.
+            settings: All of these typed, in place of the single ones or beside them: `{"memory": "16g", "cpus": 1.5,
+                "ulimits": [{"name": "nofile", "soft": 1024, "hard": 65536}]}`. Sizes are bytes or have the unit b, k, m, g
+                or t, as powers of 1024. A cluster that is used from another stack needs this version there too.
             name: The cluster's name: lower-case letters, digits and hyphens.
             opts: Pulumi's own options.
 
         Raises:
-            SpecError: the name cannot be one, or a count is no whole number in range.
+            SpecError: the name cannot be one, a count is no whole number in range, or a setting cannot be read.
         """
         size = ClusterSize(max_nodes, slots_per_node, gpus_per_node, price_per_node_hour)
-        settings = {
+        texts = {
             "dockerHost": docker_host,
             "tls": tls,
             "memory": memory,
@@ -128,7 +132,14 @@ class ComputeCluster(ComputeClusterBase):
             "ulimits": ulimits,
             "user": user,
         }
-        super().__init__(resource_name, workspace, size, name, opts, settings)
+        super().__init__(resource_name, workspace, size, name, opts, texts, settings)
+
+    @classmethod
+    def settings_model(cls) -> type[TargetSettings]:
+        """See `ComputeClusterBase.settings_model`."""
+        from .settings import DockerSettings
+
+        return DockerSettings
 
 
 def _one_of(

@@ -53,7 +53,7 @@ def written(compute: ComputeReference) -> dict[str, str]:
         SpecError: there is no such docker context, or it cannot be read.
         TransientError: a part of it is a secret that this process was not given.
     """
-    recorded = compute.document.get("settings") or {}
+    recorded = compute.recorded_settings
     hidden = {"docker_host": recorded.get("dockerHost"), "tls": recorded.get("tls")}
     return withheld(address_of(compute.settings), hidden, compute.run_id)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import posixpath
 
 from ...launch.topology import Topology
-from ...spec.container_settings import container_settings
 from ..contract.plan import UNKNOWN_PART, Plan
 from ..contract.run import Prepared, RunSpec
 from ..launching import Ground, gpus_of_node, launch_request
 from .data import CODE, FOLDER, RESUME, layout
 from .names import host_name, object_name
 from .request import AGENT, AGENT_FOLDER, SECRET_FILE, SHELL_FILE
+from .settings import container_settings
 
 ROOT_USER = [0, 0]
 
@@ -26,7 +26,7 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
     agent = [python, "-I", "-S", AGENT]
     topology = Topology(job.node_count, job.process_count_per_node)
     is_single = job.node_count == 1
-    container = container_settings(job.compute.settings if job.compute else {}, job.shm_size)
+    container = container_settings(run.compute or {}, job.shm_size)
     ground = Ground(
         code=CODE,
         folder=FOLDER,

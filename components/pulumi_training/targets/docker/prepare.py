@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...spec.container_settings import container_settings
 from ..contract.run import Prepared, RunSpec
 from ..contract.target import Tell
 from .engine import config_of, cores
+from .settings import container_settings
 
 if TYPE_CHECKING:
     import docker
@@ -34,7 +34,7 @@ def prepare(client: docker.DockerClient, address: Mapping[str, str], run: RunSpe
     """
     from ...environment.image import ensure_image
 
-    container_settings(run.compute.get("settings") or {}, run.job.shm_size)
+    container_settings(run.compute, run.job.shm_size)
     spec, source = _environment_of(run)
     environment = ensure_image(
         spec,

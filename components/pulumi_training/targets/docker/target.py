@@ -80,7 +80,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
         """Builds or pulls the image, or finds it, and brings the data to this machine."""
         from .prepare import prepare
 
-        address = address_of(_settings(run.compute))
+        address = address_of(run.compute_reference.settings)
         with talking(address) as client:
             prepared = prepare(client, address, run, tell)
         data = bring(run, tell)
@@ -97,7 +97,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
         from .prepare import find_prepared
 
         try:
-            address = address_of(_settings(run.compute))
+            address = address_of(run.compute_reference.settings)
             with talking(address) as client:
                 return find_prepared(client, address, run)
         except TransientError:
@@ -314,10 +314,6 @@ def _of_workspace(compute: ComputeReference) -> Iterable[Handle]:
 def _is_over(handle: Handle, mark: Mapping[str, Any]) -> bool:
     """Whether this machine saw its end."""
     return bool(mark.get("removed")) or bool(mark and Conclusion.read(Path(handle.folder)) is not None)
-
-
-def _settings(compute: Mapping[str, Any]) -> Mapping[str, str]:
-    return compute.get("settings") or {}
 
 
 def _mark_of(plan: Plan, address: Mapping[str, str]) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from ...declare.places import ClusterSize, ComputeClusterBase, DatastoreBase, WorkspaceBase
+
+if TYPE_CHECKING:
+    from ...spec.settings import TargetSettings
 
 
 class Workspace(WorkspaceBase):
@@ -64,6 +68,11 @@ class ComputeCluster(ComputeClusterBase):
         slots_per_node: pulumi.Input[int] = 1,
         gpus_per_node: pulumi.Input[int] = 0,
         price_per_node_hour: pulumi.Input[float] | None = None,
+        memory: pulumi.Input[str] | None = None,
+        cpus: pulumi.Input[str] | None = None,
+        shm_size: pulumi.Input[str] | None = None,
+        ulimits: pulumi.Input[str] | None = None,
+        settings: pulumi.Input[Mapping[str, Any]] | None = None,
         name: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -76,11 +85,25 @@ class ComputeCluster(ComputeClusterBase):
             slots_per_node: Places for processes on a node.
             gpus_per_node: GPUs on a node.
             price_per_node_hour: What a node costs in an hour; makes outputs tell the cost.
+            memory: The most memory of a container, as `16g`; of no use on this machine, as all four, which are taken so
+                that a program can change its target.
+            cpus: The most cores of a container, as `4`.
+            shm_size: The shared memory of a container, as `4g`.
+            ulimits: Limits of a container's processes, as `memlock=-1,nofile=1024:65536`; `settings` takes a list.
+            settings: The same typed, as `{"memory": "16g", "cpus": 1.5, "ulimits": [{"name": "nofile", "soft": 1024}]}`.
             name: The cluster's name: lower-case letters, digits and hyphens.
             opts: Pulumi's own options.
 
         Raises:
-            SpecError: the name cannot be one, or a count is no whole number in range.
+            SpecError: the name cannot be one, a count is no whole number in range, or a setting cannot be read.
         """
         size = ClusterSize(max_nodes, slots_per_node, gpus_per_node, price_per_node_hour)
-        super().__init__(resource_name, workspace, size, name, opts)
+        texts = {"memory": memory, "cpus": cpus, "shmSize": shm_size, "ulimits": ulimits}
+        super().__init__(resource_name, workspace, size, name, opts, texts, settings)
+
+    @classmethod
+    def settings_model(cls) -> type[TargetSettings]:
+        """See `ComputeClusterBase.settings_model`."""
+        from .settings import LocalSettings
+
+        return LocalSettings

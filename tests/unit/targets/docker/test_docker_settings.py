@@ -1,17 +1,19 @@
-"""A cluster's settings as text, and the daemon they name."""
+"""A cluster's settings, as texts and typed, and the daemon they name."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pulumi_training.spec.container_settings import container_settings
-from pulumi_training.spec.errors import SpecError
+from pulumi_training.spec.errors import SpecError, TransientError
+from pulumi_training.targets.contract.handle import ComputeReference
 from pulumi_training.targets.docker.address import address_of
 from pulumi_training.targets.docker.engine import connect
+from pulumi_training.targets.docker.settings import container_settings
 
 
 def test_nothing_is_limited_unless_asked_for() -> None:
@@ -25,16 +27,34 @@ def test_nothing_is_limited_unless_asked_for() -> None:
     )
 
 
-def test_everything_is_read() -> None:
-    settings = container_settings(
-        {
-            "memory": "1.5g",
-            "cpus": "2.5",
-            "shmSize": "64m",
-            "ulimits": "memlock=-1, nofile=1:2",
-            "user": "10:20",
-        }
-    )
+TEXTS = {
+    "memory": "1.5g",
+    "cpus": "2.5",
+    "shmSize": "64m",
+    "ulimits": "memlock=-1, nofile=1:2",
+    "user": "10:20",
+}
+TYPED = {
+    "memory": "1.5g",
+    "cpus": 2.5,
+    "shmSize": "64m",
+    "ulimits": [{"name": "memlock", "soft": -1}, {"name": "nofile", "soft": 1.0, "hard": 2.0}],
+    "user": "10:20",
+}
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        {"settings": TEXTS},
+        {"docker": TYPED},
+        {"settings": TEXTS, "docker": TYPED},
+        {"settings": {"memory": "1536m", "user": "10:20", "ulimits": ""}, "docker": {**TYPED, "user": None}},
+    ],
+    ids=["texts", "typed", "both", "some of each"],
+)
+def test_everything_is_read_wherever_it_is_given(compute: dict[str, Any]) -> None:
+    settings = container_settings(compute)
     assert (settings.memory_bytes, settings.nano_cpus) == (1610612736, 2_500_000_000)
     assert (settings.shm_bytes, settings.user) == (64 << 20, "10:20")
     assert settings.ulimits == (
@@ -44,7 +64,38 @@ def test_everything_is_read() -> None:
 
 
 def test_the_jobs_own_shared_memory_wins() -> None:
-    assert container_settings({"shmSize": "1g"}, "8g").shm_bytes == 8 << 30
+    assert container_settings({"settings": {"shmSize": "1g"}}, "8g").shm_bytes == 8 << 30
+    assert container_settings({"docker": {"shmSize": "1g"}}, "8g").shm_bytes == 8 << 30
+
+
+def test_the_daemon_is_found_in_either_place() -> None:
+    def settings(**compute: Any) -> dict[str, Any]:
+        return ComputeReference({"target": "docker", **compute}).settings
+
+    assert settings(settings={"dockerHost": "tcp://a:1"}) == {"dockerHost": "tcp://a:1"}
+    assert settings(docker={"dockerHost": "tcp://a:1", "tls": "/c"}) == {
+        "dockerHost": "tcp://a:1",
+        "tls": "/c",
+    }
+    mixed = settings(
+        settings={"dockerHost": "tcp://a:1"}, docker={"dockerHost": None, "tls": "/c"}, local={"x": 1}
+    )
+    assert mixed == {"dockerHost": "tcp://a:1", "tls": "/c"}
+    assert settings(settings=None, docker=None) == {}
+
+
+def test_a_withheld_setting_is_named_where_it_stands() -> None:
+    for place in ("settings", "docker"):
+        compute = ComputeReference({"target": "docker", place: {"dockerHost": "tcp://[secret 1]@h"}}, "fit-1")
+        with pytest.raises(TransientError, match=rf"compute\.{place}\.dockerHost is a secret"):
+            _ = compute.settings
+        known = ComputeReference(compute.document, "fit-1", secrets={"[secret 1]": "a:b"})
+        assert known.settings == {"dockerHost": "tcp://a:b@h"}
+
+
+def test_both_forms_are_asked_in_one_question() -> None:
+    one, two = ({"target": "docker", place: {"dockerHost": "tcp://h"}} for place in ("settings", "docker"))
+    assert ComputeReference(one).key == ComputeReference(two).key
 
 
 @pytest.mark.parametrize(
@@ -60,7 +111,7 @@ def test_the_jobs_own_shared_memory_wins() -> None:
 )
 def test_what_cannot_be_read_is_refused_at_its_name(name: str, value: str) -> None:
     with pytest.raises(SpecError) as error:
-        container_settings({name: value})
+        container_settings({"settings": {name: value}})
     assert [p.path for p in error.value.problems] == [f"compute.settings.{name}"]
 
 
