@@ -46,7 +46,8 @@ def describe(name: str, package: str = "") -> TargetDescriptor:
             f"`pip install {package}`"
         )
     else:
-        words = f"target {name!r} is not in this version; write one of: {', '.join(map(repr, _OURS))}"
+        here = ", ".join(map(repr, _OURS))
+        words = f"target {name!r} is not in this version; write one of: {here}, or install the package that brings it"
     raise SpecError(Problem("compute.target", words))
 
 
