@@ -16,6 +16,7 @@ from ..record.store import NotFound
 from ..record.store_identity import identity_of
 from ..spec.document import NewerDocument, UnreadableDocument
 from ..spec.errors import SpecError, TrainingError, TransientError
+from ..spec.outcome import Reason
 from ..targets import catalog
 from ..targets.contract.handle import ComputeReference, Handle
 from .attempt_run import compute_of, driven_on, handle_of
@@ -172,6 +173,8 @@ def _remove_attempt(
     document = _document_if_whole(attempt, tell)
     if document is not None:
         # Not the run's target of now: attempts before may have been at another one.
+        if _may_have_outputs(document) and not attempt.store.is_local:
+            attempt.prepare_folder()  # of a machine that has not driven it: what is still at the target comes there first
         reference = compute_of({"compute": _compute_in(record) or compute}, record.run_id, document)
         at = catalog.get(document.target, document.target_package)
         at.remove(reference, handle_of(attempt, document))
@@ -188,6 +191,12 @@ def _remove_attempt(
         halt(record, known)
     for reference, handle in _rebuilt(record, number, known):
         catalog.get(handle.target).remove(reference, handle)
+
+
+def _may_have_outputs(document: AttemptDocument) -> bool:
+    """Whether an attempt was submitted and nobody brought what it made."""
+    outcome = document.outcome
+    return document.handle is not None and (outcome is None or outcome.reason is Reason.COLLECT_FAILED)
 
 
 def _document_if_whole(attempt: Attempt, tell: Callable[[str], None]) -> AttemptDocument | None:

@@ -199,6 +199,18 @@ def test_every_node_is_stopped_and_removed_by_the_record_alone(place: DockerPlac
 
 @pytest.mark.parametrize("place", ["docker"], indirect=True)
 @pytest.mark.docker
+def test_what_nobody_could_collect_is_not_lost_with_the_removal(place: DockerPlace, leave: Leave) -> None:
+    started = begin(place, "open('outputs/kept', 'w').write('x')\n")
+    started.ended()
+    failure = Outcome(Reason.COLLECT_FAILED, "the disk was full")
+    far = leave(started, status=failure.status, outcome=failure)
+    stop.remove(far.record)
+    assert place.objects(started) == []
+    assert (far.attempt.folder / "outputs" / "kept").read_text() == "x"
+
+
+@pytest.mark.parametrize("place", ["docker"], indirect=True)
+@pytest.mark.docker
 def test_the_first_machine_sees_what_the_second_did(
     place: DockerPlace, leave: Leave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
