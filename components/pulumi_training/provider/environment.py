@@ -15,7 +15,6 @@ from ..spec.errors import Problem, SpecError, mask
 from ..spec.reading import read_partly
 from ..spec.rules import environment_problems
 from ..targets import catalog
-from ..targets.compute_settings import notes_of_environment
 from ..targets.contract.environment import EnvironmentMaker, Made
 from ..targets.rules import environment_problems as problems_at_target
 from .handler import (
@@ -34,7 +33,6 @@ from .handler import (
     UpdateAnswer,
     UpdateCall,
 )
-from .once_taken import taken_before
 from .pool import blocking
 from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
@@ -135,6 +133,8 @@ def _taken_before(call: CheckCall, problems: list[Problem]) -> tuple[list[Proble
     """The problems that are new, and words about those that the resource in state has already."""
     if not call.old_inputs:
         return problems, ()
+    from .once_taken import taken_before
+
     old, _ = unwrap_secrets({name: value for name, value in call.old_inputs.items() if name != "digest"})
     args, _ = read_partly(EnvironmentArgs, old)
     try:
@@ -147,6 +147,8 @@ def _taken_before(call: CheckCall, problems: list[Problem]) -> tuple[list[Proble
 
 def _note(call: CreateCall) -> None:
     """Says what the declaration asks for that its target does not have and that changes nothing."""
+    from ..targets.compute_settings import notes_of_environment
+
     plain, _ = unwrap_secrets(call.inputs)
     for note in notes_of_environment(plain, str(plain.get("target") or catalog.DEFAULT)):
         call.progress.info(note)

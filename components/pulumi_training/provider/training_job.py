@@ -31,7 +31,6 @@ from ..spec.document import UnreadableDocument
 from ..spec.outcome import Status
 from ..spec.secrecy import hidden, hide_in_compute
 from ..targets import catalog
-from ..targets.compute_settings import notes
 from ..targets.contract.plan import UNKNOWN_PART, Plan
 from ..targets.contract.run import RunSpec
 from ..targets.withheld import lend
@@ -154,6 +153,8 @@ class TrainingJobHandler(ResourceHandler):
         if contains_unknown(call.inputs.get("runKey", UNKNOWN)):
             return CreateAnswer("", {})
         request = running.request_of(call, self.base, await blocking(self._backend))
+        from ..targets.compute_settings import notes
+
         for note in notes(request.document()):
             call.progress.info(note)
         record = request.record()

@@ -14,12 +14,10 @@ from ..identity.rules import known, said
 from ..spec.compute import unknown_in
 from ..spec.errors import Problem
 from ..spec.job import JobSpec
-from ..spec.recorded import NOT_KNOWN
 from ..spec.secrecy import named
 from ..spec.urls import credentials_of
 from ..targets.rules import of_target, read_job
 from .handler import CheckAnswer, CheckCall
-from .once_taken import taken_before
 from .secrets import has_secret_price, texts_in_compute, with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, keep_secrets, unwrap_secrets
 
@@ -79,6 +77,8 @@ def check(call: CheckCall, base: Path) -> tuple[CheckAnswer, str | None]:
     found = declared(call.inputs, call.name)
     job, problems, warnings = found.job, list(found.problems), _not_known(found)
     if problems and call.old_inputs:
+        from .once_taken import taken_before
+
         of_state = of_target(declared(call.old_inputs, call.name).job)
         problems, more = taken_before(problems, of_state, call.inputs, call.old_inputs)
         warnings += more
@@ -111,6 +111,10 @@ def _not_known(found: Declared) -> list[str]:
         paths += unknown(compute, job.compute.model_extra)
     if job.environment_ref is not None:
         paths += unknown_in(job.environment_ref, "environmentRef")
+    if not paths:
+        return []
+    from ..spec.recorded import NOT_KNOWN
+
     return [f"{path}: {NOT_KNOWN}" for path in paths]
 
 

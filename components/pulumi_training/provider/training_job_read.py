@@ -13,7 +13,6 @@ from ..identity.rules import said
 from ..record.record import Record
 from ..record.store import Store
 from ..spec.errors import Problem, SpecError
-from ..spec.recorded import NOT_KNOWN, recorded_job, unknown_in_record
 from .attendance import Attendance
 from .handler import InitFailed, ProviderConfig, ReadAnswer, ReadCall
 from .training_job_outputs import outputs, reasons
@@ -45,6 +44,8 @@ def read(call: ReadCall, base: Path, config: ProviderConfig, attendance: Attenda
     answered = outputs(record, run, attempt, document)
     inputs: dict[str, Any] = dict(call.inputs)
     if call.is_import:
+        from ..spec.recorded import NOT_KNOWN, recorded_job, unknown_in_record
+
         job = recorded_job(run.spec)
         for path in unknown_in_record(run.spec):
             call.progress.warning(f"{path}: {NOT_KNOWN}")

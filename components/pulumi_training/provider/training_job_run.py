@@ -44,7 +44,6 @@ from ..spec.job import JobSpec
 from ..spec.outcome import Reason
 from ..spec.policy import LogOutput, OnCancel
 from ..targets import catalog
-from ..targets.compute_settings import notes
 from ..targets.withheld import lend
 from .attendance import Attendance
 from .handler import CreateCall, InitFailed, Operation, UpdateCall
@@ -97,6 +96,8 @@ async def create(call: CreateCall, base: Path, attendance: Attendance, seen: str
         raise PermanentError(Reason.CANCELED, f"{words}. `pulumi up` starts it.")
     request = request_of(call, base, await blocking(_backend, attendance), seen)
     await blocking(attendance.take, request.record(), request.urn)
+    from ..targets.compute_settings import notes
+
     for note in notes(request.document()):
         call.progress.info(note)
     intent = await blocking(_intend, request, call, False)

@@ -19,7 +19,6 @@ from ..spec.tracking import tracking_problem
 from ..spec.urls import on_compute
 from . import catalog
 from .contract.descriptor import Feature, TargetDescriptor
-from .platforms import normal_platform, this_platform
 
 OF_IMAGES = (
     "image",
@@ -60,7 +59,11 @@ def environment_problems(
                 words = "is for a Dockerfile, and there is none; name it, or leave this out"
                 yield Problem(f"{prefix}{name}", words)
     wanted = environment.platform
-    if wanted and Feature.THIS_MACHINE in target.features and normal_platform(wanted) != this_platform():
+    if not wanted or Feature.THIS_MACHINE not in target.features:
+        return
+    from .platforms import normal_platform, this_platform
+
+    if normal_platform(wanted) != this_platform():
         yield Problem(
             f"{prefix}platform",
             f"{wanted} is not the platform of this machine, {this_platform()}, where target {target.name} runs; "
