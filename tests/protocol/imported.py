@@ -50,20 +50,19 @@ class Imported:
 
 def at_start(components: Path) -> Imported:
     """What the plugin has imported when it has said its port; its handlers, which load after that, are left out."""
-    bare = "import sys; from pulumi_training.provider.main import main; main(sys.argv[1:], load=dict)"
-    with tempfile.TemporaryDirectory() as place, _plugin(components, Path(place), "-c", bare) as (_, said):
+    with tempfile.TemporaryDirectory() as place, _plugin(components, Path(place), "dict") as (_, said):
         return _parsed(said.read_text(), components)
 
 
 def at_first_check(components: Path) -> Imported:
-    """What the plugin has imported when it has answered the first Check of a job."""
+    """What the plugin has imported when it has answered the first Check of a job, and loads nothing beside it."""
     import grpc
     from google.protobuf import json_format, struct_pb2
     from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
     with (
         tempfile.TemporaryDirectory() as place,
-        _plugin(components, Path(place), str(components)) as (port, said),
+        _plugin(components, Path(place), "registry.package_handlers") as (port, said),
     ):
         channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         stub = provider_pb2_grpc.ResourceProviderStub(channel)
@@ -91,13 +90,14 @@ def of_supervisor(components: Path, target: str) -> Imported:
 
 
 @contextmanager
-def _plugin(components: Path, place: Path, *words: str) -> Iterator[tuple[int, Path]]:
+def _plugin(components: Path, place: Path, load: str) -> Iterator[tuple[int, Path]]:
+    program = f"import sys; from pulumi_training.provider import main, registry; main.main(sys.argv[1:], load={load})"
     (place / "src").mkdir()
     (place / "src" / "train.py").write_text("print('hello')\n")
     said = place / "stderr"
     with said.open("wb") as stderr:
         process = subprocess.Popen(
-            [*_TRACED, *words],
+            [*_TRACED, "-c", program],
             stdout=subprocess.PIPE,
             stderr=stderr,
             cwd=place,

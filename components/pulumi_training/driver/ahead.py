@@ -18,7 +18,6 @@ from ..record.lock import DriverLock
 from ..record.record import Record
 from ..spec.errors import TrainingError
 from ..targets import catalog
-from .passage import CancelRequested, Passage
 from .policy import Policy
 
 log = logging.getLogger(__name__)
@@ -81,6 +80,8 @@ class Ahead:
 
     def submit(self) -> None:
         """Submits, and leaves what goes wrong to the supervisor, which finds the same."""
+        from .passage import CancelRequested, Passage
+
         try:
             with self._lock:
                 run = self._record.run_document()

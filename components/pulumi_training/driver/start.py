@@ -14,7 +14,6 @@ from ..targets import catalog
 from ..targets.contract.capabilities import RunsUnattended
 from .ahead import Ahead
 from .attempt_run import attempt_run, record_plan
-from .drive import drive
 from .supervisor import dismiss, is_driven, spawn, stand_by
 
 
@@ -51,6 +50,8 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
             raise
         ahead.start(release)
     else:
+        from .drive import drive
+
         threading.Thread(
             target=drive, args=(record, number, base, secrets), name=f"drive-{record.run_id}", daemon=True
         ).start()

@@ -20,7 +20,6 @@ from ..spec.outcome import Reason
 from ..targets import catalog
 from ..targets.contract.handle import ComputeReference, Handle
 from .attempt_run import compute_of, driven_on, handle_of
-from .drive import drive
 from .policy import Policy
 from .track import catch_up
 
@@ -78,6 +77,8 @@ def cancel(
             target = catalog.get(document.target, document.target_package)
             target.cancel(compute, handle_of(attempt, document), seconds)
         if DriverLock(record).holder() is None:
+            from .drive import drive
+
             base = Path(document.notes.get("base", "."))
             drive(record, attempt.number, base, {})
             catch_up(record, base)

@@ -56,8 +56,7 @@ def _serve(arguments: Arguments, port_line: int, load: Load | None) -> int:
     from .registry import Registry
     from .server import serve
 
-    registry = Registry(load) if load else None
-    return asyncio.run(serve(arguments.engine_address, port_line, registry=registry))
+    return asyncio.run(serve(arguments.engine_address, port_line, registry=Registry(load)))
 
 
 def _claim_stdout() -> int:

@@ -1,7 +1,7 @@
 """The handlers of the package, loaded when first needed.
 
 Loading them takes as long as starting the plugin, and the engine waits for the plugin's port: so it happens
-in a thread after the port is printed.
+in a thread after the port is printed. What no preview needs is loaded after them, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from ..spec.errors import Problem, SpecError
 from .handler import ProviderConfig, ResourceHandler
-from .pool import blocking
+from .pool import blocking, executor
 
 Load = Callable[[], Mapping[str, ResourceHandler]]
 
@@ -24,11 +24,20 @@ def package_handlers() -> Mapping[str, ResourceHandler]:
     return handlers()
 
 
-class Registry:
-    """The handlers by type token; each is told the configuration before its first operation."""
+def load_driving() -> None:
+    """Loads what takes a run to its end."""
+    from ..driver import drive  # noqa: F401
 
-    def __init__(self, load: Load = package_handlers) -> None:
-        self._load = load
+
+class Registry:
+    """The handlers by type token; each is told the configuration before its first operation.
+
+    `load` gives other handlers than the package's.
+    """
+
+    def __init__(self, load: Load | None = None) -> None:
+        self._load = load or package_handlers
+        self._then = None if load else load_driving
         self._loading: asyncio.Task[Mapping[str, ResourceHandler]] | None = None
         self._config = ProviderConfig()
 
@@ -73,6 +82,8 @@ class Registry:
 
     async def _loaded(self) -> Mapping[str, ResourceHandler]:
         handlers = await blocking(self._load)
+        if self._then is not None:
+            executor().submit(self._then)
         for handler in handlers.values():
             handler.configured(self._config)
         return handlers

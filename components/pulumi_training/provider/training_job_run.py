@@ -23,7 +23,6 @@ from ..driver.look import source_tree
 from ..driver.next_up import Step, decide, is_followed_at_once, is_unseen
 from ..driver.policy import Policy
 from ..driver.request import Request
-from ..driver.settle import collect_again, judge_again
 from ..driver.sharing import covers, holders_of, named, others
 from ..driver.start import start
 from ..driver.stop import cancel, halt
@@ -300,6 +299,8 @@ def _amend(record: Record, attempt: Attempt, request: Request) -> AttemptDocumen
 
 
 def _again(record: Record, attempt: Attempt, base: Path, step: Step) -> None:
+    from ..driver.settle import collect_again, judge_again
+
     run = record.run_document()
     policy = Policy.of(run.spec)
     if step is Step.JUDGE:
