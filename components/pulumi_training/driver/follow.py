@@ -14,7 +14,6 @@ from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
-from .preload import load_while_waiting
 from .start import start
 from .supervisor import is_driven, last_word
 
@@ -56,6 +55,8 @@ class Follower:
             TimeoutError: the deadline passed; the run goes on.
             TrainingError: drivers of this run die as soon as they are started; the run may go on.
         """
+        from .preload import load_while_waiting
+
         load_while_waiting()
         attempt = self.record.attempt(number)
         stamp, document = "", None

@@ -19,7 +19,6 @@ from pathlib import Path
 from ..agent.facts import open_log
 from ..record.lock import DriverLock
 from ..record.record import Record
-from .own_code import own_code
 
 _BOOTSTRAP = """import sys
 sys.path[:0] = sys.argv[1].splitlines()
@@ -176,6 +175,8 @@ def _await_loaded(process: subprocess.Popen[bytes], has_turn: bool) -> None:
 
 
 def _started(record: Record, attempt: int, word: str | None) -> subprocess.Popen[bytes]:
+    from .own_code import own_code
+
     log = record.attempt(attempt).prepare_folder() / "launch" / "supervisor.log"
     with os.fdopen(open_log(str(log)), "ab") as output, own_code() as (folders, kept):
         words = ["\n".join(folders), f"{record.run_id}-a{attempt}", *([word] if word else [])]

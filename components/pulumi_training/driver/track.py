@@ -13,13 +13,11 @@ from ..record.record import Record
 from ..spec.errors import TrainingError
 from ..spec.tracking import CREDENTIALS, is_server
 from ..tracking.place import place_of
-from ..tracking.tracked import is_behind, read_tracked
-from ..tracking.tracker import Tracker
-from ..tracking.troubles import TrackingError
 from .supervisor import is_driven, spawn
 
 if TYPE_CHECKING:
     from ..spec.job import JobSpec
+    from ..tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 _SECONDS = 600.0
@@ -74,6 +72,8 @@ def with_tracking_credentials(job: JobSpec) -> JobSpec:
 
 def make_up(record: Record) -> None:
     """Tells MLflow of every ended attempt what it missed; one that it does not take now stays for the next time."""
+    from ..tracking.tracker import Tracker
+
     for number in _behind(record):
         tracker = Tracker.of(record, record.attempt(number))
         if tracker is not None:
@@ -85,6 +85,10 @@ def catch_up_now(record: Record) -> list[CaughtUp]:
 
     A run that was restored goes on; one that is gone for good is written anew.
     """
+    from ..tracking.tracked import is_behind, read_tracked
+    from ..tracking.tracker import Tracker
+    from ..tracking.troubles import TrackingError
+
     answered = []
     place = place_of(record.run_document().spec, record.store)
     for number in record.attempts() if place is not None else ():
@@ -118,6 +122,8 @@ def finish(tracker: Tracker) -> None:
 def _behind(record: Record) -> list[int]:
     if place_of(record.run_document().spec, record.store) is None:
         return []
+    from ..tracking.tracked import is_behind
+
     found = []
     for number in record.attempts():
         attempt = record.attempt(number)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..spec.errors import Problem
-from . import conda_file, interpreters, requirements, user_managed
+from . import conda_file, interpreters, requirements
 
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def problems(spec: EnvironmentSpec, source: Path) -> list[Problem]:
     """All problems of the Python version, the pip and the conda requirements; empty if it may be built."""
     if spec.user_managed:
+        from . import user_managed
+
         return user_managed.problems(spec, source)
     of_conda = conda_file.problems(spec, source)
     conda = None if of_conda else conda_file.read(spec, source)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..spec.errors import Problem
-from . import uv
 
 _VERSION = re.compile(
     r"^(?:[<>=!~]=?\s*)?\d+(?:\.\d+){0,2}(?:\.\*)?(?:\s*,\s*[<>=!~]=?\s*\d+(?:\.\d+){0,2})*$"
@@ -39,6 +38,8 @@ def choose(python_version: str | None, environ: Mapping[str, str]) -> str:
     """
     if python_version is None or _is_running(python_version):
         return base()
+    from . import uv
+
     found = uv.ask(
         ["python", "find", "--no-project", "--no-python-downloads", python_version], environ=environ
     )
@@ -52,6 +53,8 @@ def choose(python_version: str | None, environ: Mapping[str, str]) -> str:
 
 def installed(environ: Mapping[str, str]) -> list[str]:
     """The versions of Python on this machine, newest first, for messages."""
+    from . import uv
+
     text = uv.ask(["python", "list", "--only-installed", "--output-format", "json"], environ=environ)
     versions = {str(item["version"]) for item in json.loads(text)} if text else set()
     versions |= {".".join(map(str, version)) for version, _ in _pyenv(environ)}
