@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 TARGET ?= local
-# Tests run by file in so many processes; WORKERS=0 runs them in one, as a debugger wants it.
+# Tests run by file in so many processes; WORKERS=0 runs them in one, as a debugger wants it. What kills and fills
+# things runs by itself: its moments are meant for a machine that has a core for them.
 WORKERS ?= 2
+BESIDE := -n $(WORKERS) --dist loadfile
 REQUIREMENTS := --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 export TRAINING_TARGET := $(TARGET)
 .PHONY: help setup run-setup up preview destroy test test-quick lint format bench schema docs requirements wheel clean
@@ -48,10 +50,17 @@ destroy: $(VENV)/.run $(NEEDS_$(TARGET)) ## stop and remove what `make up` made;
 	@tools/pulumi destroy
 
 test: setup ## run the tests; TRAINING_FAULTS=whole adds the rest of the fault matrix
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+ifeq ($(strip $(PYTEST_ARGS)),)
+	@failed=0; \
+	$(BIN)/python -m pytest $(BESIDE) --ignore tests/faults || failed=1; \
+	$(BIN)/python -m pytest tests/faults || failed=1; \
+	exit $$failed
+else
+	@$(BIN)/python -m pytest $(BESIDE) $(PYTEST_ARGS)
+endif
 
 test-quick: $(VENV)/.dev ## run the tests that start nothing
-	@$(BIN)/python -m pytest tests/unit -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(BESIDE) tests/unit $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy, layers, schema
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
