@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
@@ -14,11 +15,13 @@ from ..record.record import Record
 from ..spec.outcome import Outcome
 from ..spec.secrecy import names_in
 from ..targets import catalog
-from ..tracking.tracker import Tracker
 from .attempt_run import driven_on
 from .passage import Passage
 from .policy import Policy
 from .watching import quietly
+
+if TYPE_CHECKING:
+    from ..tracking.tracker import Tracker
 
 _BEHIND_SECONDS = 0.02
 _IN_FLIGHT_SECONDS = 1.0
@@ -71,7 +74,7 @@ def drive(
                         "started_at": time.time(),
                     },
                 )
-            tracker = Tracker.of(record, attempt) if trackers is not None else None
+            tracker = _tracker_of(record, attempt, run.spec) if trackers is not None else None
             if tracker is not None and trackers is not None:
                 trackers.append(tracker)
             outcome = Passage(record, attempt, target, policy, base, secrets, tracker).take()
@@ -98,6 +101,14 @@ def _acquired_behind(lock: DriverLock, token: str) -> bool:
     if lock.succeeds is not None:
         time.sleep(_IN_FLIGHT_SECONDS)
     return True
+
+
+def _tracker_of(record: Record, attempt: Attempt, job: Mapping[str, Any]) -> Tracker | None:
+    if not (job.get("compute") or {}).get("trackingUri"):
+        return None
+    from ..tracking.tracker import Tracker
+
+    return Tracker.of(record, attempt)
 
 
 def _next_attempt(record: Record, ended: AttemptDocument) -> Attempt:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
@@ -23,15 +23,13 @@ from ..targets.contract.handle import Handle
 from ..targets.contract.observation import Observation
 from ..targets.contract.plan import Plan
 from ..targets.contract.target import Target
-from ..tracking.tracker import Tracker
 from .attempt_run import attempt_run, handle_of, record_plan
 from .code import bring
-from .lineage import git_state
 from .policy import Policy
-from .preload import Preload
-from .resume import resume_folder
-from .settle import settle
 from .watching import UNANSWERED_SECONDS, Watching, quietly
+
+if TYPE_CHECKING:
+    from ..tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 _QUEUE_SECONDS = 0.1
@@ -84,6 +82,8 @@ class Passage:
         if isinstance(self._target, Queues):
             self._target.leave(self._run)
         self._see_amendments()
+        from .settle import settle
+
         return settle(self._record, self._attempt, self._target, self._run, self._policy, outcome)
 
     def submit(self) -> None:
@@ -240,6 +240,8 @@ class Passage:
     def _prepare(self) -> Plan:
         self._attempt.update(status=Status.PREPARING, progress="preparing")
         self._attempt.event("preparing")
+        from .resume import resume_folder
+
         resume_from = resume_folder(
             self._record, self._attempt, self._run.document["resumeFrom"], self._run.base
         )
@@ -283,11 +285,15 @@ class Passage:
 
     def _note_lineage(self) -> None:
         """Notes the source's commit, once the run is on its way and nobody waits for git."""
+        from .lineage import git_state
+
         state = git_state(self._run.base / str(self._run.document["sourceDirectory"]))
         if state is not None:
             self._attempt.update(notes={**self._attempt.document().notes, "git": state})
 
     def _watch(self, handle: Handle) -> Outcome:
+        from .preload import Preload
+
         rest = Preload(self._target, self._run.document)
         rest.begin()
         try:

@@ -24,7 +24,7 @@ _HEAD_START_SECONDS = 0.3
 """Short runs end before this, and pay nothing."""
 _NICENESS = 5
 _OURS = __package__.partition(".")[0]
-_FINISHING = ("record", "identity")
+_FINISHING = ("driver", "record", "identity")
 _AGAIN = ("spec", "launch", "data", "environment")
 """Layers: what settles a run, and what makes its next attempt or delivers what it wrote."""
 _TOOLS = frozenset(("object_store",))
@@ -83,7 +83,7 @@ def load_while_waiting() -> None:
 
 def _load_for_telling() -> None:
     time.sleep(_HEAD_START_SECONDS)
-    for name in (*_within(f"{_OURS}.driver"), *_below(_FINISHING)):
+    for name in _below(_FINISHING):
         _load(name)
 
 

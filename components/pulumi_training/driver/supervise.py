@@ -17,7 +17,6 @@ from ..spec.errors import TrainingError, mask
 from ..targets import catalog
 from .drive import drive
 from .supervisor import LAST_WORD
-from .track import finish, make_up, use_credentials
 
 if TYPE_CHECKING:
     from ..tracking.tracker import Tracker
@@ -58,7 +57,10 @@ def main(text: bytes | None = None) -> None:
         sys.stderr, secrets.values()
     )  # what libraries and a last traceback say is kept beside the run
     record = Record(Store.open(order["store"]), order["run_id"], secrets=tuple(secrets.values()))
-    use_credentials(secrets)
+    if secrets:
+        from .track import use_credentials
+
+        use_credentials(secrets)
     trackers: list[Tracker] = []
     try:
         drive(record, order["attempt"], Path(order["base"]), secrets, trackers, order["behind"])
@@ -68,6 +70,8 @@ def main(text: bytes | None = None) -> None:
     except (ImportError, SyntaxError) as error:
         traceback.print_exc()
         gave_up = f"the code of this process was changed or taken away under it: {error}"
+    from .track import finish, make_up
+
     for tracker in trackers:
         finish(tracker)
     if gave_up:
