@@ -24,9 +24,9 @@ def found() -> dict[str, Imported]:
     ("what", "modules", "size"),
     [
         ("plugin", 26, 90_000),
-        ("first check", 157, 650_000),
-        ("supervisor of local", 63, 240_000),
-        ("supervisor of docker", 92, 370_000),
+        ("first check", 157, 660_000),
+        ("supervisor of local", 67, 285_000),
+        ("supervisor of docker", 102, 482_000),
     ],
 )
 def test_no_more_is_loaded_than_a_start_needs(
