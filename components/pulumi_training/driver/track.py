@@ -65,7 +65,11 @@ def with_tracking_credentials(job: JobSpec) -> JobSpec:
     """The job with what opens its tracking server among its secrets, as this process's environment has it."""
     if job.compute is None or not is_server(job.compute.tracking_uri or ""):
         return job
-    found = {name: value for name in CREDENTIALS if (value := os.environ.get(name))}
+    from ..tracking.login import (
+        own_credentials,
+    )  # a supervisor, which loads this module too, has no use for it
+
+    found = own_credentials()
     found |= job.secret_environment_variables
     return job.model_copy(update={"secret_environment_variables": found}) if found else job
 

@@ -46,8 +46,12 @@ class Tracker:
         if place is None or (document.status.is_terminal and not is_behind(attempt, document)):
             return None
         tracker = cls(record, attempt, place, lambda: int(record.run_document().spec.get("metricsRank") or 0))
-        tracker._thread.start()
+        tracker.begin()
         return tracker
+
+    def begin(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
 
     def variables(self, patience: float) -> dict[str, str]:
         """What the ranks find in their environment; nothing where MLflow has not answered by now.
