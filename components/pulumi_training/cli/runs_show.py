@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..spec.errors import TrainingError
 from .exit import verb
 from .options import AttemptOption, JsonOption, RunArgument, StoreOption
 
@@ -29,7 +30,16 @@ def show(
     from ..client.view import view
     from . import output
 
-    seen = view(find(run, store), attempt)
+    found = find(run, store)
+    seen = view(found, attempt)
+    if seen.waits_for_a_look:
+        from ..driver.attach import ask_service
+
+        try:
+            ask_service(found.record)
+        except TrainingError as error:
+            output.note(f"the service that runs it could not be asked: {error.message}")
+        seen = view(found, attempt)
     if json:
         output.as_json(seen.to_json())
         return

@@ -79,9 +79,9 @@ class Following:
         if self._silent_since is None:
             self._silent_since = now  # it may be starting
             return
-        if document.is_live and document.handle is not None:
-            from ..driver.attach import observed
+        from ..driver.attach import needs_driver, observed
 
+        if needs_driver(document):
             self.tell(f"the process that drove {record.run_id} is gone; another one takes over")
             observed(record, attempt, Path(document.notes.get("base", ".")))
         if now - self._silent_since > _UNATTENDED_SECONDS:

@@ -172,13 +172,30 @@ def find(text: str, store: str | None = None, *, to_change: bool = False) -> Fou
 
 
 def is_attended(record: Record, attempt: AttemptDocument | None) -> bool | None:
-    """Whether some process drives a live run; None for one that has ended or whose lock cannot be read."""
+    """Whether some process drives a live run; None for one that has ended or whose lock cannot be read.
+
+    None also for one that a service has, which needs nobody until it has ended.
+    """
     if attempt is None or not (attempt.is_live or attempt.notes.get("will_retry")):
         return None
     try:
-        return DriverLock(record).holder() is not None
+        if DriverLock(record).holder() is not None:
+            return True
+        is_with_service = attempt.handle is not None and attempt.is_live and _is_unattended(attempt)
     except TrainingError:
         return None
+    return None if is_with_service else False
+
+
+def _is_unattended(attempt: AttemptDocument) -> bool:
+    """Whether a service owns it; where the package of its target is gone, nobody can tell, and nobody drives."""
+    from ..targets import catalog
+    from ..targets.contract.capabilities import RunsUnattended
+
+    try:
+        return isinstance(catalog.get(attempt.target, attempt.target_package), RunsUnattended)
+    except SpecError:
+        return False
 
 
 def run_json(line: RunLine) -> dict[str, Any]:

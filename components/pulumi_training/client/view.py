@@ -113,6 +113,14 @@ class RunView:
             else seconds_between(self.document.started_at, self.document.ended_at)
         )
 
+    @property
+    def waits_for_a_look(self) -> bool:
+        """Whether something may have become of it since anybody looked."""
+        document = self.document
+        if document is None or self.is_pruned:
+            return False
+        return self.is_attended is not True and bool(document.is_live or document.notes.get("will_retry"))
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object with ISO times; documents as they are in the record."""
         outcome = self.outcome

@@ -56,7 +56,7 @@ def drive(
             run = record.run_document()
             policy = Policy.of(run.spec)
             attempt = record.attempt(number)
-            if _lacks_secrets(run.spec, attempt.document(), secrets):
+            if lacks_secrets(run.spec, attempt.document(), secrets):
                 attempt.event("waiting", "the secrets of this run are known to the next `pulumi up` only")
                 return None
             before = attempt.document()
@@ -86,7 +86,7 @@ def drive(
             if document.cancel_requested:
                 attempt.update(notes={**document.notes, "will_retry": False})
                 return outcome
-            attempt = _next_attempt(record, document)
+            attempt = next_attempt(record, document)
             tries = number - int(document.notes["series_start"]) + 1
             _wait(policy.backoff_after(tries), attempt)
             number = attempt.number
@@ -111,7 +111,7 @@ def _tracker_of(record: Record, attempt: Attempt, job: Mapping[str, Any]) -> Tra
     return Tracker.of(record, attempt)
 
 
-def _next_attempt(record: Record, ended: AttemptDocument) -> Attempt:
+def next_attempt(record: Record, ended: AttemptDocument) -> Attempt:
     """The intent of the retry: it remembers its series, and what the attempt before it left to resume from."""
     number = ended.attempt + 1
     attempt = record.start_attempt(
@@ -128,7 +128,7 @@ def _next_attempt(record: Record, ended: AttemptDocument) -> Attempt:
     return attempt or record.attempt(number)
 
 
-def _lacks_secrets(job: Mapping[str, object], document: AttemptDocument, secrets: Mapping[str, str]) -> bool:
+def lacks_secrets(job: Mapping[str, object], document: AttemptDocument, secrets: Mapping[str, str]) -> bool:
     """Whether the script would start without its secrets; what runs, ended or is to be stopped needs none."""
     if document.handle is not None or document.cancel_requested or not document.is_live:
         return False

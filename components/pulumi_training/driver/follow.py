@@ -19,9 +19,12 @@ from .supervisor import is_driven, last_word
 
 _LOOK_SECONDS = 0.1
 _LOOK_REMOTE_SECONDS = 2.0
+_SPREAD_SECONDS = 0.002
+"""For each run that this process waits for, the least time between two looks at one."""
 _CHECK_DRIVER_SECONDS = 3.0
 _RESTARTS = 3
 
+_following = 0
 T = TypeVar("T")
 Blocking = Callable[..., Awaitable[Any]]
 """Runs a function in a pool of threads: `await blocking(f, *arguments)`."""
@@ -55,10 +58,17 @@ class Follower:
             TimeoutError: the deadline passed; the run goes on.
             TrainingError: drivers of this run die as soon as they are started; the run may go on.
         """
+        global _following
         from .preload import load_while_waiting
 
         load_while_waiting()
-        attempt = self.record.attempt(number)
+        _following += 1
+        try:
+            return await self._follow(self.record.attempt(number), deadline)
+        finally:
+            _following -= 1
+
+    async def _follow(self, attempt: Attempt, deadline: float | None) -> AttemptDocument:
         stamp, document = "", None
         restarts, checked = 0, time.monotonic()
         while True:
@@ -84,7 +94,11 @@ class Follower:
                     if restarts > _RESTARTS:
                         raise await self.blocking(self._hopeless, attempt)
                     await self.blocking(start, self.record, attempt.number, self.base, self.secrets)
-            await asyncio.sleep(_LOOK_SECONDS if attempt.store.is_local else _LOOK_REMOTE_SECONDS)
+            await asyncio.sleep(self._pause(attempt))
+
+    def _pause(self, attempt: Attempt) -> float:
+        least = _LOOK_SECONDS if attempt.store.is_local else _LOOK_REMOTE_SECONDS
+        return max(least, _SPREAD_SECONDS * _following)
 
     def _hopeless(self, attempt: Attempt) -> TrainingError:
         """Why no driver stays alive; a store that cannot be written says it best."""

@@ -78,7 +78,9 @@ class Passage:
         document = self._attempt.document()
         if document.status.is_terminal and document.outcome:
             return document.outcome
-        outcome = self._guarded(self._run_to_end)
+        return self._settled(self._guarded(self._run_to_end))
+
+    def _settled(self, outcome: Outcome) -> Outcome:
         if isinstance(self._target, Queues):
             self._target.leave(self._run)
         self._see_amendments()
@@ -105,7 +107,7 @@ class Passage:
     def _is_tracked(self) -> bool:
         return bool(self._run.compute.get("trackingUri"))
 
-    def _guarded(self, step: Callable[[], Outcome]) -> Outcome:
+    def _guarded(self, step: Callable[[], _T]) -> _T | Outcome:
         """Turns whatever goes wrong into an outcome, after what was submitted is seen stopped.
 
         But for a disk of this machine that takes nothing, and for code that is not there any more, as an upgrade may
@@ -157,12 +159,13 @@ class Passage:
             log.warning("attempt %s of %s: %s", self._attempt.number, self._run.run_id, error)
 
     def _run_to_end(self) -> Outcome:
+        return self._watch(self._found_or_started())
+
+    def _found_or_started(self) -> Handle:
         document = self._attempt.document()
         handle = handle_of(self._attempt, document) if document.handle else self._left_behind(document)
         self._submitted = handle
-        if handle is None:
-            handle = self._start(document)
-        return self._watch(handle)
+        return handle or self._start(document)
 
     def _left_behind(self, document: AttemptDocument) -> Handle | None:
         """What a process before this one submitted and had no time to write down.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,8 @@ from ..targets.contract.capabilities import RunsUnattended
 from .ahead import Ahead
 from .attempt_run import attempt_run, record_plan
 from .supervisor import dismiss, is_driven, spawn, stand_by
+
+_drives_here = False
 
 
 def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:
@@ -29,6 +30,10 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
         return
     if is_driven(record):
         dismiss(record, number)
+        if _drives_here and secrets:
+            from .unattended.loop import tell_secrets
+
+            tell_secrets(record, secrets)
         return
     run = record.run_document()
     target = catalog.get(run.spec["compute"]["target"], document.target_package)
@@ -50,11 +55,31 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
             raise
         ahead.start(release)
     else:
-        from .drive import drive
+        _drive_here(record, number, base, secrets)
 
-        threading.Thread(
-            target=drive, args=(record, number, base, secrets), name=f"drive-{record.run_id}", daemon=True
-        ).start()
+
+def let_go(seconds: float) -> None:
+    """Lets go of the runs that this process drives itself; steps under way get so many seconds."""
+    if _drives_here:
+        from .unattended.loop import detach
+
+        detach(seconds)
+
+
+def is_on_its_way(record: Record, number: int) -> bool:
+    """Whether this process is not needed any more for an attempt to begin: a supervisor has it, or its service."""
+    document = record.attempt(number).document()
+    if document.handle is not None or not document.is_live:
+        return True
+    return not isinstance(catalog.get(document.target, document.target_package), RunsUnattended)
+
+
+def _drive_here(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:
+    from .unattended.loop import drive_here  # of no use where supervisors drive
+
+    global _drives_here
+    _drives_here = True
+    drive_here(record, number, base, secrets)
 
 
 def _plan_at_once(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:

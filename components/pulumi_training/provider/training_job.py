@@ -15,6 +15,7 @@ from ..driver.next_up import announce, announce_create, decide, is_followed_at_o
 from ..driver.policy import Policy
 from ..driver.request import Request
 from ..driver.sharing import kept_for, named, others, take_in
+from ..driver.start import let_go
 from ..driver.stop import remove
 from ..driver.track import catch_up, credentials_in
 from ..identity.key import run_id
@@ -57,6 +58,8 @@ from .training_job_diff import diff
 from .training_job_read import read
 from .wire import UNKNOWN, contains_unknown, unwrap_secrets
 
+_LETTING_GO_SECONDS = 2.0
+
 
 class TrainingJobHandler(ResourceHandler):
     """Keeps in memory only what one operation needs: the trees seen, why each job differs, the answers given."""
@@ -74,6 +77,7 @@ class TrainingJobHandler(ResourceHandler):
         for attempt in answered.values():
             await blocking(_acknowledge, attempt)
         await blocking(self._attendance.end)
+        await blocking(let_go, _LETTING_GO_SECONDS)
 
     async def check(self, call: CheckCall) -> CheckAnswer:
         """See `training_job_check`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from ..driver.next_up import Step, decide, is_followed_at_once, is_unseen
 from ..driver.policy import Policy
 from ..driver.request import Request
 from ..driver.sharing import covers, holders_of, named, others
-from ..driver.start import start
+from ..driver.start import is_on_its_way, start
 from ..driver.stop import cancel, halt
 from ..driver.supervisor import is_driven
 from ..driver.track import with_tracking_credentials
@@ -51,6 +52,7 @@ from .training_job_check import declared
 from .training_job_outputs import outputs, reasons
 from .wire import unwrap_secrets
 
+_SUBMISSION_LOOK_SECONDS = 0.2
 Answer = tuple[Record, Attempt, dict[str, Any]]
 
 
@@ -199,6 +201,8 @@ async def _carry(
     record, attempt = intent.record, intent.attempt
     was_unseen = intent.is_adopted and await blocking(_is_unseen, record, attempt)
     await blocking(start, record, attempt.number, request.base, request.secrets)
+    if not request.job.wait:
+        await _on_its_way(call, record, attempt)
     if not request.job.wait and (await blocking(attempt.document)).is_live:
         return record, attempt, await blocking(_outputs, record, attempt)
     document = await _followed(call, request, record, attempt, deadline)
@@ -214,6 +218,14 @@ async def _carry(
     if document.outcome is None or not document.outcome.is_success:
         raise InitFailed(record.run_id, answered, reasons=reasons(document.outcome, attempt))
     return record, attempt, answered
+
+
+async def _on_its_way(call: Operation, record: Record, attempt: Attempt) -> None:
+    """Waits for what this process has yet to do for a run that nobody waits for."""
+    while not call.cancelled.is_set():
+        if await blocking(is_on_its_way, record, attempt.number):
+            return
+        await asyncio.sleep(_SUBMISSION_LOOK_SECONDS)
 
 
 async def _followed(
