@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import unattended_place  # noqa: F401 - joins the suite
 from places import PLACES, Place
 
 from pulumi_training.targets import catalog
