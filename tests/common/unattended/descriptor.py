@@ -12,6 +12,7 @@ DESCRIPTOR = TargetDescriptor(
     state="tests only",
     target="unattended.target:UnattendedTarget",
     components="pulumi_training.targets.local.components",
+    settings="unattended.settings:UnattendedSettings",
 )
 
 
