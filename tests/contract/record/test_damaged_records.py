@@ -206,7 +206,7 @@ def test_a_record_of_a_newer_version_is_listed_and_never_written(lab: Lab, file:
             write()
     attempted(lambda: cancel(record))
     said: list[str] = []
-    remove(record, purge=True, target="local", tell=said.append)
+    remove(record, purge=True, compute=lab.checked["compute"], tell=said.append)
     assert any("newer version" in line for line in said)
     assert removable(record.store, Retention(keep_last=0, keep_best=None)) == []
     lab.desk.diff(lab.checked, lab.outputs, lab.run_id)
