@@ -93,6 +93,11 @@ class Started:
         return self.run.folder
 
 
+def real_places() -> list[str]:
+    """Those whose service is none of the tests' own."""
+    return sorted(name for name, kind in PLACES.items() if not kind.is_of_tests)
+
+
 def until(what: Callable[[], Any], words: str, seconds: float = 90.0) -> Any:
     """Waits for something true."""
     end = time.monotonic() + seconds
@@ -108,6 +113,8 @@ class Place(ABC):
 
     name: str
     offers_gpus = True
+    is_of_tests = False
+    """Whether its service is made up by the tests: what it does with the files of a run is then no matter of ours."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from places import Place, Started
+from places import Place, Started, real_places
 
 from pulumi_training.client.download import download, wanted
 from pulumi_training.record.attempt import Attempt
@@ -20,6 +20,7 @@ from pulumi_training.record.store import Store
 from pulumi_training.spec.outcome import Status
 
 pytestmark = [pytest.mark.timeout(300)]
+real = pytest.mark.parametrize("place", real_places(), indirect=True)
 
 ONE = {"nodeCount": 1, "processCountPerNode": 1, "distributedBackend": None}
 TOKEN = "of-this-machine-only-4711"
@@ -89,6 +90,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return found
 
 
+@real
 def test_a_link_brings_what_is_the_runs_own_and_nothing_of_this_machine(place: Place, tmp_path: Path) -> None:
     aside = tmp_path / "aside"
     aside.mkdir()
@@ -119,6 +121,7 @@ def test_a_link_brings_what_is_the_runs_own_and_nothing_of_this_machine(place: P
     assert "was not kept" in manifest.warning
 
 
+@real
 def test_a_sparse_gib_takes_no_room_anywhere(place: Place, tmp_path: Path) -> None:
     script = (
         "with open('outputs/sparse', 'wb') as file:\n"
@@ -140,6 +143,7 @@ def test_a_sparse_gib_takes_no_room_anywhere(place: Place, tmp_path: Path) -> No
             assert state.st_blocks * 512 < 4 << 20, f"{folder / name} takes {state.st_blocks * 512} bytes"
 
 
+@real
 def test_a_folder_put_in_the_place_of_outputs_is_kept(place: Place) -> None:
     script = (
         "import os, shutil\n"
@@ -154,6 +158,7 @@ def test_a_folder_put_in_the_place_of_outputs_is_kept(place: Place) -> None:
     assert (started.run.folder / "outputs" / "model").read_text() == "model"
 
 
+@real
 def test_a_named_output_delivers_nothing_of_this_machine(place: Place, tmp_path: Path) -> None:
     aside = tmp_path / "aside"
     aside.mkdir()
@@ -175,6 +180,7 @@ def test_a_named_output_delivers_nothing_of_this_machine(place: Place, tmp_path:
     assert any(line.startswith("warning: ") and "secret" in line for line in told)
 
 
+@real
 def test_what_a_file_of_facts_was_replaced_by_is_not_read(place: Place, tmp_path: Path) -> None:
     facts = tmp_path / "facts"
     facts.write_text('{"rank": 0, "node": 0, "state": "exited", "success": true, "host": "' + TOKEN + '"}')

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from places import Place, Started, until
+from places import Place, Started, real_places, until
 
 from pulumi_training.record.store import Store
 from pulumi_training.record.store_identity import ensure_identity
 from pulumi_training.spec.outcome import Status
 from pulumi_training.targets.contract.handle import Handle
 
+pytestmark = pytest.mark.parametrize("place", real_places(), indirect=True)
 RUN_ID = "fit-0123456789"
 ONE = {"nodeCount": 1, "processCountPerNode": 1, "distributedBackend": None, "run_id": RUN_ID}
 SLEEP = "import time\nprint('ready', flush=True)\ntime.sleep(100)\n"

@@ -21,6 +21,7 @@ class UnattendedPlace(Place):
 
     name = TARGET
     offers_gpus = False
+    is_of_tests = True
 
     def __init__(self, root: Path) -> None:
         register()
