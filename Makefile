@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 TARGET ?= local
-# Tests run by file in so many processes; WORKERS=0 runs them in one, as a debugger wants it. What kills and fills
-# things runs by itself: its moments are meant for a machine that has a core for them.
+# Tests run by file in so many processes; WORKERS=0 runs them in one, as a debugger wants it. Those marked `alone` come
+# after them, by themselves.
 WORKERS ?= 2
 BESIDE := -n $(WORKERS) --dist loadfile
 REQUIREMENTS := --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
@@ -52,8 +52,8 @@ destroy: $(VENV)/.run $(NEEDS_$(TARGET)) ## stop and remove what `make up` made;
 test: setup ## run the tests; TRAINING_FAULTS=whole adds the rest of the fault matrix
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@failed=0; \
-	$(BIN)/python -m pytest $(BESIDE) --ignore tests/faults || failed=1; \
-	$(BIN)/python -m pytest tests/faults || failed=1; \
+	$(BIN)/python -m pytest $(BESIDE) -m "not alone" || failed=1; \
+	$(BIN)/python -m pytest -m alone || failed=1; \
 	exit $$failed
 else
 	@$(BIN)/python -m pytest $(BESIDE) $(PYTEST_ARGS)

@@ -19,7 +19,13 @@ from world import SCRIPT
 from pulumi_training.spec.outcome import Reason, Status
 from pulumi_training.targets.docker.request import read_mark
 
-pytestmark = [pytest.mark.docker, pytest.mark.mpi, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.docker,
+    pytest.mark.mpi,
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+]
 Make = Callable[..., DockerWorld]
 
 CELLS = {

@@ -9,7 +9,7 @@ import pytest
 from engine_world import EngineWorld
 from sandbox import find_engine, make_sandbox
 
-pytestmark = [pytest.mark.engine, pytest.mark.mpi, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.alone, pytest.mark.engine, pytest.mark.mpi, pytest.mark.timeout(300)]
 
 PHASES = {
     "intent written": 1,

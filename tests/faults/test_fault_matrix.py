@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from world import World
 
-pytestmark = [pytest.mark.mpi, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.alone, pytest.mark.mpi, pytest.mark.timeout(300)]
 
 PHASES = {
     "intent written": ("plugin", "everything"),

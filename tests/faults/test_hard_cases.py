@@ -18,7 +18,7 @@ from pulumi_training.driver.stop import cancel
 from pulumi_training.record.record import Record
 from pulumi_training.spec.outcome import Reason, Status
 
-pytestmark = [pytest.mark.mpi, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.alone, pytest.mark.mpi, pytest.mark.timeout(300)]
 Make = Callable[..., World]
 
 

@@ -15,7 +15,7 @@ from world import SCRIPT, World
 from pulumi_training.record.record import Record
 from pulumi_training.spec.outcome import Reason
 
-pytestmark = [pytest.mark.mpi, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.alone, pytest.mark.mpi, pytest.mark.timeout(300)]
 Make = Callable[..., World]
 
 GROUPS = Path("/sys/fs/cgroup")

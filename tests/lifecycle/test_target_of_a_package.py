@@ -19,7 +19,7 @@ from lab import Lab, said
 
 import pulumi_training as training
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 TINY = Path(__file__).resolve().parents[1] / "packages" / "tiny"
 BIN = Path(sys.prefix) / "bin"
 

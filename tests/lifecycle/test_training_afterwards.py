@@ -15,7 +15,7 @@ from lab import SECONDS, Lab, eventually, reasons, said
 import pulumi_training as training
 from pulumi_training import local as target
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 
 def command_line(lab: Lab, *words: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ import pytest
 from lab import SECONDS, Lab, eventually
 from sandbox import COMPONENTS, Project
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 PROGRAM = """
     import json, pathlib

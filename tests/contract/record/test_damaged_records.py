@@ -29,6 +29,7 @@ from pulumi_training.record.store import Store
 from pulumi_training.spec.document import NewerDocument, UnreadableDocument
 from pulumi_training.spec.errors import TrainingError
 
+pytestmark = pytest.mark.alone
 ESSENTIAL = ("run.json", "attempts/1/attempt.json")
 """Without one of these a run cannot be answered for."""
 OTHERS = (
