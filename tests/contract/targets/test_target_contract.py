@@ -112,6 +112,7 @@ def test_one_failed_rank_fails_the_run_and_is_named(place: Place) -> None:
     started.until_gone()
 
 
+@pytest.mark.alone  # on a busy machine the launcher ends the second rank of the node before its own end is noticed
 def test_killed_node_is_lost(place: Place) -> None:
     started = place.start(SLEEP).until_printed("ready", 4)
     place.kill_node(started, 1)
