@@ -23,6 +23,7 @@ from .watching import quietly
 if TYPE_CHECKING:
     from ..tracking.tracker import Tracker
 
+WAITS = "the secrets of this run are known to the next `pulumi up` only"
 _BEHIND_SECONDS = 0.02
 _IN_FLIGHT_SECONDS = 1.0
 """How long a backend may still carry out the last request of a process that died a moment ago."""
@@ -57,39 +58,26 @@ def drive(
             policy = Policy.of(run.spec)
             attempt = record.attempt(number)
             if lacks_secrets(run.spec, attempt.document(), secrets):
-                attempt.event("waiting", "the secrets of this run are known to the next `pulumi up` only")
+                attempt.event("waiting", WAITS)
                 return None
             before = attempt.document()
             target = catalog.get(before.target, before.target_package)  # the job may have been moved since
             # What another machine began is said to be its own until the end: whoever comes next must know that not all
             # of it may be seen from here (`Handle.driven_on`).
             if before.is_live and not driven_on(before):
-                me = this_process()
-                quietly(
-                    attempt.update,
-                    supervisor={
-                        "pid": me.pid,
-                        "host": me.host,
-                        "boot_id": me.boot_id,
-                        "started_at": time.time(),
-                    },
-                )
+                note_driver(attempt)
             tracker = _tracker_of(record, attempt, run.spec) if trackers is not None else None
             if tracker is not None and trackers is not None:
                 trackers.append(tracker)
             outcome = Passage(record, attempt, target, policy, base, secrets, tracker).take()
             if tracker is not None:
                 tracker.end()
-            document = attempt.document()
-            if not document.notes.get("will_retry"):
+            following = next_attempt(record, attempt)
+            if following is None:
                 return outcome
-            if document.cancel_requested:
-                attempt.update(notes={**document.notes, "will_retry": False})
-                return outcome
-            attempt = next_attempt(record, document)
-            tries = number - int(document.notes["series_start"]) + 1
-            _wait(policy.backoff_after(tries), attempt)
-            number = attempt.number
+            tries = number - int(attempt.document().notes["series_start"]) + 1
+            _wait(policy.backoff_after(tries), following)
+            number = following.number
 
 
 def _acquired_behind(lock: DriverLock, token: str) -> bool:
@@ -111,8 +99,24 @@ def _tracker_of(record: Record, attempt: Attempt, job: Mapping[str, Any]) -> Tra
     return Tracker.of(record, attempt)
 
 
-def next_attempt(record: Record, ended: AttemptDocument) -> Attempt:
-    """The intent of the retry: it remembers its series, and what the attempt before it left to resume from."""
+def note_driver(attempt: Attempt) -> None:
+    """Notes that this process drives an attempt from now on."""
+    me = this_process()
+    holder = {"pid": me.pid, "host": me.host, "boot_id": me.boot_id, "started_at": time.time()}
+    quietly(attempt.update, supervisor=holder)
+
+
+def next_attempt(record: Record, before: Attempt) -> Attempt | None:
+    """The intent of the retry that is due after `before`; None where none is, or somebody asked to stop meanwhile.
+
+    It remembers its series, and what the attempt before it left to resume from.
+    """
+    ended = before.document()
+    if not ended.notes.get("will_retry"):
+        return None
+    if ended.cancel_requested:
+        before.update(notes={**ended.notes, "will_retry": False})
+        return None
     number = ended.attempt + 1
     attempt = record.start_attempt(
         AttemptDocument(

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...agent.facts import open_log
-from ...record.holder import this_process
 from ...record.lock import DriverLock
 from ...record.record import Record
 from ...spec.errors import PermanentError, TrainingError, mask
@@ -19,16 +18,14 @@ from ...targets.contract.handle import Handle
 from ...targets.contract.observation import Observation
 from ...tracking.stepwise import StepwiseTracker
 from ..attempt_run import attempt_run
-from ..drive import lacks_secrets, next_attempt
+from ..drive import WAITS, lacks_secrets, next_attempt, note_driver
 from ..policy import Policy
 from ..supervisor import LAST_WORD
 from ..track import catch_up
-from ..watching import quietly
 from .lifecycle import UnattendedLifecycle
 from .monitor import Monitor
 
 log = logging.getLogger(__name__)
-WAITS = "the secrets of this run are known to the next `pulumi up` only"
 
 
 class DrivenRun:
@@ -64,9 +61,7 @@ class DrivenRun:
         attempt = self.record.attempt(self.number)
         document = attempt.document()
         if document.is_live:
-            me = this_process()
-            holder = {"pid": me.pid, "host": me.host, "boot_id": me.boot_id, "started_at": time.time()}
-            quietly(attempt.update, supervisor=holder)
+            note_driver(attempt)
         if self.tracker is None:
             self.tracker = StepwiseTracker.with_secrets(self.record, attempt, self.secrets)
         begun = self._lifecycle().begin()
@@ -92,13 +87,9 @@ class DrivenRun:
 
     def next_try(self) -> bool:
         """Makes the intent of the retry that is due: whether one is."""
-        ended = self.record.attempt(self.number).document()
-        if not ended.notes.get("will_retry"):
+        following = next_attempt(self.record, self.record.attempt(self.number))
+        if following is None:
             return False
-        if ended.cancel_requested:
-            self.record.attempt(self.number).update(notes={**ended.notes, "will_retry": False})
-            return False
-        following = next_attempt(self.record, ended)
         self.number, self.tracker = following.number, None
         return True
 
