@@ -49,16 +49,18 @@ def start_plugin(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     started: list[Process] = []
 
     def start(*arguments: str, **environment: str) -> Process:
+        at_work = tmp_path / f"at-work-{len(started)}"
         process = subprocess.Popen(
             [sys.executable, str(HERE / "toy_plugin.py"), *arguments],
             stdout=subprocess.PIPE,
             stderr=(tmp_path / "stderr").open("wb"),
-            env={**os.environ, **environment},  # the folders of logs are set by `log_folder`
+            # The folders of logs are set by `log_folder`.
+            env={**os.environ, "TOY_STARTED": str(at_work), **environment},
             cwd=tmp_path,
         )
         assert process.stdout
         port = int(process.stdout.readline())
-        made = Process(process, port, Client(port))
+        made = Process(process, port, Client(port), at_work)
         started.append(made)
         return made
 

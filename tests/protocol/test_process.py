@@ -73,8 +73,7 @@ def test_it_ends_when_the_engine_is_gone_and_detaches_from_its_calls(
     start_plugin: Start, engine: FakeEngine
 ) -> None:
     plugin = start_plugin(engine.address)
-    create = plugin.client.create_later({"do": "wait for cancel"})
-    plugin.client.check({})
+    create = plugin.begin({"do": "wait for cancel"})
     engine.stop()
     failed = details(create.exception(timeout=20), provider_pb2.ErrorResourceInitFailed())
     assert wire.decode(failed.properties) == {"detached": True}
@@ -85,8 +84,7 @@ def test_it_ends_when_the_engine_is_gone_even_if_a_call_hangs(
     start_plugin: Start, engine: FakeEngine
 ) -> None:
     plugin = start_plugin(engine.address)
-    create = plugin.client.create_later({"do": "block", "seconds": 600})
-    plugin.client.check({})
+    create = plugin.begin({"do": "block", "seconds": 600})
     engine.stop()
     assert plugin.process.wait(30) == 0
     assert isinstance(create.exception(timeout=5), grpc.RpcError)
@@ -94,8 +92,7 @@ def test_it_ends_when_the_engine_is_gone_even_if_a_call_hangs(
 
 def test_sigterm_ends_it_within_the_grace(start_plugin: Start, engine: FakeEngine) -> None:
     plugin = start_plugin(engine.address)
-    create = plugin.client.create_later({"do": "wait for cancel"})
-    plugin.client.check({})
+    create = plugin.begin({"do": "wait for cancel"})
     began = time.monotonic()
     plugin.process.terminate()
     assert plugin.process.wait(10) == 0
@@ -105,8 +102,7 @@ def test_sigterm_ends_it_within_the_grace(start_plugin: Start, engine: FakeEngin
 
 def test_a_call_that_arrives_while_it_ends_is_told_so(start_plugin: Start, engine: FakeEngine) -> None:
     plugin = start_plugin(engine.address)
-    running = plugin.client.create_later({"do": "block", "seconds": 3})
-    plugin.client.check({})
+    running = plugin.begin({"do": "block", "seconds": 3})
     plugin.process.terminate()
     time.sleep(0.5)
     late = plugin.client.create_later({"do": "wait for cancel"})
@@ -118,8 +114,7 @@ def test_a_call_that_arrives_while_it_ends_is_told_so(start_plugin: Start, engin
 
 def test_an_interrupt_waits_for_the_calls_that_cancel_ends(start_plugin: Start, engine: FakeEngine) -> None:
     plugin = start_plugin(engine.address)
-    create = plugin.client.create_later({"do": "wait for cancel"})
-    plugin.client.check({})
+    create = plugin.begin({"do": "wait for cancel"})
     plugin.process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert plugin.process.poll() is None and not create.done()
@@ -145,7 +140,6 @@ def test_an_interrupt_after_the_closing_cancel_ends_it_at_once(
 
 def test_a_thread_that_never_returns_does_not_keep_the_process(start_plugin: Start) -> None:
     plugin = start_plugin()
-    plugin.client.create_later({"do": "block", "seconds": 600})
-    plugin.client.check({})
+    plugin.begin({"do": "block", "seconds": 600})
     plugin.process.terminate()
     assert plugin.process.wait(15) == 0

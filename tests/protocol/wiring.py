@@ -172,3 +172,14 @@ class Process:
     process: subprocess.Popen[bytes]
     port: int
     client: Client
+    started: Path
+    """There as soon as a call is at work."""
+
+    def begin(self, inputs: Mapping[str, Any]) -> Any:
+        """A create that is at work, and not only sent: requests may overtake each other."""
+        create = self.client.create_later(inputs)
+        until = time.monotonic() + 30
+        while not self.started.exists():
+            assert time.monotonic() < until and not create.done(), "the create does not start"
+            time.sleep(0.01)
+        return create
