@@ -13,7 +13,6 @@ from ...spec.outcome import Status
 from ..contract.handle import ComputeReference, Handle
 from ..contract.observation import Observation
 from . import nodes
-from .bring import bring_facts
 from .data import FOLDER
 from .engine import asking, connect
 from .fetch import read_file
@@ -22,10 +21,13 @@ from .locate import daemon_of, learn_mark, reaching, require_own_daemon
 from .nodes import NodeState
 from .ranks import Conclusion, LostNode, concluded, note_killed, read_json, was_killed
 from .request import read_mark, write_mark
-from .shipment import Shipment
 
 if TYPE_CHECKING:
     import docker
+
+    from .shipment import Shipment
+
+# What brings files is imported by the methods that do: before an attempt was submitted there are none.
 
 _LOOK_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 2.0
@@ -167,6 +169,8 @@ class Followed:
                     raise shipment.refused
         if now < self._next_start:
             return
+        from .shipment import Shipment
+
         for number, state in self._states.items():
             if number not in self._shipments and state.is_running:
                 self._next_start = now + _RESTART_SECONDS
@@ -179,6 +183,8 @@ class Followed:
 
     def _conclude(self, client: docker.DockerClient) -> Observation:
         """Brings every fact, ends what is left, and notes that it is over."""
+        from .bring import bring_facts
+
         # The agent may have told of a lost node before the next look at containers was due: it has no name for it.
         self._states = nodes.states(client, self._handle)
         self._note_lost(time.monotonic())

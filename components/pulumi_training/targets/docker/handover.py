@@ -19,7 +19,7 @@ from ...spec.errors import PermanentError, TransientError
 from ...spec.outcome import Reason
 from .data import FOLDER
 from .parcels import Fill, parcel, send_parcel
-from .plan import ROOT_USER
+from .request import ROOT_USER
 from .streams import STDOUT, Stream, StreamEnded
 
 if TYPE_CHECKING:

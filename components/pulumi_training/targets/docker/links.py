@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...agent.keep import PARTS
 from . import nodes
 from .data import FOLDER
 from .nodes import NodeState
@@ -27,6 +26,8 @@ def keep(client: docker.DockerClient, states: Iterable[NodeState], mark: Mapping
     Called before containers are ended: what is in their memory (`/tmp`) goes with them. A node that does not do it
     within ten minutes is ended all the same.
     """
+    from ...agent.keep import PARTS
+
     named = list(mark.get("named") or ())
     wanted = [state for state in states if state.status == "running" and (state.node or named)]
     if mark.get("agent"):

@@ -10,10 +10,8 @@ from ..contract.run import Prepared, RunSpec
 from ..launching import Ground, gpus_of_node, launch_request
 from .data import CODE, FOLDER, RESUME, layout
 from .names import host_name, object_name
-from .request import AGENT, AGENT_FOLDER, SECRET_FILE, SHELL_FILE
+from .request import AGENT, AGENT_FOLDER, ROOT_USER, SECRET_FILE, SHELL_FILE
 from .settings import container_settings
-
-ROOT_USER = [0, 0]
 
 
 def plan(run: RunSpec, prepared: Prepared | None) -> Plan:

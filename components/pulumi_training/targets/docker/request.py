@@ -17,6 +17,8 @@ AGENT = f"{AGENT_FOLDER}/__main__.py"
 SHELL_FILE = f"{AGENT_FOLDER}/remote-shell"
 """What launchers call in place of ssh: `agent exec` as one file, because hydra takes no words after it."""
 SECRET_FILE = "/training/secret"
+ROOT_USER = [0, 0]
+"""The user and the group of a node's processes, where those are root's."""
 _MARK = "launch/docker.json"
 _SHAPE: Shape = {
     "nodes": list[str],

@@ -22,7 +22,7 @@ from pulumi_training.spec.outcome import Reason
 from pulumi_training.targets.docker import handover
 from pulumi_training.targets.docker.handover import PROGRAM, Line, UsedBefore
 from pulumi_training.targets.docker.parcels import Parcel
-from pulumi_training.targets.docker.plan import ROOT_USER
+from pulumi_training.targets.docker.request import ROOT_USER
 
 OBEYS = f"import os, sys\nline = sys.stdin.readline()\nos.write(1, {LAUNCHED!r})\nprint('got', line)\n"
 

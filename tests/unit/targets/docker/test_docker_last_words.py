@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pulumi_training.targets.contract.handle import Handle
+from pulumi_training.targets.docker import bring as bring_module
 from pulumi_training.targets.docker import follow as follow_module
 from pulumi_training.targets.docker.follow import Followed
 from pulumi_training.targets.docker.nodes import NodeState
@@ -36,7 +37,7 @@ def conclude(folder: Path, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, **en
     (folder / "launch" / "end.json").write_text(json.dumps(facts))
     monkeypatch.setattr(follow_module.nodes, "states", daemon.states)
     monkeypatch.setattr(follow_module.nodes, "kill", lambda *_: None)
-    monkeypatch.setattr(follow_module, "bring_facts", lambda *_: None)
+    monkeypatch.setattr(bring_module, "bring_facts", lambda *_: None)
     monkeypatch.setattr(follow_module, "_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(follow_module, "_LAST_WORDS_SECONDS", 0.2)
     mark = {"run_id": "fit", "attempt": 1, "nodes": ["fit-0", "fit-1"], "ranks": 2, "begun": True}
