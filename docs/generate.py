@@ -1,6 +1,7 @@
 """`python docs/generate.py [--check]`: writes what the pages say of the package itself, or says that it is out of date.
 
-docs/reference.md from schema.json, and the README's table of targets from their descriptors.
+docs/reference.md from schema.json, the README's table of targets from their descriptors, and the picture and table of
+packages in docs/architecture.md from the imports.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from pulumi_training.spec.fields import Model, identity_of
 from pulumi_training.spec.job import JobSpec
 from pulumi_training.targets import catalog
 
+sys.path.insert(0, str(Path(__file__).parent))
+from architecture_picture import imports_between_packages, picture, table
+
 PAGE = Path(__file__).resolve().parent / "reference.md"
 README = PAGE.parents[1] / "README.md"
+ARCHITECTURE = PAGE.parent / "architecture.md"
 SCHEMA = Path(pulumi_training.__file__).parent / "schema.json"
 
 _ARGUMENTS: dict[str, tuple[type[BaseModel], type]] = {
@@ -52,6 +57,7 @@ _TABLE_HEAD = """\
 |---|---|---|"""
 _TABLE = re.compile(re.escape(_TABLE_HEAD) + r"\n(?:\|.*\n)*")
 """Found by its head, because a comment would end the table."""
+_GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _EXAMPLE = re.compile(r" Example: `(.*)`\.$", re.DOTALL)
 _HEAD = """\
 # Reference
@@ -91,6 +97,7 @@ def main(options: list[str]) -> int:
     texts = {
         PAGE: page(json.loads(SCHEMA.read_text(encoding="utf-8"))),
         README: _TABLE.sub(lambda _: table_of_targets(), readme, count=1),
+        ARCHITECTURE: architecture(ARCHITECTURE.read_text(encoding="utf-8")),
     }
     if "--check" not in options:
         for file, text in texts.items():
@@ -100,6 +107,13 @@ def main(options: list[str]) -> int:
     for file in old:
         sys.stderr.write(f"{file.name} is out of date; run `make docs`\n")
     return 1 if old else 0
+
+
+def architecture(text: str) -> str:
+    """The page with its generated parts as the imports give them now."""
+    imports = imports_between_packages()
+    parts = {"picture": picture(imports), "table": table(imports)}
+    return _GENERATED.sub(lambda found: f"{found[1]}{parts[found[2]]}", text)
 
 
 def table_of_targets() -> str:

@@ -1,4 +1,4 @@
-"""docs/reference.md is what the schema says, and the README's table of targets what their descriptors say."""
+"""The generated pages say what the package is: the schema, the descriptors of targets, the imports."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def test_a_stale_page_is_noticed(
     generate: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(generate, "PAGE", tmp_path / "reference.md")
-    monkeypatch.setattr(generate, "README", tmp_path / "README.md")
-    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
+    for name, page in (("README", ROOT / "README.md"), ("ARCHITECTURE", ROOT / "docs/architecture.md")):
+        monkeypatch.setattr(generate, name, tmp_path / page.name)
+        (tmp_path / page.name).write_text(page.read_text())
     assert generate.main(["--check"]) == 1
     assert "make docs" in capsys.readouterr().err
     assert generate.main([]) == 0
@@ -45,6 +46,11 @@ def test_a_stale_page_is_noticed(
     assert generate.main(["--check"]) == 1
     assert generate.main([]) == 0
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
+    drawn = (ROOT / "docs/architecture.md").read_text()
+    (tmp_path / "architecture.md").write_text(drawn.replace("  client --> driver\n", ""))
+    assert generate.main(["--check"]) == 1
+    assert generate.main([]) == 0
+    assert (tmp_path / "architecture.md").read_text() == drawn
 
 
 def test_it_has_every_resource_input_and_output(generate: ModuleType) -> None:
