@@ -8,5 +8,7 @@ DESCRIPTOR = TargetDescriptor(
     state="for tests",
     target="training_tiny.target:TinyTarget",
     components="training_tiny.components",
+    cluster_arguments="training_tiny.arguments:TinyClusterArgs",
+    settings="training_tiny.settings:TinySettings",
     doctor="training_tiny.doctor:checks",
 )

@@ -49,9 +49,9 @@ class TinyTarget(Target, RunsUnattended):
 
     def plan(self, run: RunSpec, prepared: Prepared | None) -> Plan:
         """One command."""
-        python = prepared.settings["python"] if prepared else sys.executable
-        script = [str(run.document["entryScript"]), *map(str, run.document["arguments"])]
-        return Plan(self.name, run.run_id, run.attempt, {"command": [python, *script]}, summary="one process")
+        from .plan import plan
+
+        return plan(run, prepared)
 
     def submit(self, plan: Plan, run: RunSpec) -> Handle:
         """Starts it, unless its folder is there."""
