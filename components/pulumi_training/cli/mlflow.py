@@ -10,7 +10,7 @@ from .exit import ExitCode, verb
 from .options import StoreOption
 
 if TYPE_CHECKING:
-    from ..record.record import UnreadableRun
+    from ..record.runs import UnreadableRun
 
 
 @verb
@@ -63,7 +63,8 @@ def _passed_over(run: UnreadableRun) -> None:
 def _catch_up(store: str | None, workspace: str | None) -> None:
     from ..client.places import places
     from ..driver.track import catch_up_now
-    from ..record.record import Record, runs
+    from ..record.record import Record
+    from ..record.runs import runs
     from . import output
 
     is_behind = False

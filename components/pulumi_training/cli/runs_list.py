@@ -12,7 +12,7 @@ from .options import JsonOption, StoreOption
 
 if TYPE_CHECKING:
     from ..client.runs import RunLine
-    from ..record.record import UnreadableRun
+    from ..record.runs import UnreadableRun
 
 _NEWER = "NewerVersion"
 """Stands for the status of a run whose record only a newer version can read."""

@@ -17,7 +17,7 @@ from ..spec.urls import without_credentials
 from .times import iso
 
 if TYPE_CHECKING:
-    from ..record.record import UnreadableRun
+    from ..record.runs import UnreadableRun
     from .experiment_declared import DeclaredRun
     from .run import Run
     from .submission_check import Checked
@@ -95,7 +95,8 @@ class Experiment:
             raise TrainingError(
                 "a Pulumi program only declares its runs; Experiment.get_runs() is for a notebook or a script"
             )
-        from ..record.record import Record, runs
+        from ..record.record import Record
+        from ..record.runs import runs
         from ..record.store import Store
         from .run import Run
         from .submission import pending

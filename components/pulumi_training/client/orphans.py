@@ -15,7 +15,8 @@ from ..driver.attempt_run import handle_of
 from ..driver.sharing import holds
 from ..record.claims import Claim, claims
 from ..record.documents import AttemptDocument
-from ..record.record import Record, runs
+from ..record.record import Record
+from ..record.runs import runs
 from ..record.store import Store
 from ..record.updates import waited_for
 from ..spec.document import UnreadableDocument

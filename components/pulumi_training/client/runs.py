@@ -10,7 +10,8 @@ from typing import Any
 
 from ..record.documents import AttemptDocument, RunDocument
 from ..record.lock import DriverLock
-from ..record.record import Record, RunSummary, UnreadableRun, runs
+from ..record.record import Record
+from ..record.runs import RunSummary, UnreadableRun, runs
 from ..record.store import NotFound, Store
 from ..record.store_identity import place_of
 from ..spec.document import UnreadableDocument

@@ -17,8 +17,8 @@ from ..spec.secrecy import names_in
 from ..targets import catalog
 from .attempt_run import driven_on
 from .passage import Passage
+from .patience import quietly
 from .policy import Policy
-from .watching import quietly
 
 if TYPE_CHECKING:
     from ..tracking.tracker import Tracker

@@ -14,8 +14,9 @@ from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
+from .last_word import last_word
 from .start import start
-from .supervisor import is_driven, last_word
+from .supervisor import is_driven
 
 _LOOK_SECONDS = 0.1
 _LOOK_REMOTE_SECONDS = 2.0

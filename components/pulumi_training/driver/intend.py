@@ -20,7 +20,8 @@ from ..record.attempt import Attempt
 from ..record.backend import Backend
 from ..record.claims import claim
 from ..record.documents import AttemptDocument, RunDocument, load
-from ..record.record import Record, runs
+from ..record.record import Record
+from ..record.runs import runs
 from ..record.store import NotFound, Store, explained
 from ..spec.document import UnreadableDocument, fitting
 from ..spec.errors import PermanentError, SpecError

@@ -14,7 +14,6 @@ from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..record.sources import keep
 from ..record.store import StoreError
-from ..spec.attribution import attribute
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
 from ..spec.refusals import advice, is_of_this_machine
@@ -25,8 +24,8 @@ from ..targets.contract.plan import Plan
 from ..targets.contract.target import Target
 from .attempt_run import attempt_run, handle_of, record_plan
 from .code import bring
+from .patience import UNANSWERED_SECONDS, quietly
 from .policy import Policy
-from .watching import UNANSWERED_SECONDS, Watching, quietly
 
 if TYPE_CHECKING:
     from ..tracking.tracker import Tracker
@@ -296,6 +295,7 @@ class Passage:
 
     def _watch(self, handle: Handle) -> Outcome:
         from .preload import Preload
+        from .watching import Watching
 
         rest = Preload(self._target, self._run.document)
         rest.begin()
@@ -305,6 +305,8 @@ class Passage:
             rest.stop()
         if seen.launch is None and self._attempt.document().cancel_requested:
             return Outcome(Reason.CANCELED, "canceled on request; it had to be killed")
+        from ..spec.attribution import attribute
+
         return attribute(seen.launch, seen.ranks)
 
     def _tell(self, line: str) -> None:

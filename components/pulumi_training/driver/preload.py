@@ -27,6 +27,8 @@ _OURS = __package__.partition(".")[0]
 _FINISHING = ("driver", "record", "identity")
 _AGAIN = ("spec", "launch", "data", "environment")
 """Layers: what settles a run, and what makes its next attempt or delivers what it wrote."""
+_ENDING = tuple(f"{_OURS}.{name}" for name in ("spec.attribution", "agent.keep", "agent.forms", "agent.mask"))
+"""Of other layers: what judges an end, keeps what outputs link to, and masks what is written of it."""
 _TOOLS = frozenset(("object_store",))
 _OF_PROGRAMS = frozenset(("components", "arguments", "rules", "environment", "doctor"))
 """Parts of a target that no run needs: they are for programs, for checks and for people."""
@@ -83,17 +85,17 @@ def load_while_waiting() -> None:
 
 def _load_for_telling() -> None:
     time.sleep(_HEAD_START_SECONDS)
-    for name in _below(_FINISHING):
+    for name in (*_below(_FINISHING), *_ENDING):
         _load(name)
 
 
 def modules(target: Target, job: Mapping[str, Any]) -> list[str]:
     """The modules that the rest of a job's run may need, in the order of their need."""
-    found = [*_below(_FINISHING), *_LIBRARIES, *target.libraries]
+    found = [*_below(_FINISHING), *_ENDING, *_LIBRARIES, *target.libraries]
     parts = _within(type(target).__module__.rpartition(".")[0])
     found += [name for name in parts if name.rpartition(".")[2] not in _OF_PROGRAMS]
     if (job.get("compute") or {}).get("trackingUri"):
-        found += _TRACKING
+        found += [*_below(("tracking",)), *_TRACKING]
     if int((job.get("retries") or {}).get("maxAttempts") or 1) > 1 or job.get("outputs"):
         found += [*_below(_AGAIN), *_LIBRARIES_AGAIN]
     return list(dict.fromkeys(found))

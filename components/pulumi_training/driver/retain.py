@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..record.claims import claims
-from ..record.record import Record, RunSummary, UnreadableRun, runs
+from ..record.record import Record
 from ..record.retention import prune
+from ..record.runs import RunSummary, UnreadableRun, runs
 from ..record.store import Store
 from ..spec.document import UnreadableDocument
 from ..spec.errors import TrainingError

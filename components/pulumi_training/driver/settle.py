@@ -17,9 +17,9 @@ from ..spec.outcome import Outcome, Reason, Status
 from ..targets.contract.run import RunSpec
 from ..targets.contract.target import Target
 from .attempt_run import handle_of
+from .patience import quietly
 from .policy import Policy
 from .row import finite
-from .watching import quietly
 
 _COLLECT_TRIES = 4
 _PAUSE_SECONDS = 0.5

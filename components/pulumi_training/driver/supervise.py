@@ -16,7 +16,7 @@ from ..record.store import Store
 from ..spec.errors import TrainingError, mask
 from ..targets import catalog
 from .drive import drive
-from .supervisor import LAST_WORD
+from .last_word import LAST_WORD
 
 if TYPE_CHECKING:
     from ..tracking.tracker import Tracker

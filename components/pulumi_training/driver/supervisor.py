@@ -29,8 +29,6 @@ from pulumi_training.driver.supervise import main
 main(order)
 """
 _WAITS = "waits"
-LAST_WORD = "gave up: "
-"""How a supervisor begins the line that says why it ends before its run does."""
 
 
 def load_ahead(record: Record, attempt: int, target: str) -> None:
@@ -104,15 +102,6 @@ def is_starting(record: Record) -> bool:
 def is_driven(record: Record) -> bool:
     """Whether a process drives the run's newest attempt, or is about to."""
     return is_starting(record) or DriverLock(record).holder() is not None
-
-
-def last_word(record: Record, attempt: int) -> str:
-    """Why the last supervisor of an attempt gave up; empty where it did not say. A traceback stays in its log."""
-    chosen = record.attempt(attempt)
-    path = chosen.folder / "launch" / "supervisor.log"
-    lines = (chosen.read_staged("launch/supervisor.log") or b"").decode(errors="replace").splitlines()
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    return last.removeprefix(LAST_WORD) if last.startswith(LAST_WORD) else last and f"{last} (see {path})"
 
 
 def _start(

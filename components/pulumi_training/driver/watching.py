@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 from ..record.attempt import Attempt
@@ -15,13 +14,12 @@ from ..targets.contract.handle import Handle
 from ..targets.contract.observation import Observation
 from ..targets.contract.run import RunSpec
 from ..targets.contract.target import Target
+from .patience import UNANSWERED_SECONDS, quietly
 from .policy import Policy
 from .row import Row
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.05
-UNANSWERED_SECONDS = 600.0
-"""For how long a target may say nothing of what was submitted to it."""
 REFUSED_SECONDS = 60.0
 """For how long this machine's own disk may take nothing of what comes from a target."""
 _REFUSED_PAUSE = 10.0
@@ -152,11 +150,3 @@ class Watching:
             raise PermanentError(
                 Reason.TARGET_UNAVAILABLE, f"the target has not answered for {seconds:.0f} s: {problem}"
             )
-
-
-def quietly(step: Callable[..., object], *arguments: object, **named: object) -> None:
-    """Does what is only for show: a full disk or a store that does not answer must not end a live run."""
-    try:
-        step(*arguments, **named)
-    except TrainingError as error:
-        log.warning("%s", error.message)

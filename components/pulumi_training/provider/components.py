@@ -1,4 +1,4 @@
-"""Components for programs in other languages than Python: the engine asks for them by Construct.
+"""The components of programs in other languages than Python, by their type tokens.
 
 A component's class has `from_construct(name, inputs, options)`, which declares the component and returns it; its
 `construct_state()` gives the outputs by their wire names. It is found in the components of its target.
@@ -9,31 +9,9 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-import pulumi
-from pulumi.provider.provider import ConstructResult, Provider
-
 from ..spec.errors import Problem, SpecError
-from ..version import __version__
 
 KINDS = ("Workspace", "Datastore", "ComputeCluster")
-
-
-class Components(Provider):
-    """The components of the package, for the SDK's Construct machinery. Imported at the first Construct."""
-
-    def __init__(self) -> None:
-        super().__init__(__version__)
-
-    def construct(
-        self,
-        name: str,
-        resource_type: str,
-        inputs: Any,
-        options: pulumi.ResourceOptions | None = None,
-    ) -> ConstructResult:
-        """Declares one component on the event loop. Raises SpecError for a type that is none."""
-        component = component_of(resource_type).from_construct(name, inputs, options)
-        return ConstructResult(component.urn, component.construct_state())
 
 
 def component_of(token: str) -> Any:

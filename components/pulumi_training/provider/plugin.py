@@ -18,7 +18,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2
 from ..spec.errors import Problem, SpecError, TrainingError
 from ..version import __version__
 from . import answers, wire
-from .components import Components
+from .construct import Components
 from .failures import failure_of
 from .flight import Flight
 from .handler import ProviderConfig

@@ -17,7 +17,6 @@ import grpc.aio
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from ..spec.errors import mask, shorten
-from ..spec.text import safe_log
 
 LINE_LIMIT: Final = 300
 """Characters of a row's line."""
@@ -173,4 +172,6 @@ def one_line(text: str) -> str:
 
 def clean(text: str) -> str:
     """`text` without what would steer a terminal; line breaks and tabs stay."""
+    from ..spec.text import safe_log
+
     return safe_log(text).replace("\r\n", "\n").replace("\r", "\n")

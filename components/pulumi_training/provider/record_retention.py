@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..driver.retain import Retention, removable, remove_records
-from ..record.record import UnreadableRun
+from ..record.runs import UnreadableRun
 from ..record.store import Store
 from ..spec.components import RecordRetentionArgs
 from ..spec.errors import Problem

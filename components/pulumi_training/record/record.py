@@ -1,23 +1,23 @@
-"""The record of a run: its document and its attempts; and every run of a store."""
+"""The record of a run: its document and its attempts."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from ..spec.document import DamagedDocument, NewerDocument, UnreadableDocument, object_or_none
+from ..spec.document import DamagedDocument, UnreadableDocument
 from ..spec.errors import Problem, SpecError, TrainingError, TransientError
 from .attempt import Attempt
 from .documents import ADVICE, AttemptDocument, RunDocument, encode, load
 from .files import OURS, locked
 from .store import NotFound, Store, refuse_newer
-from .store_identity import ensure_identity
 
 _NUMBER = re.compile(r"^[1-9][0-9]{0,8}$")
-_RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+"""What a run may be called; a folder of another name holds none."""
 
 
 class Record:
@@ -28,7 +28,7 @@ class Record:
     """
 
     def __init__(self, store: Store, run_id: str, *, secrets: Iterable[str] = ()) -> None:
-        if not _RUN_ID.match(run_id):
+        if not RUN_ID.match(run_id):
             raise SpecError(Problem("runId", f"{run_id!r} is not a run id"))
         self.store = store
         self.run_id = run_id
@@ -127,6 +127,8 @@ class Record:
         """
         self.refuse_newer()
         attempt = self.attempt(document.attempt)
+        from .store_identity import ensure_identity
+
         document = replace(document, store_identity=ensure_identity(self.store))
         if not attempt.create(document):
             return None
@@ -167,72 +169,3 @@ class Record:
 
     def __repr__(self) -> str:
         return f"Record({self.location!r})"
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """A line of a list of runs: the run, and its newest attempt (None before the first; what is
-    left of it after pruning)."""
-
-    run: RunDocument
-    attempt: AttemptDocument | None
-
-
-@dataclass(frozen=True)
-class UnreadableRun:
-    """A run that is passed over: a document of it is damaged, missing, or of a newer version.
-
-    `job` is the job's name where it can still be told; `message` names the document and says what to do.
-    """
-
-    run_id: str
-    job: str
-    location: str
-    message: str
-    is_newer: bool = False
-
-
-def runs(store: Store, passed_over: Callable[[UnreadableRun], None] = lambda _: None) -> Iterator[RunSummary]:
-    """Every run of `store`, the one started last first; what cannot be read goes to `passed_over` and stops nothing."""
-    records = [Record(store, name) for name in store.children("runs") if _RUN_ID.match(name)]
-    if store.is_local:
-        found = list(map(_summary, records))
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(16) as pool:
-            found = list(pool.map(_summary, records))
-    for each in found:
-        if isinstance(each, UnreadableRun):
-            passed_over(each)
-    return iter(sorted((s for s in found if isinstance(s, RunSummary)), key=_started, reverse=True))
-
-
-def _summary(record: Record) -> RunSummary | UnreadableRun | None:
-    """None where the folder holds no run: one that is just being made, or somebody else's."""
-    try:
-        run = record.run_document()
-        return RunSummary(run, record.newest_document(run) or run.last_attempt())
-    except NotFound:
-        return _without_document(record) if record.numbers() else None
-    except TransientError:
-        raise
-    except UnreadableDocument as error:
-        return _unreadable(record, error)
-
-
-def _unreadable(record: Record, error: TrainingError) -> UnreadableRun:
-    try:
-        name = (object_or_none(record.store.read(f"{record.prefix}/run.json")) or {}).get("name")
-    except TrainingError:
-        name = None
-    job = name if isinstance(name, str) else ""
-    return UnreadableRun(record.run_id, job, record.location, error.message, isinstance(error, NewerDocument))
-
-
-def _without_document(record: Record) -> UnreadableRun:
-    return _unreadable(record, DamagedDocument(f"{record.location}/run.json", "it is missing", ADVICE))
-
-
-def _started(summary: RunSummary) -> float:
-    return max(summary.run.created_at, summary.attempt.created_at if summary.attempt else 0.0)

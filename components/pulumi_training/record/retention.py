@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..spec.document import DamagedDocument
 from ..spec.errors import TrainingError
 from ..spec.refusals import is_full
 from .attempt import Attempt
-from .manifest import Manifest
 from .record import Record
 from .store import StoreError
 from .tags import tags_of_script
+
+if TYPE_CHECKING:
+    from .manifest import Manifest
 
 
 def prune(record: Record) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from pulumi_training.data.transfer import download, upload
 from pulumi_training.record import logs, sources
 from pulumi_training.record.documents import AttemptDocument, RunDocument
 from pulumi_training.record.lock import DriverLock
-from pulumi_training.record.record import Record, runs
+from pulumi_training.record.record import Record
 from pulumi_training.record.retention import purge
+from pulumi_training.record.runs import runs
 from pulumi_training.record.store import NotFound, Store, StoreError
 from pulumi_training.record.store_identity import ensure_identity, identity_of
 from pulumi_training.spec.errors import PermanentError, SpecError

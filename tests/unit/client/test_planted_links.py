@@ -16,7 +16,7 @@ from pulumi_training.client.files import listing
 from pulumi_training.client.run_metrics import reported
 from pulumi_training.client.runs import Found
 from pulumi_training.client.view import view
-from pulumi_training.driver.supervisor import last_word
+from pulumi_training.driver.last_word import last_word
 from pulumi_training.record import logs
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.metrics import read_metrics

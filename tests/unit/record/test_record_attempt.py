@@ -13,8 +13,9 @@ from pulumi_training.record import attempt as attempt_module
 from pulumi_training.record import events
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.documents import AlreadyEnded, AttemptDocument, RunDocument
-from pulumi_training.record.record import Record, runs
+from pulumi_training.record.record import Record
 from pulumi_training.record.retention import prune, purge
+from pulumi_training.record.runs import runs
 from pulumi_training.record.store import NotFound, Store
 from pulumi_training.spec.document import NewerDocument
 from pulumi_training.spec.errors import SpecError, TrainingError, TransientError

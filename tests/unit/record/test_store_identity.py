@@ -14,7 +14,8 @@ import pytest
 
 from pulumi_training.agent.marks import is_elsewhere
 from pulumi_training.record.documents import AttemptDocument
-from pulumi_training.record.record import Record, runs
+from pulumi_training.record.record import Record
+from pulumi_training.record.runs import runs
 from pulumi_training.record.store import Store, StoreError
 from pulumi_training.record.store_identity import (
     KEY,

@@ -13,9 +13,9 @@ from ...targets.contract.capabilities import Amends
 from ...targets.contract.handle import ComputeReference, Handle
 from ...targets.contract.observation import Observation
 from ...targets.contract.target import Target
+from ..patience import quietly
 from ..policy import Policy
 from ..row import Row
-from ..watching import quietly
 from .pace import Pace
 
 log = logging.getLogger(__name__)

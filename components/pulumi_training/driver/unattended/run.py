@@ -19,8 +19,8 @@ from ...targets.contract.observation import Observation
 from ...tracking.stepwise import StepwiseTracker
 from ..attempt_run import attempt_run
 from ..drive import WAITS, lacks_secrets, next_attempt, note_driver
+from ..last_word import LAST_WORD
 from ..policy import Policy
-from ..supervisor import LAST_WORD
 from ..track import catch_up
 from .lifecycle import UnattendedLifecycle
 from .monitor import Monitor

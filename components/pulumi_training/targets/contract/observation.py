@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ...spec.attribution import LaunchFacts, RankFacts
 from ...spec.outcome import Status
+
+if TYPE_CHECKING:
+    from ...spec.attribution import LaunchFacts, RankFacts
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...agent.beneath import read_beneath
 from ...record.files import write_whole
 from ...record.store import explained
-from ...spec.attribution import (
-    LaunchFacts,
-    RankFacts,
-    launch_facts,
-    launch_of_markers,
-    rank_facts,
-)
 from ...spec.document import DamagedDocument, Shape, Time, fitting, object_or_none
 from ...spec.outcome import Status
 from ..contract.observation import Observation
+
+if TYPE_CHECKING:
+    from ...spec.attribution import LaunchFacts, RankFacts
 
 _NODES = "launch/nodes.json"
 _KILLED = "launch/killed.json"
@@ -72,6 +68,8 @@ def was_killed(folder: Path) -> bool:
 
 def concluded(folder: Path, conclusion: Conclusion) -> Observation:
     """The last observation of an attempt, from its folder alone."""
+    from ...spec.attribution import launch_facts, launch_of_markers
+
     ranks = read_ranks(folder)
     end = read_json(folder / "launch" / "end.json")
     launch = launch_facts(end)
@@ -96,6 +94,8 @@ def _with_lost(
         return launch
     words = "; ".join(lost[node].words for node in sorted(lost))
     if launch is None:
+        from ...spec.attribution import LaunchFacts
+
         expected = _expected(folder) or len(ranks) or 1
         return LaunchFacts(
             stopped_why="rank_lost", ranks_expected=expected, lost_nodes=tuple(sorted(lost)), lost_words=words
@@ -115,6 +115,8 @@ def _expected(folder: Path) -> int:
 
 def read_ranks(folder: Path) -> tuple[RankFacts, ...]:
     """The facts of every rank that has left any, with the end of its log where it did not succeed."""
+    from ...spec.attribution import rank_facts
+
     return rank_facts(
         filter(None, map(read_json, (folder / "ranks").glob("*.json"))), lambda rank: _tail(folder, rank)
     )

@@ -16,7 +16,7 @@ from ...environment import cache
 from ...record.files import try_lock, write_whole
 from ...spec.errors import TransientError
 from ..contract.handle import Handle
-from . import last_words, processes
+from . import last_words
 
 _LOCK = "launch/agent.lock"
 _END = "launch/end.json"
@@ -134,6 +134,8 @@ def end_all(handle: Handle) -> None:
     Raises:
         TransientError: something survives.
     """
+    from . import processes
+
     try:
         processes.stop(marks_of(handle), 0.0)
     except TimeoutError as error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...agent.beneath import read_beneath
-from ...spec.attribution import RankFacts, launch_facts, launch_of_markers, rank_facts
 from ...spec.outcome import Status
 from ..contract.handle import Handle
 from ..contract.observation import Observation
 from . import agent_process, last_words
+
+if TYPE_CHECKING:
+    from ...spec.attribution import RankFacts
 
 
 def observe(handle: Handle) -> Observation:
@@ -33,6 +36,12 @@ def observe(handle: Handle) -> Observation:
             if not agent_process.was_launched(folder):
                 return Observation(Status.NOT_STARTED, ranks=_ranks(folder))
             last_words.recover(folder)
+    return _concluded(folder)
+
+
+def _concluded(folder: Path) -> Observation:
+    from ...spec.attribution import launch_facts, launch_of_markers
+
     ranks = _ranks(folder)
     # Without it, or where it is damaged, nothing may be read out of it: the ranks' own words stand.
     launch = launch_facts(last_words.read(folder, "launch/end.json"))
@@ -44,6 +53,8 @@ def observe(handle: Handle) -> Observation:
 
 
 def _ranks(folder: Path) -> tuple[RankFacts, ...]:
+    from ...spec.attribution import rank_facts
+
     return rank_facts(last_words.read_all(folder, "ranks"), lambda rank: _tail(folder, rank))
 
 

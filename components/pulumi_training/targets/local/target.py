@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...agent.package import install
 from ...environment import cache
-from ...environment.mirror import FOLDER as ENVIRONMENT_FOLDER
 from ...launch.request import MASTER_PORT, Limits
 from ...record.files import write_whole
 from ...record.staging import state_folder
@@ -33,9 +32,8 @@ from ..contract.observation import Observation
 from ..contract.plan import Plan
 from ..contract.run import Prepared, RunSpec
 from ..contract.target import Target, Tell
-from . import agent_process, last_words, processes
+from . import agent_process, last_words
 from .observe import observe
-from .other_folder import copy_new
 from .slots import Slots, Ticket, me
 from .surroundings import inherited, with_interpreter
 
@@ -149,6 +147,8 @@ class LocalTarget(Target, Queues, Amends):
         machine, what it wrote is copied from there."""
         place = agent_process.place_of(handle)
         if place != folder:
+            from .other_folder import copy_new
+
             copy_new(place, folder, _SHOWN)
         return True
 
@@ -177,6 +177,8 @@ class LocalTarget(Target, Queues, Amends):
 
         place = agent_process.place_of(handle)
         if place != run.folder:
+            from .other_folder import copy_new
+
             copy_new(place, run.folder, (*_SHOWN, "outputs", *(("code",) if run.document["outputs"] else ())))
         if not run.document["outputs"]:
             keep(str(run.folder), list(PARTS), owns=False)
@@ -190,6 +192,8 @@ class LocalTarget(Target, Queues, Amends):
 
     def remove(self, compute: ComputeReference, handle: Handle) -> None:
         """Ends what is left of the processes and takes the copy of the source away."""
+        from ...environment.mirror import FOLDER as ENVIRONMENT_FOLDER
+
         agent_process.stop(handle, 0.0)
         for folder in filter(None, dict.fromkeys((handle.folder, handle.began_in))):
             last_words.recover(Path(folder))
@@ -198,6 +202,8 @@ class LocalTarget(Target, Queues, Amends):
 
     def leftovers(self, compute: ComputeReference | None, tell: Tell) -> Iterable[Handle]:
         """The attempts that have live processes on this machine, and those with a place in a cluster's queue."""
+        from . import processes
+
         if compute is not None:
             tickets = _slots(compute.document, compute.store).tickets()
             queued = {(t.run_id, t.attempt, compute.store, t.folder) for t in tickets}
