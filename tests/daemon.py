@@ -9,7 +9,7 @@ from typing import Any
 
 from services import missing
 
-from pulumi_training.targets.docker.names import FOLDER
+from pulumi_training.targets.containers.names import FOLDER
 
 BASE = os.environ.get("TRAINING_TEST_IMAGE", "training-base:bookworm")
 

@@ -18,8 +18,8 @@ from pulumi_training.record.record import Record
 from pulumi_training.record.store_identity import ensure_identity
 from pulumi_training.spec.errors import TrainingError
 from pulumi_training.spec.outcome import Status
-from pulumi_training.targets.docker import names
-from pulumi_training.targets.docker.request import read_mark
+from pulumi_training.targets.containers import names
+from pulumi_training.targets.docker.mark import MARK
 from pulumi_training.targets.docker.slots import Slots
 from pulumi_training.targets.slots import Slots as ClusterSlots
 
@@ -55,7 +55,7 @@ class DockerWorld(World):
         if phase == "environment building":
             self.until(lambda: "uilding the image" in self._told(), phase)
         elif phase == "starting":
-            self.until(lambda: read_mark(self.folder()), phase)
+            self.until(lambda: MARK.read(self.folder()), phase)
         else:
             super().reach(phase)
 

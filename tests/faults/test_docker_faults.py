@@ -17,7 +17,7 @@ from own_daemon import Daemon, call, own_daemon
 from world import SCRIPT
 
 from pulumi_training.spec.outcome import Reason, Status
-from pulumi_training.targets.docker.request import read_mark
+from pulumi_training.targets.docker.mark import MARK
 
 pytestmark = [
     pytest.mark.alone,
@@ -124,7 +124,7 @@ def test_plugin_killed_while_it_submits(seconds: float, make_docker_world: Make)
     world = make_docker_world()
     world.release()
     plugin = world.start_up()
-    world.until(lambda: read_mark(world.folder()), "the first request")
+    world.until(lambda: MARK.read(world.folder()), "the first request")
     time.sleep(seconds)
     world.kill("plugin")
     world.answer(plugin)

@@ -14,7 +14,7 @@ from lab import Lab, eventually
 from mlflow_server import LOGIN, MlflowServer
 
 from pulumi_training import docker as containers
-from pulumi_training.targets.docker import names
+from pulumi_training.targets.containers import names
 
 pytestmark = [pytest.mark.engine, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
 mlflow = pytest.importorskip("mlflow")

@@ -15,7 +15,7 @@ from pulumi_training.driver.stop import cancel
 from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
 from pulumi_training.spec.errors import TransientError
-from pulumi_training.targets.docker import names
+from pulumi_training.targets.containers import names
 from pulumi_training.targets.withheld import given
 
 pytestmark = [pytest.mark.engine, pytest.mark.docker, pytest.mark.slow]

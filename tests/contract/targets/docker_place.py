@@ -8,8 +8,10 @@ from typing import Any
 
 from places import Place, Started, place
 
+from pulumi_training.targets.containers import names
 from pulumi_training.targets.contract.run import RunSpec
-from pulumi_training.targets.docker import names, nodes
+from pulumi_training.targets.docker import nodes
+from pulumi_training.targets.docker.filters import filters
 
 BASE = os.environ.get("TRAINING_TEST_IMAGE", "training-base:bookworm")
 """An image with Python that is at the daemon; tools/docker-base makes it."""
@@ -65,7 +67,7 @@ class DockerPlace(Place):
     def objects(self, started: Started) -> list[str]:
         """Everything that the daemon has of an attempt, running or not."""
         wanted, api = (
-            names.filters(started.run.run_id, started.run.attempt, started.run.store),
+            filters(started.run.run_id, started.run.attempt, started.run.store),
             self.client.api,
         )
         return [

@@ -12,10 +12,12 @@ from places import until
 
 from pulumi_training.spec.errors import PermanentError, TransientError
 from pulumi_training.spec.outcome import Reason, Status
+from pulumi_training.targets.containers import names
 from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.contract.run import RunSpec
-from pulumi_training.targets.docker import daemons, names, nodes
-from pulumi_training.targets.docker.request import read_mark, write_mark
+from pulumi_training.targets.docker import known_daemons, nodes
+from pulumi_training.targets.docker.filters import filters
+from pulumi_training.targets.docker.mark import MARK
 
 pytestmark = [
     pytest.mark.docker,
@@ -32,7 +34,7 @@ def handle_of(run: RunSpec) -> Handle:
 
 
 def lose_daemon(folder: Path) -> None:
-    write_mark(folder, {**read_mark(folder), "docker_host": NOBODY})
+    MARK.write(folder, {**MARK.read(folder), "docker_host": NOBODY})
 
 
 def test_what_was_never_submitted_needs_no_daemon(
@@ -57,11 +59,11 @@ def test_what_was_removed_already_needs_no_daemon(place: DockerPlace) -> None:
 def test_what_may_be_there_is_not_forgotten(place: DockerPlace) -> None:
     started = place.start("pass", **ONE)
     started.ended()
-    mark = read_mark(started.run.folder)
+    mark = MARK.read(started.run.folder)
     lose_daemon(started.run.folder)
     with pytest.raises(TransientError, match="does not answer"):
         place.target.remove(started.compute, started.handle)
-    write_mark(started.run.folder, mark)
+    MARK.write(started.run.folder, mark)
     place.target.remove(started.compute, started.handle)
     assert place.objects(started) == []
 
@@ -98,7 +100,7 @@ def test_a_submission_that_fails_half_way_can_be_taken_away(place: DockerPlace) 
     try:
         with pytest.raises(PermanentError, match="belongs to somebody else"):
             place.target.submit(plan, run)
-        wanted = names.filters(run.run_id, 1)
+        wanted = filters(run.run_id, 1)
         assert place.client.api.containers(all=True, filters=wanted), "there is something to take away"
         place.target.remove(run.compute_reference, handle_of(run))
         assert not place.client.api.containers(all=True, filters=wanted)
@@ -115,7 +117,7 @@ def test_a_container_that_ends_before_its_command_starts_is_no_error(place: Dock
 
     started = place.start("import time\ntime.sleep(60)", **ONE)
     api = place.client.api
-    (container,) = api.containers(filters=names.filters(started.run.run_id, 1))
+    (container,) = api.containers(filters=filters(started.run.run_id, 1))
     made = api.exec_create(container["Id"], ["true"])
     with pytest.raises(docker.errors.APIError), nodes.ended_meanwhile(place.client, container["Id"]):
         api.exec_create(container["Id"], [])  # what a live container is refused is an error
@@ -144,7 +146,7 @@ def test_a_file_with_two_names_comes_home_under_both(place: DockerPlace) -> None
 def test_what_is_left_is_found_though_its_record_is_gone(place: DockerPlace) -> None:
     started = place.start("import time\nprint('ready', flush=True)\ntime.sleep(120)\n", **ONE)
     started.until_printed("ready", 1)
-    daemons.remember({"docker_host": NOBODY})
+    known_daemons.remember({"docker_host": NOBODY})
     shutil.rmtree(place.root / "store")
     told: list[str] = []
     (found,) = [h for h in place.target.leftovers(None, told.append) if h.run_id == started.run.run_id]
@@ -159,6 +161,6 @@ def test_nobody_elses_containers_are_ours(place: DockerPlace, monkeypatch: pytes
     started.until_printed("ready", 1)
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TRAINING_STATE_DIR", str(place.root / "another-user"))
-        daemons.remember(started.handle.settings)
+        known_daemons.remember(started.handle.settings)
         assert list(place.target.leftovers(None, print)) == []
     assert [h.run_id for h in place.target.leftovers(None, print)] == [started.run.run_id]

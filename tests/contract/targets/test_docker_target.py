@@ -15,10 +15,12 @@ from places import Started, until
 
 from pulumi_training.spec.errors import PermanentError
 from pulumi_training.spec.outcome import Reason, Status
+from pulumi_training.targets.containers import names
 from pulumi_training.targets.contract.handle import Handle
-from pulumi_training.targets.docker import names, nodes
+from pulumi_training.targets.docker import nodes
 from pulumi_training.targets.docker.collect import rescue
-from pulumi_training.targets.docker.request import read_mark, write_mark
+from pulumi_training.targets.docker.filters import filters
+from pulumi_training.targets.docker.mark import MARK
 
 pytestmark = [
     pytest.mark.docker,
@@ -172,9 +174,9 @@ def test_nodes_write_other_kinds_of_things_under_one_name(place: DockerPlace) ->
     )
     assert started.ended().status is Status.COMPLETED
     told: list[str] = []
-    mark = read_mark(started.run.folder)
+    mark = MARK.read(started.run.folder)
     rescue(place.client, started.handle, mark)
-    write_mark(started.run.folder, mark)  # as whoever was killed before it said that all is here
+    MARK.write(started.run.folder, mark)  # as whoever was killed before it said that all is here
     place.target.collect(started.compute, started.handle, started.run, told.append)
     folder = started.run.folder
     kept = {
@@ -354,7 +356,7 @@ def test_missing_gpus_are_refused_before_anything_starts(place: DockerPlace) -> 
     with pytest.raises(PermanentError, match="4 GPUs"):
         place.target.submit(plan, run)
     place.target.leave(run)
-    assert place.client.api.containers(all=True, filters=names.filters(run.run_id, 1)) == []
+    assert place.client.api.containers(all=True, filters=filters(run.run_id, 1)) == []
 
 
 def test_a_log_cut_in_the_middle_is_whole_at_the_end(place: DockerPlace) -> None:

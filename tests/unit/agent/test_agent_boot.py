@@ -15,8 +15,8 @@ import pytest
 from pulumi_training.agent.boot import CUT_SHORT, HEAD, READY, USED_BEFORE
 from pulumi_training.agent.node import LAUNCHED, NO_ORDER
 from pulumi_training.spec.errors import PermanentError
+from pulumi_training.targets.containers.tar_upload import Upload, send_files
 from pulumi_training.targets.docker.handover import PROGRAM
-from pulumi_training.targets.docker.parcels import Parcel, send_parcel
 
 SAY = b"import sys\nprint(sys.argv, __name__, repr(sys.stdin.read()))\n"
 
@@ -29,7 +29,7 @@ def booted(data: bytes, program: Path) -> subprocess.CompletedProcess[bytes]:
 def sent(place: Path, source: Path | None = None) -> bytes:
     pieces: list[bytes] = []
 
-    def fill(into: Parcel) -> None:
+    def fill(into: Upload) -> None:
         into.file(f"{place}/say.py", SAY)
         into.file(f"{place}/secret", b"s", 0o600)
         into.link(f"{place}/away", "../elsewhere")
@@ -37,7 +37,7 @@ def sent(place: Path, source: Path | None = None) -> bytes:
         if source is not None:
             into.copy(source, f"{place}/code")
 
-    send_parcel(pieces.append, fill, str(place))
+    send_files(pieces.append, fill, str(place))
     return b"".join(pieces)
 
 
@@ -81,7 +81,7 @@ def test_a_place_that_was_used_before_is_refused(tmp_path: Path) -> None:
 def test_files_that_are_there_already_are_run_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "say.py").write_bytes(SAY)
     pieces: list[bytes] = []
-    send_parcel(pieces.append, None, str(tmp_path))
+    send_files(pieces.append, None, str(tmp_path))
     assert len(b"".join(pieces)) == HEAD.size
     assert booted(b"".join(pieces), tmp_path / "say.py").stdout.startswith(READY)
 
@@ -94,7 +94,7 @@ def test_a_file_that_shrinks_while_it_is_sent_is_no_file(tmp_path: Path) -> None
         os.truncate(source, 10)
 
     with pytest.raises(PermanentError, match="source became shorter"):
-        send_parcel(send, lambda into: into.copy(source, "/training/x"), "/training")
+        send_files(send, lambda into: into.copy(source, "/training/x"), "/training")
 
 
 def node(tmp_path: Path) -> subprocess.Popen[bytes]:

@@ -13,7 +13,7 @@ from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
 from pulumi_training.spec.errors import TransientError
 from pulumi_training.spec.outcome import Outcome, Reason
-from pulumi_training.targets.docker.request import write_mark
+from pulumi_training.targets.docker.mark import MARK
 
 pytest.importorskip("docker")
 
@@ -40,7 +40,7 @@ def ended(store: Store, run_id: str, *targets: str) -> Record:
 def test_attempts_behind_one_that_cannot_be_removed_are_removed(store: Store, tmp_path: Path) -> None:
     record = ended(store, "fit-1", "docker", "local")
     first, second = record.attempt(1), record.attempt(2)
-    write_mark(first.folder, {"docker_host": f"unix://{tmp_path}/nobody.sock", "nodes": [], "begun": True})
+    MARK.write(first.folder, {"docker_host": f"unix://{tmp_path}/nobody.sock", "nodes": [], "begun": True})
     with pytest.raises(TransientError, match="does not answer"):
         stop.remove(record)
     assert second.document().acknowledged and not (second.folder / "code").exists()

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ...agent.keep import LEFT
-from .asides import read_notes
-from .data import FOLDER
+from ..containers.collected import Collected
+from ..containers.merge import Merge
+from ..containers.node_layout import FIRST_NODE, FOLDER, OTHER_NODES
+from ..containers.places import above_of, read_notes
 from .fetch import members
-from .merge import Brought, Merge
-from .places import above_of
-from .shipment import FIRST_NODE, OTHER_NODES
+from .mark import MARK
 from .strays import fetch_strays
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _SHOWN = 3
 
 def bring_facts(client: docker.DockerClient, container: str, folder: Path, node: int) -> None:
     """Facts, logs and metrics of a node that can tell nothing any more; its outputs come with `bring`."""
-    merge = Merge(folder, node)
+    merge = Merge(folder, node, MARK)
     for name in FIRST_NODE if node == 0 else OTHER_NODES:
         _fetch(merge, client, container, f"{FOLDER}/{name}", name.partition("/")[0], name)
     merge.finish()
@@ -39,13 +39,13 @@ def bring(
     node: int,
     parts: Mapping[str, str],
     listing: Sequence[Mapping[str, Any]] | None,
-) -> Brought:
+) -> Collected:
     """Brings parts of a node's files into `folder`: `parts` maps a place there to the path in the node.
 
     `listing` says what there is (`agent files`), so that only what is missing is asked for; None for a node
     that does not run, whose files all come by, and are kept only where they are new.
     """
-    merge = Merge(folder, node)
+    merge = Merge(folder, node, MARK)
     for part, path in parts.items():
         if listing is None:
             _fetch(merge, client, container, path, part, part)
@@ -56,7 +56,7 @@ def bring(
             _fetch(merge, client, container, f"{path}{root.removeprefix(part)}", part, root)
     fetch_strays(merge, client, container, read_notes(folder / LEFT.format(node=node)).get("left", {}))
     merge.finish()
-    return merge.brought
+    return merge.collected
 
 
 def _fetch(
@@ -99,23 +99,3 @@ def _roots(part: str, entries: Iterable[str], missing: set[str]) -> list[str]:
 
 def _is_below(name: str, part: str) -> bool:
     return name.startswith(f"{part}/")
-
-
-Tell = Callable[[str], None]
-
-
-def tell_differences(brought: Brought, node: int, tell: Tell) -> None:
-    """Says which files of a node were put aside, and which could not be kept."""
-    if brought.clashes:
-        shown = _listed({name: f"({words})" for name, words in brought.clashes.items()})
-        tell(
-            f"warning: node {node} wrote {shown} otherwise than a node before it; its own is in "
-            f"{', '.join(sorted(brought.asides))}"
-        )
-    if brought.left_out:
-        tell(f"warning: of node {node} was left out: {_listed(brought.left_out)}")
-
-
-def _listed(found: Mapping[str, str]) -> str:
-    shown = ", ".join(f"{name} {words}" for name, words in list(found.items())[:_SHOWN])
-    return shown + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")

@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any
 from ...environment.mirror import FOLDER as ENVIRONMENT_FOLDER
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
+from ..containers.collected import report_differences
+from ..containers.data_layout import layout
+from ..containers.node_layout import CODE, COLLECTED, FOLDER
 from ..contract.handle import Handle
 from ..contract.run import RunSpec
 from ..contract.target import Tell
 from . import nodes
-from .bring import bring, read_listing, tell_differences
-from .data import CODE, FOLDER, layout
+from .bring import bring, read_listing
+from .mark import MARK
 from .nodes import NodeState
-from .request import read_mark, write_mark
 
 if TYPE_CHECKING:
     import docker
-
-_PARTS = ("launch", "ranks", "metrics", "logs", "outputs")
 
 
 def bring_home(client: docker.DockerClient, handle: Handle, run: RunSpec, tell: Tell) -> None:
     """Brings everything, then removes what is at the daemon; called again, it goes on where it stopped."""
     folder = Path(handle.folder)
-    mark = read_mark(folder)
+    mark = MARK.read(folder)
     if not mark.get("brought"):
         missing = _bring_all(client, handle, run, mark, tell)
         mark = {**mark, "brought": True, "missing": missing}
-        write_mark(folder, mark)
+        MARK.write(folder, mark)
     nodes.remove(client, handle)
-    write_mark(folder, {**mark, "removed": True})
+    MARK.write(folder, {**mark, "removed": True})
 
 
 def deliver(run: RunSpec, tell: Tell) -> None:
@@ -43,7 +43,7 @@ def deliver(run: RunSpec, tell: Tell) -> None:
     Raises:
         PermanentError: containers went away before what they wrote was brought, or an output cannot be delivered.
     """
-    missing = read_mark(run.folder).get("missing")
+    missing = MARK.read(run.folder).get("missing")
     if missing:
         raise PermanentError(
             Reason.COLLECT_FAILED,
@@ -57,9 +57,9 @@ def rescue(client: docker.DockerClient, handle: Handle, mark: Mapping[str, Any])
     """Brings what containers of an attempt wrote, whatever became of it, for their removal; answers the new mark."""
     folder = Path(handle.folder)
     for number, state in sorted(nodes.states(client, handle).items()):
-        bring(client, state.id, folder, number, {part: f"{FOLDER}/{part}" for part in _PARTS}, None)
+        bring(client, state.id, folder, number, {part: f"{FOLDER}/{part}" for part in COLLECTED}, None)
     new = {**mark, "brought": True}
-    write_mark(folder, new)
+    MARK.write(folder, new)
     return new
 
 
@@ -70,7 +70,7 @@ def _bring_all(
     found = nodes.states(client, handle)
     missing = [name for number, name in enumerate(mark["nodes"]) if number not in found]
     # Those below the script's own folders come with them: `code/outputs` is but another way to `outputs`.
-    parts = tuple(f"{CODE}/{part}/" for part in _PARTS)
+    parts = tuple(f"{CODE}/{part}/" for part in COLLECTED)
     own = [path for path in _own_outputs(run).values() if not f"{path}/".startswith(parts)]
     for number, state in sorted(found.items()):
         tell(f"collecting outputs of node {number}" if len(mark["nodes"]) > 1 else "collecting outputs")
@@ -80,13 +80,13 @@ def _bring_all(
             state.id,
             Path(handle.folder),
             number,
-            {part: f"{FOLDER}/{part}" for part in _PARTS},
+            {part: f"{FOLDER}/{part}" for part in COLLECTED},
             listing,
         )
-        tell_differences(brought, number, tell)
+        report_differences(brought, number, tell)
         for path in own:
             inside = f"code/{path.removeprefix(f'{CODE}/')}"
-            tell_differences(
+            report_differences(
                 bring(client, state.id, Path(handle.folder), number, {inside: path}, None), number, tell
             )
     return missing
@@ -96,7 +96,7 @@ def _listing(
     client: docker.DockerClient, state: NodeState, mark: Mapping[str, Any], node: int
 ) -> list[dict[str, Any]] | None:
     """Files of a live node, None of one that ended; with digests where another node may have the same names."""
-    command = [*mark["agent"], "files", "--folder", FOLDER, "--parts", ",".join(_PARTS)]
+    command = [*mark["agent"], "files", "--folder", FOLDER, "--parts", ",".join(COLLECTED)]
     with nodes.ended_meanwhile(client, state.id):
         made = client.api.exec_create(
             state.id, [*command, *(["--digests", "1"] if node else [])], stderr=False

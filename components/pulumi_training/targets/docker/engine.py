@@ -272,7 +272,7 @@ _OF_THE_NETWORK = frozenset(
 
 def _is_of_connection(error: OSError) -> bool:
     """Whether a connection failed, and not a file: both are the same class of error."""
-    from .streams import StreamEnded
+    from .exec_stream import StreamEnded
 
     own = (ConnectionError, TimeoutError, ssl.SSLError, socket.gaierror, socket.herror, StreamEnded)
     return isinstance(error, own) or error.errno in _OF_THE_NETWORK

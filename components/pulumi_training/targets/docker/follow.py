@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from ...spec.errors import TrainingError
 from ...spec.outcome import Status
+from ..containers.conclusion import Conclusion, LostNode, concluded, note_killed, read_json, was_killed
+from ..containers.node_layout import FOLDER
 from ..contract.handle import ComputeReference, Handle
 from ..contract.observation import Observation
 from . import nodes
-from .data import FOLDER
 from .engine import asking, connect
 from .fetch import read_file
 from .links import keep
 from .locate import daemon_of, learn_mark, reaching, require_own_daemon
+from .mark import MARK
 from .nodes import NodeState
-from .ranks import Conclusion, LostNode, concluded, note_killed, read_json, was_killed
-from .request import read_mark, write_mark
 
 if TYPE_CHECKING:
     import docker
@@ -79,7 +79,7 @@ class Followed:
         with self._lock:
             conclusion = Conclusion.read(self._folder)
             if conclusion is not None:
-                return concluded(self._folder, conclusion)
+                return concluded(self._folder, conclusion, MARK)
             with asking(self._mark):
                 if states is not None:
                     self._states, self._seen = states, time.monotonic()
@@ -149,7 +149,7 @@ class Followed:
         first = self._states.get(0)
         if first is not None and read_file(client, first.id, f"{FOLDER}/launch/agent.lock") is not None:
             self._has_begun = True
-            write_mark(self._folder, {**self._mark, "begun": True})
+            MARK.write(self._folder, {**self._mark, "begun": True})
         return self._has_begun
 
     def _note_lost(self, now: float) -> None:
@@ -203,7 +203,7 @@ class Followed:
         nodes.kill(client, self._states.values())
         conclusion.write(self._folder)
         self.close()
-        return concluded(self._folder, conclusion)
+        return concluded(self._folder, conclusion, MARK)
 
     def _await_words_of_lost(self, client: docker.DockerClient, end: Mapping[str, Any]) -> None:
         """The agent sees a broken connection at once; a busy daemon tells of the container's end a little later."""
@@ -248,7 +248,7 @@ def follow(compute: ComputeReference, handle: Handle) -> Followed | None:
         found = _followed.get(handle.folder)
     if found is not None:
         return found
-    mark = read_mark(Path(handle.folder)) or _learned(compute, handle)
+    mark = MARK.read(Path(handle.folder)) or _learned(compute, handle)
     if not mark:
         return None
     with _following:
@@ -280,7 +280,7 @@ def _handle_of(mark: Mapping[str, Any], folder: Path) -> Handle:
 
 def is_live(folder: Path) -> bool:
     """Whether containers of an attempt run, so that its slots are taken; a daemon that is silent counts as yes."""
-    mark = read_mark(folder)
+    mark = MARK.read(folder)
     if not mark.get("begun") or Conclusion.read(folder) is not None:
         return False
     try:

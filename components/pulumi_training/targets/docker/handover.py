@@ -17,10 +17,9 @@ from ...agent import boot
 from ...agent.node import LAUNCHED
 from ...spec.errors import PermanentError, TransientError
 from ...spec.outcome import Reason
-from .data import FOLDER
-from .parcels import Fill, parcel, send_parcel
-from .request import ROOT_USER
-from .streams import STDOUT, Stream, StreamEnded
+from ..containers.node_layout import FOLDER, ROOT_USER
+from ..containers.tar_upload import Fill, send_files, tar_of
+from .exec_stream import STDOUT, Stream, StreamEnded
 
 if TYPE_CHECKING:
     import docker
@@ -66,7 +65,7 @@ class Line:
         """
         sent: Fill | None = fill
         if owner != ROOT_USER:
-            self._client.api.put_archive(self._container, "/", parcel(fill, owner))
+            self._client.api.put_archive(self._container, "/", tar_of(fill, owner))
             sent = None
         with ThreadPoolExecutor(1, thread_name_prefix="handover") as pool:
             # Files wait for the container, not it for them.
@@ -94,7 +93,7 @@ class Line:
         self._await(LAUNCHED)
 
     def _send(self, fill: Fill | None, order: bytes) -> None:
-        send_parcel(self._stream.send, fill, FOLDER)
+        send_files(self._stream.send, fill, FOLDER)
         if order:
             self._stream.send(order)
 

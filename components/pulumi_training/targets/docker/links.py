@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..containers.node_layout import FOLDER, SECRET_FILE
 from . import nodes
-from .data import FOLDER
 from .nodes import NodeState
-from .request import SECRET_FILE
 
 if TYPE_CHECKING:
     import docker

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from ...record.store import StoreError
 from ...spec.document import object_or_none
 from ...spec.errors import PermanentError, SpecError, TransientError
+from ..containers import names
+from ..containers.node_layout import FOLDER
 from ..contract.handle import ComputeReference, Handle
 from ..withheld import withheld
-from . import names
 from .address import address_of
-from .data import FOLDER
 from .engine import asking, connect
 from .fetch import read_file
+from .mark import MARK
 from .nodes import NodeState
-from .request import read_mark, write_mark
 
 if TYPE_CHECKING:
     import docker
@@ -28,7 +28,7 @@ _LOCK = f"{FOLDER}/launch/agent.lock"
 
 def mark_of(handle: Handle) -> dict[str, Any]:
     """What this machine's folder knows of the attempt; {} where nothing was submitted from it."""
-    return read_mark(Path(handle.folder)) if handle.folder else {}
+    return MARK.read(Path(handle.folder)) if handle.folder else {}
 
 
 def daemon_of(compute: ComputeReference, handle: Handle, mark: Mapping[str, Any]) -> dict[str, str]:
@@ -138,7 +138,7 @@ def learn_mark(
         **({"store": handle.store} if handle.store else {}),
     }
     if handle.folder and Path(handle.folder).is_dir():
-        write_mark(Path(handle.folder), mark)
+        MARK.write(Path(handle.folder), mark)
     return mark
 
 

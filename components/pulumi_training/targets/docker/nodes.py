@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
+from ..containers import names
+from ..containers.node_layout import ROOT
 from ..contract.handle import Handle
 from ..contract.plan import Plan
 from ..contract.run import RunSpec
-from . import names
-from .data import ROOT
+from . import filters
 from .handover import PROGRAM
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def _looked_at(client: docker.DockerClient, state: NodeState) -> NodeState:
 
 def left(client: docker.DockerClient) -> set[tuple[str, int, str, str]]:
     """The attempts that something at the daemon is of, from this user's state folder, as `Handle.key` tells them."""
-    wanted = names.own_filters()
+    wanted = filters.of_user()
     labelled = [
         *client.api.containers(all=True, filters=wanted),
         *(client.api.volumes(filters=wanted).get("Volumes") or []),
@@ -274,7 +275,7 @@ def remove(client: docker.DockerClient, handle: Handle) -> None:
 
 
 def _filters(handle: Handle) -> dict[str, Any]:
-    return names.filters(handle.run_id, handle.attempt, handle.store)
+    return filters.filters(handle.run_id, handle.attempt, handle.store)
 
 
 def _own(lines: Iterable[Mapping[str, Any]], handle: Handle) -> list[Mapping[str, Any]]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from ...record.store import StoreError
 from ...spec.errors import TrainingError
 from ...spec.outcome import Status
+from ..containers.conclusion import Conclusion, concluded
 from ..contract.handle import ComputeReference, Handle
 from ..contract.observation import Observation
 from . import nodes
 from .follow import Followed, follow, let_go
 from .locate import reaching
+from .mark import MARK
 from .nodes import NodeState
-from .ranks import Conclusion, concluded
 
 
 def observe(compute: ComputeReference, handles: Sequence[Handle]) -> dict[Handle, Observation]:
@@ -33,7 +34,7 @@ def observe(compute: ComputeReference, handles: Sequence[Handle]) -> dict[Handle
         conclusion = Conclusion.read(Path(handle.folder))
         if conclusion is not None:
             let_go(handle.folder)
-            found[handle] = concluded(Path(handle.folder), conclusion)
+            found[handle] = concluded(Path(handle.folder), conclusion, MARK)
             continue
         try:
             attempt = follow(compute, handle)

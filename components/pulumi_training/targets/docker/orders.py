@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ...launch.request import Limits
 from ...spec.document import parse_object
 from ...spec.errors import TransientError
-from .data import FOLDER
+from ..containers.node_layout import FOLDER
+from ..containers.tar_upload import Upload, tar_of
 from .fetch import read_file
-from .parcels import Parcel, parcel
 
 if TYPE_CHECKING:
     import docker
@@ -25,12 +25,12 @@ def stop(client: docker.DockerClient, container: str, grace: float) -> None:
     """Asks the agent to stop its ranks; `grace` in seconds."""
     order = json.dumps({"why": "cancel", "grace_seconds": grace}).encode()
 
-    def write(into: Parcel) -> None:
+    def write(into: Upload) -> None:
         # The link comes last, so that the agent never reads half an order.
         into.file("/stop-order.json", order)
         into.link("/stop.json", "stop-order.json")
 
-    client.api.put_archive(container, _LAUNCH, parcel(write, None))
+    client.api.put_archive(container, _LAUNCH, tar_of(write, None))
 
 
 def rewrite_limits(client: docker.DockerClient, container: str, python: str, limits: Limits) -> None:
@@ -41,10 +41,10 @@ def rewrite_limits(client: docker.DockerClient, container: str, python: str, lim
     request = {**parse_object(content, "launch.json"), "limits": asdict(limits)}
     new = f"{_REQUEST}.new"
 
-    def write(into: Parcel) -> None:
+    def write(into: Upload) -> None:
         into.file("/launch.json.new", json.dumps(request, indent=1).encode())
 
-    client.api.put_archive(container, _LAUNCH, parcel(write, None))
+    client.api.put_archive(container, _LAUNCH, tar_of(write, None))
     _run(client, container, [python, "-I", "-S", "-c", f"import os; os.replace({new!r}, {_REQUEST!r})"])
 
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import posixpath
+from typing import Any
 
 from ...launch.topology import Topology
+from ..containers.data_layout import Mount, layout
+from ..containers.names import object_name
+from ..containers.node_layout import (
+    AGENT,
+    AGENT_FOLDER,
+    CODE,
+    FOLDER,
+    RESUME,
+    ROOT_USER,
+    SECRET_FILE,
+    SHELL_FILE,
+    host_name,
+)
 from ..contract.plan import UNKNOWN_PART, Plan
 from ..contract.run import Prepared, RunSpec
 from ..launching import Ground, gpus_of_node, launch_request
-from .data import CODE, FOLDER, RESUME, layout
-from .names import host_name, object_name
-from .request import AGENT, AGENT_FOLDER, ROOT_USER, SECRET_FILE, SHELL_FILE
 from .settings import container_settings
 
 
@@ -70,7 +81,7 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
             "PATH": f"{posixpath.dirname(python)}:{path}" if prepared else UNKNOWN_PART,
             **({"LD_LIBRARY_PATH": settings["libraries"]} if "libraries" in settings else {}),
         },
-        "mounts": list(places.mounts),
+        "mounts": [_mounted(mount) for mount in places.mounts],
         "links": dict(places.links),
         "folders": list(places.folders),
         "copies": copies,
@@ -85,6 +96,16 @@ def plan(run: RunSpec, prepared: Prepared | None) -> Plan:
         gpus=job.node_count * gpus_of_node(run),
         summary=_summary(job.node_count, job.process_count_per_node),
     )
+
+
+def _mounted(mount: Mount) -> dict[str, Any]:
+    """As the engine takes it."""
+    return {
+        "Type": "volume" if mount.kind == "volume" else "bind",
+        "Source": mount.source,
+        "Target": mount.target,
+        "ReadOnly": mount.read_only,
+    }
 
 
 def _owner_of(user: str) -> list[int] | None:

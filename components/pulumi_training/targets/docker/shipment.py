@@ -13,20 +13,15 @@ from typing import TYPE_CHECKING, Any
 from ...agent.sparse import finish, write_sparse
 from ...record.files import write_whole
 from ...record.store import StoreError, explained
-from .data import FOLDER
-from .names import host_name
-from .places import UNNAMEABLE, Blocked, found_at, is_of_this_side
-from .ranks import is_better
-from .streams import STDOUT, Stream
+from ..containers.conclusion import is_better
+from ..containers.node_layout import EVENTS, FIRST_NODE, FOLDER, OTHER_NODES, host_name
+from ..containers.places import UNNAMEABLE, Blocked, found_at, is_of_this_side
+from .exec_stream import STDOUT, Stream
+from .mark import MARK
 
 if TYPE_CHECKING:
     import docker
 
-FIRST_NODE = ("launch", "ranks", "metrics", "logs")
-OTHER_NODES = ("ranks", "metrics", "logs/std", "logs/stacks")
-"""Nodes have no common disk: what scripts write themselves under equal names is sorted out at the end."""
-EVENTS = "logs"
-"""Where other nodes' event files are, which are told apart by their names and so come as they grow."""
 _CLOSE_SECONDS = 10.0
 
 
@@ -146,7 +141,7 @@ class Shipment:
 
     def _is_expected(self, name: str) -> bool:
         """Whether the node was asked for files of that name: it is a script's to do with as it likes."""
-        if is_of_this_side(name):
+        if is_of_this_side(name, MARK):
             return False
         if any(name.startswith(f"{part}/") for part in self._parts):
             return True
@@ -161,11 +156,6 @@ class Shipment:
             else:
                 errors = (errors + piece)[-2000:]
                 self.trouble = errors.decode("utf-8", "replace")
-
-
-def is_event_file_of(node: int, name: str) -> bool:
-    """Whether a file is one node's alone by its name, as the writers of event files give it."""
-    return name.startswith(f"{EVENTS}/") and "tfevents" in name and f".{host_name(node)}" in name
 
 
 def _frames(pieces: Iterator[bytes]) -> Iterator[tuple[dict[str, Any], bytes]]:

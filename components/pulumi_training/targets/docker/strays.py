@@ -12,10 +12,9 @@ from collections.abc import Container
 from typing import IO, TYPE_CHECKING
 
 from ...agent.keep import SYSTEM
-from .data import FOLDER, MOUNTS
+from ..containers.merge import Merge
+from ..containers.node_layout import FOLDER, MOUNTS, SECRET_FILE
 from .fetch import members
-from .merge import Merge
-from .request import SECRET_FILE
 
 if TYPE_CHECKING:
     import docker
@@ -34,9 +33,9 @@ def fetch_strays(merge: Merge, client: docker.DockerClient, container: str, judg
             return
         for (part, name), place in strays.items():
             if _is_its_own(place):
-                why = merge.brought.left_out.pop(name, "")
+                why = merge.collected.left_out.pop(name, "")
                 if not _fetch(merge, client, container, place, part, name):
-                    merge.brought.left_out[name] = f"{why}, and nothing is there any more"
+                    merge.collected.left_out[name] = f"{why}, and nothing is there any more"
 
 
 def _fetch(
@@ -47,7 +46,7 @@ def _fetch(
         if member.issym():
             member.linkname = _turned(place, name, rest, member.linkname)
         if member.islnk():
-            merge.brought.left_out[f"{name}/{rest}"] = "is another name of a file that was not kept"
+            merge.collected.left_out[f"{name}/{rest}"] = "is another name of a file that was not kept"
         else:
             merge.take(part, f"{name}/{rest}" if rest else name, member, content)
 

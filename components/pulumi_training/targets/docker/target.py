@@ -21,6 +21,12 @@ from typing import TYPE_CHECKING, Any
 from ...launch.request import Limits
 from ...record.staging import state_folder
 from ...spec.errors import TrainingError, TransientError
+from ..containers import names
+from ..containers.conclusion import Conclusion, note_killed
+from ..containers.data_layout import fetch_inputs
+from ..containers.node_layout import FOLDER
+from ..containers.node_payload import node_payload
+from ..containers.tar_upload import Upload
 from ..contract.capabilities import Amends, BuildsImages, Queues
 from ..contract.handle import ComputeReference, Handle
 from ..contract.observation import Observation
@@ -29,10 +35,8 @@ from ..contract.run import Prepared, RunSpec
 from ..contract.target import Target, Tell
 from ..slots import Ticket, me
 from ..withheld import is_withheld
-from . import daemons, names, nodes
+from . import filters, known_daemons, nodes
 from .address import address_of
-from .contents import contents
-from .data import FOLDER, bring
 from .engine import require_gpus
 from .follow import let_go
 from .handover import Line, UsedBefore, launch_order
@@ -47,10 +51,8 @@ from .locate import (
     was_launched,
     written,
 )
+from .mark import MARK
 from .observe import mirror, observe
-from .parcels import Parcel
-from .ranks import Conclusion, note_killed
-from .request import read_mark, write_mark
 from .slots import Slots
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
         address = address_of(run.compute_reference.settings)
         with talking(address) as client:
             prepared = prepare(client, address, run, tell)
-        data = bring(run, tell)
+        data = fetch_inputs(run, tell)
         settings = {**prepared.settings, **{f"data.{name}": path for name, path in data.items()}}
         return Prepared(settings, data, prepared.digest, prepared.packages, prepared.warnings)
 
@@ -121,7 +123,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
 
     def submit(self, plan: Plan, run: RunSpec) -> Handle:
         """Makes the containers and launches, unless that was done before."""
-        mark = read_mark(run.folder)
+        mark = MARK.read(run.folder)
         address = {name: mark[name] for name in ("docker_host", "tls") if name in mark}
         address = address or written(run.compute_reference)
         handle = Handle.of("docker", run, address)
@@ -131,9 +133,9 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
         with talking(address) as client:
             was_begun = bool(mark)
             mark = {**_mark_of(plan, address), **({"store": run.store} if run.store else {})}
-            write_mark(run.folder, mark)
+            MARK.write(run.folder, mark)
             if not is_withheld(address):
-                daemons.remember(address)
+                known_daemons.remember(address)
             if not was_begun:
                 try:
                     self._make(client, plan, run, ticket, address)
@@ -142,7 +144,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
             if was_begun and not was_launched(client, nodes.states(client, handle)):
                 nodes.remove(client, handle)
                 self._make(client, plan, run, ticket, address)
-            write_mark(run.folder, {**mark, "begun": True})
+            MARK.write(run.folder, {**mark, "begun": True})
         return handle
 
     def _make(
@@ -155,7 +157,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
     ) -> None:
         require_gpus(client, address, plan.gpus)
         made = nodes.create(client, plan, run, ticket.gpus if ticket else ())
-        fill = contents(plan.request, run, secrets.token_hex(32))
+        fill = node_payload(plan.request, run, secrets.token_hex(32))
         variables = {**run.variables, "TRAINING_RUN_ID": run.run_id, "TRAINING_ATTEMPT": str(run.attempt)}
         variables |= {"TRAINING_STORE_ID": run.store} if run.store else {}
         order = launch_order(f"{FOLDER}/launch/launch.json", variables)
@@ -167,7 +169,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
                 line = Line(client, container, node["name"])
                 lines.callback(line.close)
 
-                def fill_own(into: Parcel) -> None:
+                def fill_own(into: Upload) -> None:
                     nodes.require_own_volume(client, node, run)  # while it starts: nothing is written yet
                     fill(into)
 
@@ -244,7 +246,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
 
     def collect(self, compute: ComputeReference, handle: Handle, run: RunSpec, tell: Tell) -> None:
         """Brings outputs, logs and facts, removes what is at the daemon, and delivers named outputs."""
-        mark = read_mark(run.folder)
+        mark = MARK.read(run.folder)
         if not mark and (address := daemon_of(compute, handle, mark)):
             with reaching(address) as client:
                 mark = learn_mark(client, handle, address, nodes.states(client, handle))
@@ -276,7 +278,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
                     mark = rescue(client, handle, mark)
                 nodes.remove(client, handle)
             if mark:
-                write_mark(Path(handle.folder), {**mark, "removed": True})
+                MARK.write(Path(handle.folder), {**mark, "removed": True})
         let_go(handle.folder)
         if handle.folder:
             forget(Path(handle.folder))
@@ -287,7 +289,7 @@ class DockerTarget(Target, Queues, Amends, BuildsImages):
         if compute is not None:
             yield from _of_workspace(compute)
             return
-        for address in daemons.used():
+        for address in known_daemons.used():
             try:
                 with talking(address) as client:
                     found = nodes.left(client)
@@ -303,9 +305,7 @@ def _of_workspace(compute: ComputeReference) -> Iterable[Handle]:
     seen = {(t.run_id, t.attempt, compute.store, t.folder) for t in tickets}
     address = written(compute)
     with reaching(address) as client:
-        lines = client.api.containers(
-            all=True, filters=names.workspace_filters(compute.document, compute.store)
-        )
+        lines = client.api.containers(all=True, filters=filters.of_workspace(compute.document, compute.store))
         seen |= {names.key_of(line["Labels"]) for line in lines if names.are_ours(line.get("Labels"))}
     for run_id, attempt, identity, folder in sorted(seen):
         yield Handle("docker", run_id, attempt, folder, address, identity)

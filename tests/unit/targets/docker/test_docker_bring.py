@@ -14,9 +14,10 @@ import docker.errors
 import pytest
 
 from pulumi_training.spec.errors import PermanentError
-from pulumi_training.targets.docker.bring import bring, read_listing, tell_differences
-from pulumi_training.targets.docker.data import FOLDER
-from pulumi_training.targets.docker.parcels import Parcel, parcel
+from pulumi_training.targets.containers.collected import report_differences
+from pulumi_training.targets.containers.node_layout import FOLDER
+from pulumi_training.targets.containers.tar_upload import Upload, tar_of
+from pulumi_training.targets.docker.bring import bring, read_listing
 
 
 class FakeEngine:
@@ -149,11 +150,11 @@ def test_a_parcel_has_everything_and_its_owner(tmp_path: Path) -> None:
     (source / "deep" / "script.sh").chmod(0o755)
     (source / "outputs").symlink_to("../outputs")
 
-    def fill(into: Parcel) -> None:
+    def fill(into: Upload) -> None:
         into.copy(source, "/training/run/code")
         into.file("/training/secret", b"secret", 0o600)
 
-    data = b"".join(parcel(fill, (12, 34)))
+    data = b"".join(tar_of(fill, (12, 34)))
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         entries = {entry.name: entry for entry in archive}
     assert {(e.uid, e.gid) for e in entries.values()} == {(12, 34)}
@@ -164,7 +165,7 @@ def test_a_parcel_has_everything_and_its_owner(tmp_path: Path) -> None:
 
 def test_trouble_of_the_filler_reaches_the_reader(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="nowhere cannot be read"):
-        list(parcel(lambda into: into.copy(tmp_path / "nowhere", "/x/y"), (0, 0)))
+        list(tar_of(lambda into: into.copy(tmp_path / "nowhere", "/x/y"), (0, 0)))
 
 
 def test_a_file_with_two_names_arrives_under_both(engine: FakeEngine, tmp_path: Path) -> None:
@@ -333,7 +334,7 @@ def test_a_link_out_of_the_folder_is_left_out_and_told(engine: FakeEngine, tmp_p
     make(engine, 0, "pipe", "pipe")
     told: list[str] = []
     brought = fetch(engine, home, 0)
-    tell_differences(brought, 0, told.append)
+    report_differences(brought, 0, told.append)
     assert set(brought.left_out) == {"outputs/stolen", "outputs/above", "outputs/pipe"}
     assert len(told) == 1 and told[0].startswith("warning: ") and str(secret) in told[0]
     assert outputs(home) == {} and list((home / "outputs").iterdir()) == []

@@ -19,10 +19,10 @@ from pulumi_training.agent import boot
 from pulumi_training.agent.node import LAUNCHED
 from pulumi_training.spec.errors import PermanentError, TransientError
 from pulumi_training.spec.outcome import Reason
+from pulumi_training.targets.containers.node_layout import ROOT_USER
+from pulumi_training.targets.containers.tar_upload import Upload
 from pulumi_training.targets.docker import handover
 from pulumi_training.targets.docker.handover import PROGRAM, Line, UsedBefore
-from pulumi_training.targets.docker.parcels import Parcel
-from pulumi_training.targets.docker.request import ROOT_USER
 
 OBEYS = f"import os, sys\nline = sys.stdin.readline()\nos.write(1, {LAUNCHED!r})\nprint('got', line)\n"
 
@@ -95,7 +95,7 @@ def started(engine: Engine, fill: Any, order: bytes = b"") -> Line:
 
 
 def filling(place: Path, program: str = OBEYS, size: int = 0) -> Any:
-    def fill(into: Parcel) -> None:
+    def fill(into: Upload) -> None:
         into.file(f"{place}/obeys.py", program.encode())
         into.file(f"{place}/large", b"x" * size)
 

@@ -10,10 +10,11 @@ import pytest
 
 from pulumi_training.driver.request import recorded
 from pulumi_training.spec.job import JobSpec
+from pulumi_training.targets.containers import names
 from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.contract.plan import UNKNOWN_PART, Plan
 from pulumi_training.targets.contract.run import RunSpec
-from pulumi_training.targets.docker import names
+from pulumi_training.targets.docker.filters import filters
 from pulumi_training.targets.docker.plan import plan
 
 ONE, OTHER = "1" * 32, "2" * 32
@@ -61,7 +62,7 @@ def test_labels_say_run_store_owner_and_backend(tmp_path: Path, monkeypatch: pyt
     assert (labels["training.owner"], labels["training.backend"]) == ("urn:me", "d" * 12)
     before = names.labels_of(run_of(tmp_path, ""), 0)
     assert not {"training.store-id", "training.backend"} & set(before)
-    assert names.filters(RUN_ID, 3, ONE)["label"][-1] == f"training.store-id={ONE}"
+    assert filters(RUN_ID, 3, ONE)["label"][-1] == f"training.store-id={ONE}"
 
 
 def test_an_object_is_owned_by_run_store_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,72 @@
-"""The folder of each part of an attempt that takes what a node wrote otherwise than a node before it."""
+"""Places in an attempt's folder, as a node names them: what is there, what is not a node's to write, and what is put aside.
+
+What a node wrote otherwise than a node before it goes aside: to a folder of its own in the same part.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 from pathlib import Path
 
+from ...agent.facts import ROOM
+from ...agent.keep import TEMPORARY
 from ...record.files import write_whole
-from .places import Blocked, found_at
+from .mark import MarkFile
 
+_UNBROUGHT = ("launch/launch.json", "launch/agent.lock", "launch/stop", "launch/stop.json")
 _ASIDES = "launch/asides.json"
+_OF_THIS_SIDE = ("nodes.json", "killed.json", "asides.json", "supervisor.log")
+"""Files of `launch/` that only this side writes: a node that has one of that name must not replace it."""
+
+
+UNNAMEABLE = (errno.ENAMETOOLONG, errno.EILSEQ)
+"""What a file system says of a name that it cannot have at all."""
+
+
+class Blocked(Exception):
+    """A file or a link is where a folder would have to be."""
+
+
+def found_at(folder: Path, name: str) -> os.stat_result | None:
+    """What is at a name below `folder`, itself and not what it links to; None where there is nothing.
+
+    Raises:
+        Blocked: the way there is no way of real folders.
+    """
+    place = folder
+    *above, last = name.split("/")
+    for word in above:
+        place = place / word
+        at = _lstat(place)
+        if at is None:
+            return None
+        if not stat.S_ISDIR(at.st_mode):
+            raise Blocked(place)
+    return _lstat(place / last)
+
+
+def is_of_this_side(name: str, mark: MarkFile) -> bool:
+    """Whether a file of that name is no node's to write here, or leads out of the folder."""
+    top, _, rest = name.partition("/")
+    if top == "launch" and rest.startswith("left-"):
+        return True
+    words = name.split("/")
+    if name.startswith("/") or ".." in words or any(word.startswith(TEMPORARY) for word in words):
+        return True
+    return (
+        name in (*_UNBROUGHT, mark.name)
+        or name.startswith(ROOM)
+        or (top == "launch" and rest in _OF_THIS_SIDE)
+    )
+
+
+def above_of(name: str) -> list[str]:
+    """The folders that a file is in, nearest first."""
+    words = name.split("/")[:-1]
+    return ["/".join(words[:count]) for count in range(len(words), 0, -1)]
 
 
 class Asides:
@@ -65,3 +121,10 @@ def read_notes(path: Path) -> dict[str, dict[str, str]]:
         return {str(part): {str(n): str(name) for n, name in of.items()} for part, of in document.items()}
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -13,10 +13,9 @@ from ...agent.package import PACKAGE, install, shipped
 from ...environment import cache
 from ...spec.errors import Problem, SpecError
 from ..contract.run import RunSpec
-from .data import CODE, FOLDER
 from .data_copy import copy_data
-from .parcels import Fill, Parcel, reading
-from .request import AGENT_FOLDER, SECRET_FILE, SHELL_FILE
+from .node_layout import AGENT_FOLDER, CODE, FOLDER, SECRET_FILE, SHELL_FILE
+from .tar_upload import Fill, Upload, reading
 
 _SHELL = """#!{python} -IS
 import os
@@ -32,7 +31,7 @@ _ROOM_BYTES = 256 << 10
 _FOLDERS = ("launch", "logs/std", "metrics", "outputs", "ranks")
 
 
-def contents(request: Mapping[str, Any], run: RunSpec, secret: str) -> Fill:
+def node_payload(request: Mapping[str, Any], run: RunSpec, secret: str) -> Fill:
     """Writes down everything that a node is given.
 
     Raises:
@@ -44,7 +43,7 @@ def contents(request: Mapping[str, Any], run: RunSpec, secret: str) -> Fill:
     launch = request["launch"]
     launch = {**launch, "environment": {**launch["environment"], **run.tracking}}
 
-    def fill(into: Parcel) -> None:
+    def fill(into: Upload) -> None:
         for folder in _FOLDERS:
             into.folder(f"{FOLDER}/{folder}")
         into.file(SECRET_FILE, secret.encode(), 0o600 if request.get("owner") else 0o644)

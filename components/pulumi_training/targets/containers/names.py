@@ -1,4 +1,4 @@
-"""Names and labels of what a run has at the daemon: enough to find it again, and to know whose it is."""
+"""Names and labels of what a run has at its backend: enough to find it again, and to know whose it is."""
 
 from __future__ import annotations
 
@@ -32,13 +32,8 @@ def object_name(run_id: str, attempt: int, node: int | None = None, *, store: st
     return base if node is None else f"{base}-{node}"
 
 
-def host_name(node: int) -> str:
-    """How the nodes of a run call one another."""
-    return f"node-{node}"
-
-
 def labels_of(run: RunSpec, node: int | None = None) -> dict[str, str]:
-    """The labels of an object of an attempt. No secret is among them: everybody at the daemon can read them."""
+    """The labels of an object of an attempt. No secret is among them: everybody at the backend can read them."""
     from ...spec.urls import display
 
     labels = {
@@ -54,24 +49,23 @@ def labels_of(run: RunSpec, node: int | None = None) -> dict[str, str]:
     return labels if node is None else {**labels, NODE: str(node)}
 
 
-def filters(run_id: str, attempt: int, store: str = "") -> dict[str, Any]:
-    """What lists the objects of an attempt; those of others too, that `is_own` then tells apart."""
-    marks = [f"{RUN}={run_id}", f"{ATTEMPT}={attempt}", *([f"{STORE_ID}={store}"] if store else [])]
-    return {"label": marks}
+def labels_to_find(run_id: str, attempt: int, store: str = "") -> dict[str, str]:
+    """The labels that list the objects of an attempt; those of others too, that `is_own` then tells apart."""
+    return {RUN: run_id, ATTEMPT: str(attempt), **({STORE_ID: store} if store else {})}
 
 
 def is_own(labels: Mapping[str, str] | None, handle: Handle) -> bool:
-    """Whether an object that `filters` lists is the attempt's."""
+    """Whether an object that `labels_to_find` lists is the attempt's."""
     found = labels or {}
     return handle.owns(found.get(STORE_ID, ""), found.get(FOLDER, ""))
 
 
-def workspace_filters(compute: Mapping[str, Any], store: str) -> dict[str, Any]:
-    """What lists the objects of every attempt of a workspace; `store` is the identity of its store."""
+def labels_of_workspace(compute: Mapping[str, Any], store: str) -> dict[str, str]:
+    """The labels that list the objects of every attempt of a workspace; `store` is the identity of its store."""
     from ...spec.urls import display
 
-    marks = [f"{WORKSPACE}={compute['workspace']}", f"{STORE}={display(str(compute['store']))}"]
-    return {"label": [*marks, *([f"{STORE_ID}={store}"] if store else [])]}
+    labels = {WORKSPACE: str(compute["workspace"]), STORE: display(str(compute["store"]))}
+    return {**labels, **({STORE_ID: store} if store else {})}
 
 
 def key_of(labels: Mapping[str, str]) -> tuple[str, int, str, str]:
@@ -85,16 +79,16 @@ def are_ours(labels: Mapping[str, str] | None) -> bool:
     return bool(labels and labels.get(RUN)) and str((labels or {}).get(ATTEMPT)).isdigit()
 
 
-def own_filters() -> dict[str, Any]:
-    """What lists the objects that were made from this user's state folder."""
-    return {"label": [f"{STATE}={state_id()}"]}
+def labels_of_user() -> dict[str, str]:
+    """The labels that list the objects that were made from this user's state folder."""
+    return {STATE: state_id()}
 
 
 def is_of(labels: Mapping[str, str] | None, run: RunSpec) -> bool:
     """Whether labels are those of an attempt and of its owner."""
     found = labels or {}
     marks = (found.get(RUN), found.get(ATTEMPT), found.get(OWNER))
-    return marks == (run.run_id, str(run.attempt), run.owner) and is_own(found, Handle.of("docker", run))
+    return marks == (run.run_id, str(run.attempt), run.owner) and is_own(found, Handle.of("", run))
 
 
 def _apart(run_id: str, store: str) -> str:

@@ -1,4 +1,4 @@
-"""Files into containers: as a tar through the engine's archive call, or to the first program of a new container."""
+"""Files on their way into a node: as a tar, or as the first program of a new node takes them (`agent.boot`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...agent.boot import HEAD
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
 
-Fill = Callable[["Parcel"], None]
+Fill = Callable[["Upload"], None]
 _BLOCK = 1 << 16
 _FOLDER, _FILE, _ZEROS, _LINK, _NEW, _END = b"d", b"f", b"z", b"l", b"n", b"x"
 _EMPTY = io.BytesIO()
@@ -59,7 +59,7 @@ class _Whole:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Tells a file of ours that cannot be read from a daemon that does not take it."""
+    """Tells a file of ours that cannot be read from a node that does not take it."""
     try:
         yield
     except OSError as error:
@@ -68,8 +68,8 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-class Parcel(ABC):
-    """Files being written down. All paths in it are absolute ones of the container."""
+class Upload(ABC):
+    """Files being written down. All paths in it are absolute ones of the node."""
 
     def __init__(self) -> None:
         self._folders: set[str] = set()
@@ -128,7 +128,7 @@ class Parcel(ABC):
     def _put(self, entry: Entry) -> None: ...
 
 
-class _Tar(Parcel):
+class _Tar(Upload):
     """`owner` is uid and gid of everything; without one, everybody may write."""
 
     def __init__(self, archive: tarfile.TarFile, owner: Sequence[int] | None) -> None:
@@ -148,7 +148,7 @@ class _Tar(Parcel):
         self._archive.addfile(member, entry.content)
 
 
-class _Sent(Parcel):
+class _Sent(Upload):
     """As `agent.boot` reads it; everything is its process's own."""
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
@@ -184,19 +184,19 @@ class _Sent(Parcel):
         self._waiting.clear()
 
 
-def send_parcel(send: Callable[[bytes], None], fill: Fill | None, new: str) -> None:
+def send_files(send: Callable[[bytes], None], fill: Fill | None, new: str) -> None:
     """Sends what `fill` writes to an `agent.boot`, which refuses if there is something at `new`; None sends nothing.
 
     Raises what `fill` and `send` raise.
     """
-    parcel_ = _Sent(send)
+    sent = _Sent(send)
     if fill is not None:
-        parcel_.require_new(new)
-        fill(parcel_)
-    parcel_.end()
+        sent.require_new(new)
+        fill(sent)
+    sent.end()
 
 
-def parcel(fill: Fill, owner: Sequence[int] | None) -> Iterator[bytes]:
+def tar_of(fill: Fill, owner: Sequence[int] | None) -> Iterator[bytes]:
     """The tar that `fill` writes, piece by piece as the reader takes it; `owner` None opens it to everybody.
 
     Raises whatever `fill` raised, in the reader.
@@ -214,7 +214,7 @@ def parcel(fill: Fill, owner: Sequence[int] | None) -> Iterator[bytes]:
         except BaseException as error:  # noqa: BLE001 - raised again in the reader
             trouble.append(error)
 
-    writer = threading.Thread(target=write, name="parcel", daemon=True)
+    writer = threading.Thread(target=write, name="tar", daemon=True)
     writer.start()
     with os.fdopen(read_end, "rb", buffering=0) as stream:
         while piece := stream.read(_BLOCK):

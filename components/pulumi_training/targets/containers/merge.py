@@ -10,80 +10,67 @@ its own node had there, and nowhere out of the attempt's folder.
 from __future__ import annotations
 
 import filecmp
-import hashlib
 import json
 import os
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from ...agent.beneath import judge, relative, shown
 from ...agent.keep import PARTS
-from ...agent.sparse import finish, write_sparse
-from ...record.files import OURS, write_whole
+from ...record.files import write_whole
 from ...record.store import StoreError, explained
-from .asides import Asides, below, read_notes
-from .data import FOLDER
-from .places import UNNAMEABLE, Blocked, above_of, found_at, is_of_this_side
-from .ranks import is_better
-from .shipment import is_event_file_of
+from .collected import (
+    FILE_KIND,
+    FOLDER_KIND,
+    LINK_KIND,
+    Collected,
+    begins_with,
+    difference,
+    digest_of,
+    kind_of,
+    pour,
+    sweep,
+    temporary_in,
+)
+from .conclusion import is_better
+from .mark import MarkFile
+from .node_layout import FOLDER, is_event_file_of
+from .places import UNNAMEABLE, Asides, Blocked, above_of, below, found_at, is_of_this_side, read_notes
 
 _LEFT_OUT = "launch/left-{node}.json"
 _GROWING = ("logs/std/", "metrics/", "launch/")
 _OF_ONE_NODE = ("logs/std/", "logs/stacks/", "metrics/", "ranks/")
 """Files that only one node has under their name."""
 _FACTS = (*_OF_ONE_NODE, "launch/")
-_DIRECTORY, _LINK, _FILE, _OTHER = "a folder", "a link", "a file", "something else"
 _SPECIAL = {
     tarfile.FIFOTYPE: "is a pipe",
     tarfile.CHRTYPE: "is a device",
     tarfile.BLKTYPE: "is a device",
     tarfile.LNKTYPE: "is another name of a file that was not kept",
 }
-_BLOCK = 1 << 20
-_TEMPORARY = f"{OURS}bring-"
-
-
-@dataclass
-class Brought:
-    """What came from a node.
-
-    `clashes` are the files, links and folders that a node before had otherwise, with what is different; `left_out` are
-    those that could not be kept, with why; `asides` are the folders that took the former.
-    """
-
-    files: int = 0
-    bytes: int = 0
-    clashes: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    asides: set[str] = field(default_factory=set)
-
-    @property
-    def different(self) -> list[str]:
-        """The names that clash, in the order in which they came."""
-        return list(self.clashes)
 
 
 class Merge:
     """An attempt's folder, as it takes one node's files."""
 
-    def __init__(self, folder: Path, node: int) -> None:
+    def __init__(self, folder: Path, node: int, mark: MarkFile) -> None:
         self._folder = folder
         self._node = node
+        self._mark = mark
         self._asides = Asides(folder)
         self._links: dict[tuple[str, str], str] = {}  # part and name, to where each leads
         self.strays: dict[tuple[str, str], str] = {}
         """Links that lead to elsewhere in the container: part and name, to where."""
-        self.brought = Brought()
-        _sweep(folder)
+        self.collected = Collected()
+        sweep(folder)
 
     def has(self, part: str, name: str, entry: Mapping[str, Any]) -> bool:
         """Whether a file or link of a listing is here."""
-        if is_of_this_side(name):
+        if is_of_this_side(name, self._mark):
             return True
         places = [] if self._asides.has(part, name) else [name]
         aside = self._asides.known(part, self._node)
@@ -97,7 +84,7 @@ class Merge:
         Raises:
             StoreError: this machine cannot keep it.
         """
-        if is_of_this_side(name):
+        if is_of_this_side(name, self._mark):
             return None
         try:
             if member.isdir():
@@ -107,7 +94,7 @@ class Merge:
             elif content is not None:
                 return self._take_file(part, name, member, content)
             else:
-                self.brought.left_out[name] = _SPECIAL.get(member.type, "is no plain file")
+                self.collected.left_out[name] = _SPECIAL.get(member.type, "is no plain file")
         except StoreError as error:
             self._note_unnameable(name, error)
         return None
@@ -141,16 +128,16 @@ class Merge:
             at, is_free = self._look(part, name)
             place: Path | None = self._folder / name
             if not is_free or (at is not None and not stat.S_ISDIR(at.st_mode)):
-                place = self._aside(part, name, _DIRECTORY, at)
+                place = self._aside(part, name, FOLDER_KIND, at)
             if place is not None:
                 place.mkdir(parents=True, exist_ok=True)
 
     def _note_link(self, part: str, name: str, target: str) -> None:
         leads = judge(name, target, FOLDER)
         if name.startswith(_FACTS):
-            self.brought.left_out[name] = "is a link in the place of a file of the run's own"
+            self.collected.left_out[name] = "is a link in the place of a file of the run's own"
         elif leads is None or not any(leads == top or leads.startswith(f"{top}/") for top in (*PARTS, part)):
-            self.brought.left_out[name] = f"is a link to {shown(target)}, outside of what the run put out"
+            self.collected.left_out[name] = f"is a link to {shown(target)}, outside of what the run put out"
             self.strays[part, name] = os.path.normpath(os.path.join(FOLDER, os.path.dirname(name), target))
         else:
             self._links[part, name] = leads
@@ -161,14 +148,14 @@ class Merge:
             at, is_free = self._look(part, name)
             if not is_free or (at is not None and not self._is_link_to(name, at, leads)):
                 return True
-            return any(place in self.brought.clashes for place in (leads, *above_of(leads)))
+            return any(place in self.collected.clashes for place in (leads, *above_of(leads)))
 
     def _make_link(self, part: str, name: str, leads: str, *, is_aside: bool) -> None:
         with self._explained(name):
             place = name
             if is_aside:
                 at, _ = self._look(part, name)
-                own = self._aside(part, name, _LINK, at)
+                own = self._aside(part, name, LINK_KIND, at)
                 if own is None:
                     return
                 place = own.relative_to(self._folder).as_posix()
@@ -206,17 +193,17 @@ class Merge:
         is_own = self._node == 0 or self._is_own(name)
         if here and is_own and name.startswith(_GROWING) and here.st_size >= member.size:
             return path
-        temporary = self._folder / f"{_TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}.tmp"
+        temporary = temporary_in(self._folder)
         try:
-            self._pour(content, temporary, name)
+            pour(content, temporary, lambda: self._explained(name))
             with self._explained(name):
                 os.utime(temporary, (member.mtime, member.mtime))
                 temporary.chmod(0o755 if member.mode & 0o111 else 0o644)
                 place = self._settled(part, name, temporary, at, is_free=is_free)
         finally:
             temporary.unlink(missing_ok=True)
-        self.brought.files += 1
-        self.brought.bytes += member.size
+        self.collected.files += 1
+        self.collected.bytes += member.size
         return place
 
     def _settled(
@@ -228,10 +215,10 @@ class Merge:
         if is_free and at is not None and stat.S_ISREG(at.st_mode):
             if filecmp.cmp(place, temporary, shallow=False):
                 return place
-            if self._node and not (self._is_own(name) and _begins_with(temporary, place)):
-                place = self._aside(part, name, _FILE, at)
+            if self._node and not (self._is_own(name) and begins_with(temporary, place)):
+                place = self._aside(part, name, FILE_KIND, at)
         elif not is_free or at is not None:
-            place = self._aside(part, name, _FILE, at)
+            place = self._aside(part, name, FILE_KIND, at)
         if place is not None:
             place.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(place)
@@ -240,16 +227,16 @@ class Merge:
     def _aside(self, part: str, name: str, kind: str, at: os.stat_result | None) -> Path | None:
         """Where something goes whose place is taken; None where it cannot be kept there either."""
         aside = self._asides.of(part, self._node)
-        if not any(above in self.brought.clashes for above in above_of(name)):
-            self.brought.clashes[name] = _difference(kind, at)
-        self.brought.asides.add(aside)
+        if not any(above in self.collected.clashes for above in above_of(name)):
+            self.collected.clashes[name] = difference(kind, at)
+        self.collected.asides.add(aside)
         own = f"{aside}/{below(part, name)}"
         try:
             before = found_at(self._folder, own)
         except Blocked:
             before = at
-        if before is not None and _kind(before) != kind:
-            self.brought.left_out[name] = f"cannot be kept in {aside}: something else is there"
+        if before is not None and kind_of(before) != kind:
+            self.collected.left_out[name] = f"cannot be kept in {aside}: something else is there"
             return None
         return self._folder / own
 
@@ -290,39 +277,24 @@ class Merge:
         if name.startswith(_GROWING):
             return True
         if "sha256" in entry:
-            return bool(entry["sha256"] == _digest(path))
+            return bool(entry["sha256"] == digest_of(path))
         return int(at.st_mtime) == int(entry["mtime_ns"]) // 10**9
 
     def _is_link_to(self, name: str, at: os.stat_result, leads: str) -> bool:
         return stat.S_ISLNK(at.st_mode) and os.readlink(self._folder / name) == relative(name, leads)
 
-    def _pour(self, content: IO[bytes], path: Path, name: str) -> None:
-        """Writes what comes to a new file; long runs of zeros are holes again."""
-        with self._explained(name):
-            file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
-        try:
-            size = 0
-            while block := content.read(_BLOCK):  # what goes wrong here is the connection's
-                with self._explained(name):
-                    write_sparse(file, size, block)
-                size += len(block)
-            with self._explained(name):
-                finish(file, size)
-        finally:
-            os.close(file)
-
     def _note_unnameable(self, name: str, error: StoreError) -> None:
         """Passes over what cannot be had here in any way; raises what room or rights would help."""
         if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in UNNAMEABLE:
             raise error
-        self.brought.left_out[name] = "has a name that cannot be had here"
+        self.collected.left_out[name] = "has a name that cannot be had here"
 
     def _note_left_out(self) -> None:
         """Leaves a note for the manifest, which says for ever what is missing and why."""
         path = self._folder / _LEFT_OUT.format(node=self._node)
         known = read_notes(path).get("left", {})
-        if {**known, **self.brought.left_out} != known:
-            document = json.dumps({"left": {**known, **self.brought.left_out}})
+        if {**known, **self.collected.left_out} != known:
+            document = json.dumps({"left": {**known, **self.collected.left_out}})
             with explained(self._folder, "what was left out cannot be noted there"):
                 write_whole(path, document.encode(), durable=False)
 
@@ -330,47 +302,3 @@ class Merge:
     def _explained(self, name: str) -> Iterator[None]:
         with explained(self._folder, f"{name} of node {self._node} cannot be kept there"):
             yield
-
-
-def _difference(kind: str, at: os.stat_result | None) -> str:
-    if at is None:
-        return "in a place that is taken"
-    there = _kind(at)
-    if there == kind:
-        return "another content" if kind == _FILE else "to another place"
-    return f"{kind} where there is {there}"
-
-
-def _kind(at: os.stat_result) -> str:
-    if stat.S_ISDIR(at.st_mode):
-        return _DIRECTORY
-    if stat.S_ISLNK(at.st_mode):
-        return _LINK
-    return _FILE if stat.S_ISREG(at.st_mode) else _OTHER
-
-
-def _begins_with(path: Path, start: Path) -> bool:
-    """Whether a file goes on where another one ends, as a log does of which a part is here."""
-    with start.open("rb") as part, path.open("rb") as whole:
-        while block := part.read(_BLOCK):
-            if whole.read(len(block)) != block:
-                return False
-    return True
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _sweep(folder: Path) -> None:
-    """Takes away what a killed collection left half written: it may be what fills the disk."""
-    import psutil
-
-    for path in folder.glob(f"{_TEMPORARY}*"):
-        number = path.name.removeprefix(_TEMPORARY).partition("-")[0]
-        if not number.isdigit() or not psutil.pid_exists(int(number)):
-            path.unlink(missing_ok=True)

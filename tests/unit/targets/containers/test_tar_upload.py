@@ -13,21 +13,21 @@ import pytest
 
 from pulumi_training.spec.errors import PermanentError, SpecError
 from pulumi_training.spec.outcome import Reason
-from pulumi_training.targets.docker.contents import contents
-from pulumi_training.targets.docker.data import CODE
-from pulumi_training.targets.docker.data_copy import copy_data
-from pulumi_training.targets.docker.parcels import Fill, parcel, send_parcel
+from pulumi_training.targets.containers.data_copy import copy_data
+from pulumi_training.targets.containers.node_layout import CODE
+from pulumi_training.targets.containers.node_payload import node_payload
+from pulumi_training.targets.containers.tar_upload import Fill, send_files, tar_of
 
 REQUEST = {"launch": {"environment": {}}, "agent": ["python3"], "folders": [], "copies": []}
 
 
 def as_tar(fill: Fill) -> bytes:
-    return b"".join(parcel(fill, (0, 0)))
+    return b"".join(tar_of(fill, (0, 0)))
 
 
 def as_sent(fill: Fill) -> bytes:
     sent = bytearray()
-    send_parcel(sent.extend, fill, "/training/run")
+    send_files(sent.extend, fill, "/training/run")
     return bytes(sent)
 
 
@@ -55,7 +55,7 @@ def test_a_folder_that_is_not_there_is_named(form: Callable[[Fill], bytes], tmp_
 
 def names_of(code: Path, links: dict[str, str]) -> list[str]:
     run = SimpleNamespace(code=code, tracking={})
-    fill = contents({**REQUEST, "links": links}, run, "secret")  # type: ignore[arg-type]
+    fill = node_payload({**REQUEST, "links": links}, run, "secret")  # type: ignore[arg-type]
     with tarfile.open(fileobj=io.BytesIO(as_tar(fill))) as archive:
         return [f"/{name}" for name in archive.getnames() if f"/{name}".startswith(CODE)]
 
@@ -75,7 +75,7 @@ def test_data_does_not_hide_what_the_source_has(tmp_path: Path) -> None:
 
 def copied(root: Path) -> dict[str, bytes | str]:
     """What a node gets of data: files with their content, links with what they say."""
-    packed = io.BytesIO(b"".join(parcel(lambda into: copy_data(into, root, "/training/data/x"), None)))
+    packed = io.BytesIO(b"".join(tar_of(lambda into: copy_data(into, root, "/training/data/x"), None)))
     found: dict[str, bytes | str] = {}
     with tarfile.open(fileobj=packed) as tar:
         for member in tar:

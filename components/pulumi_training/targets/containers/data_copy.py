@@ -1,4 +1,4 @@
-"""Data on its way into a node: in the container its links must lead to what they lead to here, and to no more."""
+"""Data on its way into a node: in the node its links must lead to what they lead to here, and to no more."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from ...agent.beneath import attempt_above, find_beneath, judge, relative
-from .parcels import Parcel, reading
+from .tar_upload import Upload, reading
 
 
-def copy_data(into: Parcel, root: Path, path: str) -> None:
-    """Copies the folder or file `root` to `path` of the container.
+def copy_data(into: Upload, root: Path, path: str) -> None:
+    """Copies the folder or file `root` to `path` of the node.
 
     A link to elsewhere in the data stays one. What else it leads to is copied, as the data's fingerprint has it; where a
-    run wrote the data, only if that is in the run's own folder. Raises as `Parcel.copy`.
+    run wrote the data, only if that is in the run's own folder. Raises as `Upload.copy`.
     """
     if not root.is_dir():
         into.copy(root, path)
@@ -22,7 +22,7 @@ def copy_data(into: Parcel, root: Path, path: str) -> None:
 
 
 class _Copy:
-    def __init__(self, into: Parcel, root: Path, path: str) -> None:
+    def __init__(self, into: Upload, root: Path, path: str) -> None:
         self._into = into
         self._root = root
         self._path = path

@@ -1,8 +1,8 @@
-"""How inputs and outputs meet containers: what is mounted at the daemon, and what is copied in and out.
+"""How inputs and outputs meet containers: what is mounted at the backend, and what is copied in and out.
 
-A volume (`volume://name/folder`) and a folder of the daemon's machine (`host:///folder`, by explicit wish) are
-mounted. Everything else is on this side of the daemon and is copied into each node; what a script writes for
-it is copied out.
+A volume (`volume://name/folder`) and a folder of the machine that runs containers (`host:///folder`, by explicit wish)
+are mounted. Everything else is on this side of the backend and is copied into each node; what a script writes for it is
+copied out.
 """
 
 from __future__ import annotations
@@ -10,35 +10,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
 from ...spec.data import DataMode, InputSpec, OutputSpec
 from ...spec.errors import PermanentError, Problem, SpecError, TrainingError
 from ...spec.outcome import Reason
 from ...spec.urls import on_compute
 from ..contract.run import RunSpec
+from .node_layout import CODE, DATA, MOUNTS
 
-ROOT = "/training"
-"""Where a node's volume is mounted."""
-FOLDER = f"{ROOT}/run"
-"""The attempt's folder in every node."""
-CODE = f"{FOLDER}/code"
-DATA = f"{ROOT}/data"
-MOUNTS = "/training-data"
-RESUME = f"{ROOT}/resume"
 _HIDDEN = ".training/outputs"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Something at the backend that is mounted into every node: `kind` is `volume` or `host`."""
+
+    kind: str
+    source: str
+    target: str
+    read_only: bool
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where each datum is inside a node (`paths`), and how it gets there.
 
-    `mounts` are the engine's own; `links` are symlinks inside the code's folder, path to target; `folders` are
+    `mounts` are the backend's to make; `links` are symlinks inside the code's folder, path to target; `folders` are
     made empty; `copied` are the inputs that must be brought.
     """
 
     paths: Mapping[str, str]
-    mounts: tuple[dict[str, Any], ...] = ()
+    mounts: tuple[Mount, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
@@ -51,7 +53,7 @@ def layout(inputs: Mapping[str, InputSpec], outputs: Mapping[str, OutputSpec]) -
         SpecError: a place outside of the script's folder, or a way that does not fit.
     """
     paths: dict[str, str] = {}
-    mounts: list[dict[str, Any]] = []
+    mounts: list[Mount] = []
     links: dict[str, str] = {}
     folders: list[str] = []
     copied: list[str] = []
@@ -65,7 +67,7 @@ def layout(inputs: Mapping[str, InputSpec], outputs: Mapping[str, OutputSpec]) -
             raise SpecError(
                 Problem(
                     f"inputs.{name}.mode",
-                    f"{spec.uri} is at the daemon already and is mounted; write mount (as_mount())",
+                    f"{spec.uri} is where containers run already and is mounted; write mount (as_mount())",
                 )
             )
         mount, place = _mount(name, spec.uri, f"inputs.{name}.uri", read_only=True)
@@ -87,7 +89,7 @@ def layout(inputs: Mapping[str, InputSpec], outputs: Mapping[str, OutputSpec]) -
     return Layout(paths, tuple(mounts), links, tuple(folders), tuple(copied))
 
 
-def bring(run: RunSpec, tell: Callable[[str], None]) -> dict[str, str]:
+def fetch_inputs(run: RunSpec, tell: Callable[[str], None]) -> dict[str, str]:
     """The local path of every input that is copied into nodes, after it was brought to this machine.
 
     A folder is taken where it is; an object store's data comes to the user's cache, once for each content.
@@ -120,20 +122,14 @@ def _calm(tell: Callable[[str], None]) -> Callable[[str], None]:
     return show
 
 
-def _mount(name: str, uri: str, path: str, *, read_only: bool) -> tuple[dict[str, Any], str]:
+def _mount(name: str, uri: str, path: str, *, read_only: bool) -> tuple[Mount, str]:
     found = on_compute(uri)
     assert found is not None
     kind, source, below = found
     if not source:
         raise SpecError(Problem(path, f"{uri} names nothing; write volume://name or host:///folder"))
     target = f"{MOUNTS}/{name}"
-    mount = {
-        "Type": "volume" if kind == "volume" else "bind",
-        "Source": source,
-        "Target": target,
-        "ReadOnly": read_only,
-    }
-    return mount, f"{target}/{below}" if below else target
+    return Mount(kind, source, target, read_only), f"{target}/{below}" if below else target
 
 
 def _inside(path_on_compute: str | None, path: str) -> str | None:

@@ -14,6 +14,7 @@ from ...record.store import explained
 from ...spec.document import DamagedDocument, Shape, Time, fitting, object_or_none
 from ...spec.outcome import Status
 from ..contract.observation import Observation
+from .mark import MarkFile
 
 if TYPE_CHECKING:
     from ...spec.attribution import LaunchFacts, RankFacts
@@ -39,7 +40,7 @@ class Conclusion:
     lost: Mapping[int, LostNode] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Notes it: from now on the attempt is answered without the daemon."""
+        """Notes it: from now on the attempt is answered without the backend."""
         document = {"lost": {str(node): [lost.words, lost.ended_at] for node, lost in self.lost.items()}}
         with explained(folder, "that the attempt is over cannot be noted there"):
             write_whole(folder / _NODES, json.dumps(document).encode())
@@ -66,7 +67,7 @@ def was_killed(folder: Path) -> bool:
     return (folder / _KILLED).exists()
 
 
-def concluded(folder: Path, conclusion: Conclusion) -> Observation:
+def concluded(folder: Path, conclusion: Conclusion, mark: MarkFile) -> Observation:
     """The last observation of an attempt, from its folder alone."""
     from ...spec.attribution import launch_facts, launch_of_markers
 
@@ -76,9 +77,13 @@ def concluded(folder: Path, conclusion: Conclusion) -> Observation:
     has_last_word = (
         launch is not None
     )  # a disk that was full took none, and nothing is read out of a damaged one
-    launch = _with_lost(launch, conclusion.lost, ranks, folder)
+    named = mark.read(folder).get("ranks") if conclusion.lost or not has_last_word else 0
+    expected = (
+        named if isinstance(named, int) else 0
+    )  # how many ranks were to be started; 0 where nobody can tell
+    launch = _with_lost(launch, conclusion.lost, ranks, expected)
     if not has_last_word:
-        launch = launch_of_markers(_expected(folder), ranks) or launch
+        launch = launch_of_markers(expected, ranks) or launch
     if launch is None:
         return Observation(Status.FAILED, ranks)
     is_whole = launch.stopped_why is None and sum(r.success for r in ranks) == launch.ranks_expected
@@ -87,7 +92,10 @@ def concluded(folder: Path, conclusion: Conclusion) -> Observation:
 
 
 def _with_lost(
-    launch: LaunchFacts | None, lost: Mapping[int, LostNode], ranks: tuple[RankFacts, ...], folder: Path
+    launch: LaunchFacts | None,
+    lost: Mapping[int, LostNode],
+    ranks: tuple[RankFacts, ...],
+    ranks_expected: int,
 ) -> LaunchFacts | None:
     """A container's end is a fact, and wins over what the agent of another node made of the silence."""
     if not lost:
@@ -96,7 +104,7 @@ def _with_lost(
     if launch is None:
         from ...spec.attribution import LaunchFacts
 
-        expected = _expected(folder) or len(ranks) or 1
+        expected = ranks_expected or len(ranks) or 1
         return LaunchFacts(
             stopped_why="rank_lost", ranks_expected=expected, lost_nodes=tuple(sorted(lost)), lost_words=words
         )
@@ -105,12 +113,6 @@ def _with_lost(
     if first is not None and first.ended_at and times and first.ended_at < min(times) - _TOGETHER_SECONDS:
         return launch
     return replace(launch, stopped_why="rank_lost", lost_nodes=tuple(sorted(lost)), lost_words=words)
-
-
-def _expected(folder: Path) -> int:
-    """How many ranks were to be started; 0 where nobody can tell."""
-    named = read_json(folder / "launch" / "docker.json").get("ranks")
-    return named if isinstance(named, int) else 0
 
 
 def read_ranks(folder: Path) -> tuple[RankFacts, ...]:

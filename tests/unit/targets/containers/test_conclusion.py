@@ -9,7 +9,8 @@ import pytest
 
 from pulumi_training.spec.attribution import attribute
 from pulumi_training.spec.outcome import Reason, Status
-from pulumi_training.targets.docker.ranks import Conclusion, LostNode, concluded, is_better
+from pulumi_training.targets.containers.conclusion import Conclusion, LostNode, concluded, is_better
+from pulumi_training.targets.containers.mark import MarkFile
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def outcome(folder: Path, lost: dict[int, LostNode]) -> tuple[Reason, int | None
     conclusion.write(folder)
     again = Conclusion.read(folder)
     assert again == conclusion
-    seen = concluded(folder, conclusion)
+    seen = concluded(folder, conclusion, MarkFile("docker"))
     found = attribute(seen.launch, seen.ranks)
     return found.reason, found.node, found.message
 
@@ -69,7 +70,7 @@ def test_success_of_all_is_success_whatever_became_of_a_node(folder: Path) -> No
 def test_an_agent_without_a_last_word_vanished(folder: Path) -> None:
     rank(folder, 0, state="running")
     assert outcome(folder, {})[0] is Reason.SUPERVISOR_LOST
-    assert concluded(folder, Conclusion()).status is Status.FAILED
+    assert concluded(folder, Conclusion(), MarkFile("docker")).status is Status.FAILED
 
 
 def test_a_ranks_own_last_word_is_better_than_what_others_made_of_its_silence(tmp_path: Path) -> None:
