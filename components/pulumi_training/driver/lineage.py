@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,19 @@ def git_state(source: Path) -> dict[str, Any] | None:
 
     `dirty` tells of changes below `source` only. No git, or one that does not answer, is as no repository.
     """
+    if not _may_be_in_repository(source.resolve()):
+        return None
     commit = _git(source, "rev-parse", "HEAD")
     if commit is None:
         return None
     branch = _git(source, "rev-parse", "--abbrev-ref", "HEAD")
     changes = _git(source, "status", "--porcelain", "--", ".")
     return {"commit": commit, "branch": None if branch == "HEAD" else branch, "dirty": bool(changes)}
+
+
+def _may_be_in_repository(folder: Path) -> bool:
+    """Whether git would find a repository; without one no process is started to ask."""
+    return "GIT_DIR" in os.environ or any((place / ".git").exists() for place in (folder, *folder.parents))
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

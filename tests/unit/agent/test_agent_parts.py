@@ -5,9 +5,7 @@ import errno
 import json
 import math
 import os
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,6 @@ from pulumi_training.agent import (
     ending,
     facts,
     memory,
-    package,
     plainjson,
     ranks_env,
 )
@@ -54,18 +51,6 @@ def test_every_module_is_python_3_8_and_stands_alone(path: Path) -> None:
             assert str(item.module).split(".")[0] in names
         if isinstance(item, ast.ImportFrom):
             assert item.level <= 1
-
-
-def test_an_installed_copy_and_a_zipapp_answer(tmp_path: Path) -> None:
-    main = package.install(tmp_path / "cache")
-    assert package.install(tmp_path / "cache") == main and package.source_digest() in str(main)
-    archive = package.build_zipapp(tmp_path / "agent.pyz")
-    first = archive.read_bytes()
-    assert package.build_zipapp(archive).read_bytes() == first
-    assert "training_agent/shim/sitecustomize.py" in zipfile.ZipFile(archive).namelist()
-    for program in (main, archive):
-        done = subprocess.run([sys.executable, "-I", "-S", str(program)], capture_output=True, text=True)
-        assert done.returncode == 2 and "usage: agent run" in done.stderr
 
 
 @pytest.mark.parametrize("words", [["fly"], ["run"], ["run", "--request"], ["rank", "launch.json"]])

@@ -32,17 +32,17 @@ def comes(address: str, source: str = "127.0.0.1") -> socket.socket:
     return socket.create_connection((host, int(port)), 5, (source, 0))
 
 
-def serve(door: Door, seconds: float = 0.2) -> list[Any]:
-    """Whom the door lets in until nothing more comes."""
+def serve(door: Door, seconds: float = 0.2, *, quiet: float = 0.05) -> list[Any]:
+    """Whom the door lets in until nothing more comes for `quiet` seconds; who has connected stands there already."""
     found, ready = [], door.wait(seconds)
     while ready:
         found += [admitted for fd in ready if (admitted := door.hear(fd))]
-        ready = door.wait(0.05)
+        ready = door.wait(quiet)
     return found
 
 
-def is_turned_away(sock: socket.socket) -> bool:
-    sock.settimeout(0.05)
+def is_turned_away(sock: socket.socket, *, seconds: float = 0.05) -> bool:
+    sock.settimeout(seconds)
     try:
         while sock.recv(4096):
             continue
@@ -84,9 +84,9 @@ def test_no_more_stand_there_than_there_is_room_for_and_the_oldest_go_first(plac
     crowd = []
     for _ in range(GUESTS + 20):
         crowd.append(comes(address))
-        serve(door, 1.0)
+        serve(door, 1.0, quiet=0.0)
     assert len(door.descriptors()) == GUESTS + 1
-    assert [is_turned_away(each) for each in crowd] == [True] * 20 + [False] * GUESTS
+    assert [is_turned_away(each, seconds=0.005) for each in crowd] == [True] * 20 + [False] * GUESTS
 
 
 def test_a_crowd_from_one_machine_turns_nobody_of_another_away(place: tuple[Any, str]) -> None:
@@ -95,7 +95,7 @@ def test_a_crowd_from_one_machine_turns_nobody_of_another_away(place: tuple[Any,
     rank = comes(address, "127.0.0.2")
     for _ in range(GUESTS + 20):
         comes(address)
-        serve(door, 1.0)
+        serve(door, 1.0, quiet=0.0)
     assert not is_turned_away(rank)
 
 

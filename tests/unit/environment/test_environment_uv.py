@@ -138,16 +138,6 @@ def test_launchers_are_known_by_their_version(text, flavour):
     assert mpi.parse_version(text) == flavour
 
 
-def test_the_first_launcher_that_works_is_taken(tmp_path):
-    for name, text in (("a", "#!/bin/sh\nexit 1\n"), ("b", "#!/bin/sh\necho 'mpirun (Open MPI) 4.1.4'\n")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "mpirun").write_text(text)
-        (tmp_path / name / "mpirun").chmod(0o755)
-    found = mpi.find(tmp_path / "none", path=f"{tmp_path / 'a'}:{tmp_path / 'b'}")
-    assert found == mpi.Mpi(tmp_path / "b" / "mpirun", "openmpi4")
-    assert mpi.find(tmp_path / "a") is None
-
-
 @pytest.mark.parametrize("version", [None, "3.11", "3.11.4", "3", ">=3.10", ">=3.10,<3.13", "==3.11.*"])
 def test_python_versions(version):
     assert interpreters.problems(version) == []
@@ -156,14 +146,3 @@ def test_python_versions(version):
 @pytest.mark.parametrize("version", ["three", "", "3.11-rc", "python3.11", "3.", "3.11; rm"])
 def test_python_versions_that_are_none(version):
     assert [p.path for p in interpreters.problems(version)] == ["environment.pythonVersion"]
-
-
-def test_pyenvs_pythons_are_found(tmp_path, monkeypatch):
-    for version in ("3.30.1", "3.30.2", "notes"):
-        python = tmp_path / "versions" / version / "bin" / "python"
-        python.parent.mkdir(parents=True)
-        python.touch(0o755)
-    environ = {**os.environ, "PYENV_ROOT": str(tmp_path), "PATH": str(tmp_path)}
-    assert interpreters.choose("3.30", environ) == str(tmp_path / "versions/3.30.2/bin/python")
-    assert interpreters.choose("3.31", environ) == "3.31"
-    assert "3.30.1" in interpreters.installed(environ)

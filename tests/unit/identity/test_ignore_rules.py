@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ignore_patterns import FILES, PATTERNS
 
 from pulumi_training.identity.ignore import load_rules
 from pulumi_training.identity.stat_cache import StatCache
@@ -88,51 +88,6 @@ def test_a_remembered_tree_asks_no_pattern(write, cache: StatCache, monkeypatch:
 
     monkeypatch.setattr("pulumi_training.identity.ignore.IgnoreRules.leaves_out", refuse)
     assert paths(root, cache) == ["d/b.py"]
-
-
-FILES = ["a.py", "a.txt", "b.txt", "d/a.py", "d/a.txt", "d/e/a.txt", "d/e/c.py", "x y/a.txt", "é/a.py"]
-PIECES = st.sampled_from(["a", "*", "d", "e", "a.txt", "*.py", "?.txt", "[ab].*", "x y", "é", "c.py"])
-# `**` only where git's manual gives it a meaning; elsewhere pathspec and git read it differently.
-PATTERNS = st.builds(
-    lambda negate, root, pieces, folder: f"{negate}{root}{'/'.join(pieces)}{folder}",
-    st.sampled_from(["", "", "!"]),
-    st.sampled_from(["", "/", "**/"]),
-    st.lists(PIECES, min_size=1, max_size=3),
-    st.sampled_from(["", "", "/"]),
-) | st.sampled_from(
-    [
-        "*",
-        "!*/",
-        "d/**",
-        "/d/e/**",
-        "*/**",
-        "!*.py",
-        "d/**/a.txt",
-        "!d/**/c.py",
-        "# no",
-        "\\#",
-        " a.py",
-        "a.py ",
-    ]
-)
-
-
-@settings(max_examples=20, deadline=None)
-@given(patterns=st.lists(PATTERNS, min_size=1, max_size=4))
-def test_patterns_mean_what_git_means(patterns: list[str]) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch)
-        for path in FILES:
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text("")
-        (root / ".gitignore").write_text("\n".join(patterns) + "\n")
-        subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-        listing = subprocess.run(
-            ["git", "ls-files", "-z", "--others", "--exclude-from=.gitignore"],
-            cwd=root, check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        expected = sorted(path for path in listing.stdout.split("\0") if path and path != ".gitignore")
-        assert paths(root) == expected
 
 
 @settings(max_examples=40, deadline=None)

@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -12,20 +9,10 @@ from typing import Any
 import pytest
 
 from pulumi_training.record import lock as lock_module
-from pulumi_training.record.holder import Holder, birth_of, this_process
+from pulumi_training.record.holder import Holder, this_process
 from pulumi_training.record.lock import DriverLock
 from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
-
-HOLD = """
-import sys, time
-from pulumi_training.record.lock import DriverLock
-from pulumi_training.record.record import Record
-from pulumi_training.record.store import Store
-lock = DriverLock(Record(Store.open(sys.argv[1]), "fit-1"))
-print(lock.acquire(), flush=True)
-time.sleep(60)
-"""
 
 
 @pytest.fixture
@@ -57,42 +44,6 @@ def test_one_driver_at_a_time(record: Record) -> None:
     assert second.holder() is None
     assert second.acquire()
     second.release()
-
-
-def test_a_killed_driver_frees_the_lock_at_once(folder_store: Store) -> None:
-    record = Record(folder_store, "fit-1")
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, folder_store.url], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert holder.stdout and holder.stdout.readline().strip() == "True"
-        lock = quiet(record)
-        assert not lock.acquire()
-        found = lock.holder()
-        assert found and found.pid == holder.pid
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-        assert lock.holder() is None
-        assert lock.acquire()
-        lock.release()
-    finally:
-        holder.kill()
-        holder.wait()
-        if holder.stdout:
-            holder.stdout.close()
-
-
-def test_a_program_started_by_the_driver_does_not_keep_the_lock(folder_store: Store) -> None:
-    record = Record(folder_store, "fit-1")
-    lock = quiet(record)
-    assert lock.acquire()
-    child = subprocess.Popen(["sleep", "30"], close_fds=False)
-    try:
-        lock.release()
-        assert quiet(record).acquire()
-    finally:
-        child.kill()
-        child.wait()
 
 
 def test_a_dead_process_and_an_earlier_boot_hold_nothing(
@@ -183,16 +134,6 @@ def test_looking_does_not_hinder_taking(folder_store: Store) -> None:
     finally:
         stop.set()
         looker.join()
-
-
-def test_a_process_is_told_by_its_birth() -> None:
-    child = subprocess.Popen(["sleep", "30"])
-    born = birth_of(child.pid)
-    assert born and birth_of(os.getpid()) != born
-    child.kill()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert birth_of(child.pid) is None, "a zombie is no process"
-    child.wait()
 
 
 def test_of_two_that_take_over_a_dead_lease_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:

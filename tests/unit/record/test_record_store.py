@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -182,12 +180,3 @@ def test_credentials_show_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for shown in (str(store), repr(store), store.display, str(raised.value)):
         assert "hunter22" not in shown and "abcdef" not in shown
     assert isinstance(store, ObjectStore)
-
-
-def test_a_folder_store_starts_without_fsspec_and_pydantic() -> None:
-    code = (
-        "import sys, pulumi_training.record.record, pulumi_training.record.lock\n"
-        "print([m for m in ('fsspec','pydantic','platformdirs','filelock','psutil','asyncio') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

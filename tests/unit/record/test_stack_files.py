@@ -6,8 +6,6 @@ import gzip
 import json
 import os
 import socket
-import subprocess
-import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -98,16 +96,6 @@ def lock(backend: Path, where: str = "organization/shop/dev", **content: Any) ->
     path.write_text(
         json.dumps({"pid": os.getpid(), "hostname": socket.gethostname(), "timestamp": now, **content})
     )
-
-
-def test_a_lock_lives_with_the_process_that_made_it(tmp_path: Path) -> None:
-    lock(tmp_path)
-    (found,) = locks(tmp_path)
-    assert (found.project, found.stack, found.pid, found.is_alive) == ("shop", "dev", os.getpid(), True)
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    lock(tmp_path, pid=dead.pid)
-    assert not locks(tmp_path)[0].is_alive
 
 
 def test_a_lock_whose_number_another_process_has_now_is_dead(tmp_path: Path) -> None:

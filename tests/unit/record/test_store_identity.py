@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -73,35 +71,6 @@ def test_threads_that_use_a_store_first_at_once_agree(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert len(found) == 8 and set(found) == {identity_of(store)}
-
-
-def test_processes_that_use_a_folder_first_at_once_agree(tmp_path: Path) -> None:
-    program = (
-        "import sys\n"
-        "from pulumi_training.record.store import Store\n"
-        "from pulumi_training.record.store_identity import ensure_identity\n"
-        "store = Store.open(sys.argv[1])\n"
-        "print('ready', flush=True)\n"
-        "sys.stdin.read()\n"
-        "print(ensure_identity(store))\n"
-    )
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path / "store")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for process in processes:
-        assert process.stdout and process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin
-        process.stdin.close()
-    found = {process.stdout.read().strip() for process in processes if process.stdout}
-    assert [process.wait(30) for process in processes] == [0] * 4
-    assert found == {identity_of(Store.open(str(tmp_path / "store")))}
 
 
 def test_a_moved_store_keeps_it_and_a_copied_one_has_the_same(tmp_path: Path) -> None:

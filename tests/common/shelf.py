@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pulumi_training.record import workspaces
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.documents import AttemptDocument, RunDocument
 from pulumi_training.record.record import Record
@@ -89,3 +92,21 @@ def write(attempt: Attempt, path: str, data: bytes) -> Path:
 
 def log(attempt: Attempt, rank: int, data: bytes) -> Path:
     return write(attempt, f"logs/std/rank-{rank}.log", data)
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test has a state folder, a cache, a Pulumi home and a folder to work in."""
+    monkeypatch.setenv("TRAINING_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("TRAINING_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    """The store of a workspace `lab` that this machine knows."""
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    workspaces.remember(str(folder), "lab", "local")
+    return Shelf(Store.open(str(folder)))

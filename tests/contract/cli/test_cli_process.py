@@ -53,7 +53,11 @@ def test_an_interrupt_ends_following_quietly(shelf: Shelf) -> None:
     attempt = shelf.live("fit-0000000000")
     log(attempt, 0, b"begun\n")
     with subprocess.Popen(
-        [*PROGRAM, "logs", "fit", "-f"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*PROGRAM, "logs", "fit", "-f"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell that runs the tests in its background, or `nohup`, has it ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout and process.stderr
         assert process.stdout.readline() == b"begun\n"

@@ -1,0 +1,45 @@
+"""No test reads or writes what a person of this machine has: caches and lists of the tests' own stand in their place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_MADE = "TESTS_FOLDER_OF_SESSION"
+"""Set by the process that made the folder, and so seen by its workers, which use it too."""
+_TOOLS = ("engine", "servers", "docker", "binaries")
+"""What `tools/` brings for everybody: programs, looked up by their version."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Moves the user's folders, before anything is imported that remembers them."""
+    if _MADE in os.environ:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="training-tests-"))
+    os.environ[_MADE] = str(folder)
+    own = _user_cache()
+    cache = folder / "cache"
+    (cache / "pulumi-training").mkdir(parents=True)
+    for name in _TOOLS:
+        (cache / "pulumi-training" / name).symlink_to(own / "pulumi-training" / name)
+    # Packages and objects that are the same for everybody, and the tests' own.
+    for name in ("uv", "go-build", "pulumi-training-tests"):
+        (own / name).mkdir(parents=True, exist_ok=True)
+        (cache / name).symlink_to(own / name)
+    os.environ["XDG_CACHE_HOME"] = str(cache)
+    os.environ["XDG_STATE_HOME"] = str(folder / "state")
+    config.add_cleanup(lambda: _remove(folder))
+
+
+def _remove(folder: Path) -> None:
+    os.environ.pop(_MADE, None)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _user_cache() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return base if base.is_absolute() else Path.home() / ".cache"
