@@ -30,7 +30,7 @@ def plan(
     variables are in no plan.
     """
     from ..client.plans import find_plan, plans
-    from ..client.times import iso
+    from ..spec.times import iso
     from . import output
 
     if run is not None:

@@ -9,9 +9,9 @@ from typing import Any
 from ..record.record import Record
 from ..spec.errors import PermanentError
 from ..spec.outcome import Outcome
+from ..spec.times import iso
 from .files import listing
 from .runs import Found
-from .times import iso
 from .view import RunView, view
 
 

@@ -13,8 +13,8 @@ from ..resources.property import mapping_of
 from ..spec.advice import idle_gpus
 from ..spec.errors import Problem, SpecError, TrainingError
 from ..spec.names import distinct, suggest
+from ..spec.times import iso
 from ..spec.urls import without_credentials
-from .times import iso
 
 if TYPE_CHECKING:
     from ..record.runs import UnreadableRun

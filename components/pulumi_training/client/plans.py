@@ -103,7 +103,7 @@ def _read(path: Path) -> KeptPlan | None:
         urn = str(document["urn"])
         return KeptPlan(
             run_id=str(document["plan"]["run_id"]),
-            job=urn.rpartition("::")[2],
+            job=urn.split("::", 3)[-1],
             urn=urn,
             store=str(document["store"]),
             made_at=path.stat().st_mtime,

@@ -7,7 +7,6 @@ from typing import Any
 from ..record.attempt import Attempt
 from ..record.metrics import STEP, TOTAL
 from ..spec.document import object_or_none
-from .files import names
 
 
 def reported(attempt: Attempt, rank: int) -> dict[str, Any]:
@@ -23,12 +22,6 @@ def reported(attempt: Attempt, rank: int) -> dict[str, Any]:
             is_alone = len(point) == 1  # `run.log("total", 7)`
             _add({n: v for n, v in point.items() if is_alone or n not in (STEP, TOTAL)}, "", series)
     return {name: values[0] if len(values) == 1 else values for name, values in series.items()}
-
-
-def ranks_with_metrics(attempt: Attempt) -> list[int]:
-    """The ranks that reported anything, ascending."""
-    found = (name.removeprefix("rank-").removesuffix(".jsonl") for name in names(attempt, "metrics"))
-    return sorted(int(name) for name in found if name.isdigit())
 
 
 def _add(point: dict[str, Any], prefix: str, series: dict[str, list[Any]]) -> None:

@@ -17,8 +17,8 @@ from ..record.store_identity import place_of
 from ..spec.document import UnreadableDocument
 from ..spec.errors import SpecError, TrainingError
 from ..spec.outcome import Status
+from ..spec.times import iso
 from .places import Place, Places, Unreadable, places
-from .times import iso
 
 _CANDIDATES_SHOWN = 8
 

@@ -17,10 +17,10 @@ from ..record.tags import tags_of
 from ..spec.attribution import RankFacts
 from ..spec.document import UnreadableDocument, parse_object
 from ..spec.outcome import Outcome, Status
+from ..spec.times import iso
 from ..tracking.tracked import read_tracked
 from .files import listing, names
 from .runs import Found, is_attended
-from .times import iso
 
 _EVENTS_KEPT = 1000
 

@@ -74,11 +74,6 @@ def choose(client: DockerClient) -> Builder:
     return Classic(client)
 
 
-def has_buildx() -> bool:
-    """Whether the docker command line and its buildx plugin are on this machine."""
-    return buildx_version() is not None
-
-
 def buildx_version() -> tuple[int, ...] | None:
     """The version of the docker command line's buildx plugin; None without one, () where it tells no number."""
     program = shutil.which("docker")

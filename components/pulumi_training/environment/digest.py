@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ class Request:
     def _digest(self) -> str:
         content: dict[str, Any] = {
             "version": 1,
-            "fields": _key_fields(self.spec),
+            "fields": key_fields(self.spec, _ELSEWHERE),
             "python": self.python_version or running_python(),
             "platform": sysconfig.get_platform(),
             "pip": sorted(set(self.spec.pip_packages)),
@@ -82,11 +82,12 @@ def running_python() -> str:
     return f"{sys.implementation.name}-{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def _key_fields(spec: EnvironmentSpec) -> dict[str, Any]:
+def key_fields(spec: EnvironmentSpec, without: Collection[str]) -> dict[str, Any]:
+    """The fields that decide what is installed, but for those of `without`, whose content is digested elsewhere."""
     model = type(spec)
     found = {}
     for name in model.model_fields:
-        if name in _ELSEWHERE or identity_of(model, name) is not Identity.KEY:
+        if name in without or identity_of(model, name) is not Identity.KEY:
             continue
         value = getattr(spec, name)
         if value not in (None, [], {}, "", False):  # a new field with a default rebuilds nothing

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..spec.errors import Problem, SpecError
-from ..spec.fields import Identity, identity_of
 from . import build_context, mpi, requirements
-from .digest import Request, content_of
+from .digest import Request, content_of, key_fields
 
 if TYPE_CHECKING:
     from ..spec.environment import EnvironmentSpec
@@ -87,7 +86,7 @@ class ImageRequest:
     def _content(self) -> dict[str, Any]:
         content: dict[str, Any] = {
             "version": 1,
-            "fields": _fields(self.spec),
+            "fields": key_fields(self.spec, _APART),
             "pip": sorted(set(self.spec.pip_packages)),
             "files": self.packages.pip.texts,
             "projects": {str(i): content_of(path) for i, path in enumerate(self.packages.pip.projects)},
@@ -154,18 +153,6 @@ def ca_bundle(spec: EnvironmentSpec, source: Path) -> Path | None:
     if not path.is_file():
         raise SpecError(Problem("environment.caBundle", f"`{named}` does not exist ({path})"))
     return path
-
-
-def _fields(spec: EnvironmentSpec) -> dict[str, Any]:
-    model = type(spec)
-    found = {}
-    for name in model.model_fields:
-        if name in _APART or identity_of(model, name) is not Identity.KEY:
-            continue
-        value = getattr(spec, name)
-        if value not in (None, [], {}, "", False):  # a new field with a default builds nothing again
-            found[name] = getattr(value, "value", value)
-    return found
 
 
 def _digest(content: dict[str, Any]) -> str:

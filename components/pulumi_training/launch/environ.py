@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from .request import MASTER_PORT
 from .topology import Topology
 
 
@@ -20,7 +21,7 @@ def shared_environment(
     data: Mapping[str, str] | None = None,
     user: Mapping[str, str] | None = None,
     master_addr: str = "127.0.0.1",
-    master_port: int = 29500,
+    master_port: int = MASTER_PORT,
     bin_folder: str | None = None,
     path: str = "/usr/local/bin:/usr/bin:/bin",
 ) -> dict[str, str]:

@@ -24,7 +24,3 @@ class Topology:
     def node_of(self, rank: int) -> int:
         """The node of a rank."""
         return rank // self.process_count_per_node
-
-    def local_rank_of(self, rank: int) -> int:
-        """The place of a rank on its node."""
-        return rank % self.process_count_per_node

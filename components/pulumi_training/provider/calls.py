@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from .handler import Cancellation
+from .handler import Cancellation, urn_parts
 from .progress import CallProgress, EngineLog
 
 Fields = dict[str, Any]
@@ -34,15 +34,9 @@ async def operation_fields(
 
 def name_of(request: Any) -> str:
     """The resource's name; older engines send it in the URN alone."""
-    return request.name or _urn_parts(request.urn)[3]
+    return request.name or urn_parts(request.urn)[3]
 
 
 def type_of(request: Any) -> str:
     """The resource's type token; in the URN it stands after those of its parents."""
-    return request.type or _urn_parts(request.urn)[2].rpartition("$")[2]
-
-
-def _urn_parts(urn: str) -> list[str]:
-    # urn:pulumi:<stack>::<project>::<parents$type>::<name>, where a name may hold "::" too
-    parts = urn.split("::", 3)
-    return parts + [""] * (4 - len(parts))
+    return request.type or urn_parts(request.urn)[2].rpartition("$")[2]

@@ -76,12 +76,12 @@ class Call:
     @property
     def stack(self) -> str:
         """The stack in the URN (`urn:pulumi:<stack>::<project>::<type>::<name>`)."""
-        return _urn_part(self.urn, 0)
+        return urn_parts(self.urn)[0]
 
     @property
     def project(self) -> str:
         """The project in the URN."""
-        return _urn_part(self.urn, 1)
+        return urn_parts(self.urn)[1]
 
     @property
     def owner(self) -> dict[str, str]:
@@ -289,6 +289,7 @@ class ResourceHandler(ABC):
         """Removes the resource."""
 
 
-def _urn_part(urn: str, position: int) -> str:
-    parts = urn.removeprefix("urn:pulumi:").split("::")
-    return parts[position] if position < len(parts) else ""
+def urn_parts(urn: str) -> list[str]:
+    """Stack, project, type (after those of its parents, with `$` between) and name, which may hold `::` too."""
+    parts = urn.removeprefix("urn:pulumi:").split("::", 3)
+    return parts + [""] * (4 - len(parts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any
 
 from ..record.attempt import Attempt
@@ -13,6 +12,7 @@ from ..spec.errors import shorten
 from ..spec.outcome import Outcome
 from ..spec.outputs import Failure, FileEntry, GitState, JobOutputs
 from ..spec.text import plain_log, safe, safe_log
+from ..spec.times import iso
 from ..tracking.tracked import Tracked, read_tracked
 
 FILES_SHOWN = 100
@@ -49,9 +49,9 @@ def outputs(record: Record, run: RunDocument, attempt: Attempt, document: Attemp
             *(environment.get("warnings") or []),
             *filter(None, [tracked.warning, manifest.warning if manifest else ""]),
         ],
-        submitted_at=_iso(document.created_at),
-        started_at=_iso(started),
-        ended_at=_iso(ended),
+        submitted_at=iso(document.created_at),
+        started_at=iso(started),
+        ended_at=iso(ended),
         duration=round(ended - started, 3) if started and ended else None,
         cost=document.cost["amount"] if document.cost else None,
     ).to_wire()
@@ -100,9 +100,3 @@ def _tracked(run: RunDocument, attempt: Attempt) -> Tracked:
         return (read_tracked(attempt) if is_tracked else None) or Tracked()
     except UnreadableDocument as error:
         return Tracked(warning=error.message)
-
-
-def _iso(seconds: float | None) -> str | None:
-    if not seconds:
-        return None
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -107,13 +107,6 @@ def encode(values: Mapping[str, Any]) -> struct_pb2.Struct:
     return struct
 
 
-def encode_value(value: Any) -> struct_pb2.Value:
-    """The wire value of one Python value. Raises TypeError as `encode` does."""
-    result = struct_pb2.Value()
-    _put(result, value, "")
-    return result
-
-
 def contains_unknown(value: Any) -> bool:
     """Whether `value` is or holds an unknown, secrets included."""
     if isinstance(value, Unknown):

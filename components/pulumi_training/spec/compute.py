@@ -67,11 +67,6 @@ class ComputeRef(WorkspaceRef):
     )
 
     @property
-    def total_slots(self) -> int:
-        """Slots of the whole cluster."""
-        return self.max_nodes * self.slots_per_node
-
-    @property
     def settings_given(self) -> Mapping[str, Any]:
         """What `spec.settings` reads: the old map, and the object of each target."""
         return {**(self.model_extra or {}), "target": self.target, "settings": self.settings}

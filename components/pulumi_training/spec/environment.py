@@ -121,8 +121,3 @@ class EnvironmentSpec(Model):
     def uses_conda(self) -> bool:
         """Whether anything is asked of conda."""
         return bool(self.conda_packages or self.conda_dependencies_file)
-
-    @property
-    def installs_packages(self) -> bool:
-        """Whether anything at all is to be installed."""
-        return bool(self.pip_packages or self.pip_requirements_file or self.uses_conda)

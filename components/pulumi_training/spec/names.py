@@ -34,8 +34,3 @@ def distinct(text: str) -> str:
     if plain == text:
         return plain
     return f"{plain[:31].rstrip('-')}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-
-
-def variable_part(name: str) -> str:
-    """`name` as the end of an environment variable's name, as in TRAINING_DATA_<NAME>."""
-    return re.sub(r"[^A-Z0-9]", "_", name.upper())

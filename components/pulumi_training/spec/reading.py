@@ -38,18 +38,6 @@ def read_job(
     return job, problems
 
 
-def require_job(inputs: Mapping[str, Any]) -> JobSpec:
-    """A job without problems.
-
-    Raises:
-        SpecError: with every problem found.
-    """
-    job, problems = read_job(inputs)
-    if problems:
-        raise SpecError(problems)
-    return job
-
-
 def read(model: type[M], inputs: Mapping[str, Any], path: str = "") -> M:
     """A small model read whole.
 

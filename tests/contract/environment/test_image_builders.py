@@ -91,7 +91,6 @@ def test_what_buildx_does_not_know_it_is_not_asked_for(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.delenv(builder.BUILDER_VARIABLE, raising=False)
     assert builder.buildx_version() == version
-    assert builder.has_buildx() is (version is not None)
     chosen = builder.choose(CLIENT)
     assert chosen.mounts is (version is not None)
     if chosen.mounts:

@@ -160,7 +160,7 @@ def test_a_secret_is_mounted_and_stays_nowhere(images: Images, monkeypatch: pyte
 
     from pulumi_training.environment import builder
 
-    if not builder.has_buildx():
+    if builder.buildx_version() is None:
         missing("docker", "the docker command line has no buildx plugin; tools/docker-buildx brings one")
     monkeypatch.setenv(builder.BUILDER_VARIABLE, "buildkit")
     dockerfile(images, SECRET % images.fresh())

@@ -19,7 +19,6 @@ def test_ranks_fill_one_node_after_the_other() -> None:
     topology = Topology(2, 3)
     assert topology.world_size == 6
     assert [topology.node_of(rank) for rank in range(6)] == [0, 0, 0, 1, 1, 1]
-    assert [topology.local_rank_of(rank) for rank in range(6)] == [0, 1, 2, 0, 1, 2]
 
 
 @pytest.mark.parametrize("counts", [(0, 1), (1, 0), (-1, 2)])

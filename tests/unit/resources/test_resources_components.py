@@ -212,7 +212,8 @@ def test_a_clusters_ref_is_the_flat_wire_form(declare: Declare) -> None:
         "gpusPerNode": 0,
         "pricePerNodeHour": 3.06,
     }
-    assert ComputeRef.model_validate(ref).total_slots == 8
+    read = ComputeRef.model_validate(ref)
+    assert (read.max_nodes, read.slots_per_node) == (2, 4)
 
 
 def test_a_store_known_later_and_a_workspace_by_its_ref(declare: Declare) -> None:
