@@ -62,10 +62,11 @@ endif
 test-quick: $(VENV)/.dev ## run the tests that start nothing
 	@$(BIN)/python -m pytest $(BESIDE) tests/unit $(PYTEST_ARGS)
 
-lint: $(VENV)/.dev ## ruff, mypy, layers, schema
+lint: $(VENV)/.dev ## ruff, mypy, layers, dead code, schema
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/vulture
 	@$(BIN)/python -m pulumi_training.schema.write --check
 	@$(BIN)/python docs/generate.py --check
 

@@ -64,12 +64,12 @@ def test_the_plugin_starts_from_it(installed: Path) -> None:
 
 
 def test_the_agent_can_be_shipped_from_it(installed: Path, tmp_path: Path) -> None:
-    place = str(tmp_path / "agent.pyz")
-    words = f"from pathlib import Path; from pulumi_training.agent.package import *; build_zipapp(Path({place!r}))"
-    subprocess.run([installed / "python", "-I", "-c", words], check=True)
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", tmp_path / "agent.pyz"], capture_output=True, text=True
+    place = str(tmp_path)
+    words = f"from pathlib import Path; from pulumi_training.agent.package import *; print(install(Path({place!r})))"
+    told = subprocess.run(
+        [installed / "python", "-I", "-c", words], check=True, capture_output=True, text=True
     )
+    done = subprocess.run([sys.executable, "-I", "-S", told.stdout.strip()], capture_output=True, text=True)
     assert done.returncode == 2
     assert "usage: agent run" in done.stderr
 

@@ -1,7 +1,6 @@
-"""The agent as something to ship: an unpacked copy for this machine, a zipapp for others.
+"""The agent as something to ship: an unpacked copy, which this machine runs and others are sent.
 
-An unpacked copy starts faster (its modules are compiled once per Python version; a zipapp is read and
-compiled at every start), so local runs use `install` and other targets `build_zipapp`.
+Not a zipapp, which is read and compiled at every start; an unpacked copy's modules are compiled once per Python version.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import py_compile
 import shutil
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 PACKAGE = "training_agent"
@@ -26,7 +24,6 @@ from {PACKAGE}.__main__ import main
 
 sys.exit(main(sys.argv[1:]))
 """
-_FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 
 
 @functools.cache
@@ -74,22 +71,6 @@ def shipped(home: Path, python_version: str) -> list[Path]:
     if python_version.split(".")[:2] == [str(number) for number in sys.version_info[:2]]:
         found += sorted(home.rglob(f"*.{sys.implementation.cache_tag}.pyc"))
     return found
-
-
-def build_zipapp(destination: Path) -> Path:
-    """Writes one file that `python -I -S` runs; equal sources give equal bytes. Raises OSError."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        entries = [("__main__.py", _MAIN.encode())]
-        entries += [(f"{PACKAGE}/{name}", path.read_bytes()) for name, path in _sources()]
-        for name, content in entries:
-            entry = zipfile.ZipInfo(name, date_time=_FIRST_DAY)
-            entry.external_attr = 0o644 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, content)
-    os.replace(temporary, destination)
-    return destination
 
 
 def _sources() -> list[tuple[str, Path]]:

@@ -104,7 +104,6 @@ class CheckCall(Call):
 
     inputs: dict[str, Any]
     old_inputs: dict[str, Any] | None = None
-    random_seed: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,6 @@ class DiffCall(Call):
     old_inputs: dict[str, Any]
     old_outputs: dict[str, Any]
     inputs: dict[str, Any]
-    ignore_changes: tuple[str, ...] = ()
 
 
 class ChangeKind(str, Enum):
@@ -179,7 +177,6 @@ class UpdateCall(Operation):
     old_inputs: dict[str, Any]
     old_outputs: dict[str, Any]
     inputs: dict[str, Any]
-    ignore_changes: tuple[str, ...] = ()
     preview: bool = False
 
 

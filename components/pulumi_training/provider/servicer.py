@@ -40,7 +40,7 @@ class TrainingServicer(PluginServicer):
         """Defaults and validation; problems are answered, not raised."""
         given, olds = wire.decode(request.news), wire.decode(request.olds)
         fields = call_fields(request, given, olds)
-        call = CheckCall(**fields, inputs=given, old_inputs=olds or None, random_seed=request.randomSeed)
+        call = CheckCall(**fields, inputs=given, old_inputs=olds or None)
 
         async def work(handler: ResourceHandler) -> Any:
             try:
@@ -66,7 +66,6 @@ class TrainingServicer(PluginServicer):
             old_inputs=old_inputs,
             old_outputs=olds,
             inputs=news,
-            ignore_changes=tuple(request.ignoreChanges),
         )
 
         async def work(handler: ResourceHandler) -> Any:
@@ -100,7 +99,6 @@ class TrainingServicer(PluginServicer):
                 old_inputs=old_inputs,
                 old_outputs=olds,
                 inputs=inputs,
-                ignore_changes=tuple(request.ignoreChanges),
                 preview=request.preview,
             )
             answer = await handler.update(call)

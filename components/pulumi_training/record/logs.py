@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .attempt import Attempt
@@ -15,11 +14,10 @@ _RANK = re.compile(r"^rank-(\d+)\.log$")
 
 
 class LogLine(NamedTuple):
-    """A line of a rank, without its end; `next_byte` is the place in its log after it."""
+    """A line of a rank, without its end."""
 
     rank: int
     text: str
-    next_byte: int
 
 
 def ranks(attempt: Attempt) -> list[int]:
@@ -85,23 +83,6 @@ def new_lines(attempt: Attempt, cursors: dict[int, int], *, ended: bool = False)
             yield from _lines(rank, data[:end], cursors)
 
 
-def follow(
-    attempt: Attempt,
-    *,
-    cursors: dict[int, int] | None = None,
-    every: float = 0.5,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[LogLine]:
-    """Lines of all ranks as they come, until the attempt has ended; looks every `every` seconds."""
-    places = {} if cursors is None else cursors
-    while True:
-        has_ended = not attempt.document().is_live  # asked before the logs are read: nothing comes after
-        yield from new_lines(attempt, places, ended=has_ended)
-        if has_ended:
-            return
-        sleep(every)
-
-
 def interleave(lines: Iterable[LogLine], *, world_size: int) -> Iterator[str]:
     """Lines for display, each with its rank in front where there is more than one."""
     width = len(str(max(world_size - 1, 0)))
@@ -114,7 +95,7 @@ def _lines(rank: int, data: bytes, cursors: dict[int, int]) -> Iterator[LogLine]
     for line in re.findall(rb"[^\n]*\n|[^\n]+", data):
         place += len(line)
         cursors[rank] = place
-        yield LogLine(rank, line.rstrip(b"\r\n").decode("utf-8", "replace"), place)
+        yield LogLine(rank, line.rstrip(b"\r\n").decode("utf-8", "replace"))
 
 
 def _name(rank: int) -> str:

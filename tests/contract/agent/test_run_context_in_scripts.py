@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import pulumi_training.agent as agent_package
-from pulumi_training.agent import package
 
 SHIM = Path(agent_package.__file__).parent / "shim"
 BARE = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -58,15 +57,6 @@ def test_every_name_gives_the_same_run(tmp_path: Path) -> None:
         assert azureml.core.Run is azureml.core.run.Run is pulumi_training.Run
     """
     assert script(text, tmp_path).stderr == ""
-
-
-def test_it_is_offered_out_of_a_zipapp_too(tmp_path: Path) -> None:
-    shim = package.build_zipapp(tmp_path / "agent.pyz") / package.PACKAGE / "shim"
-    done = script(
-        "from azureml.core import Run; Run.get_context().log('a', 1)", tmp_path, shim, **inside(tmp_path)
-    )
-    assert done.stderr == ""
-    assert lines(tmp_path) == [{"a": 1}]
 
 
 def test_what_is_installed_wins(tmp_path: Path) -> None:

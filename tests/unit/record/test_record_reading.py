@@ -13,7 +13,7 @@ from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.documents import AttemptDocument
 from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
-from pulumi_training.spec.outcome import Outcome, Reason, Status
+from pulumi_training.spec.outcome import Status
 
 
 @pytest.fixture
@@ -96,12 +96,9 @@ def test_a_line_without_end_does_not_hold_up(attempt: Attempt, monkeypatch: pyte
     assert [line.text for line in logs.new_lines(attempt, cursors)] == ["x" * 8, "x" * 8]
 
 
-def test_following_ends_with_the_attempt(attempt: Attempt) -> None:
-    say(attempt, 0, b"first\n")
-    steps = iter(
-        [lambda: say(attempt, 0, b"second\n"), lambda: attempt.update(outcome=Outcome(Reason.COMPLETED))]
-    )
-    lines = list(logs.follow(attempt, sleep=lambda seconds: next(steps)() and None))
+def test_lines_of_several_ranks_name_the_rank(attempt: Attempt) -> None:
+    say(attempt, 0, b"first\nsecond\n")
+    lines = list(logs.new_lines(attempt, {}))
     assert list(logs.interleave(lines, world_size=1)) == ["first", "second"]
     assert list(logs.interleave(lines, world_size=12)) == ["[ 0] first", "[ 0] second"]
 
