@@ -11,7 +11,7 @@ import pytest
 
 _MADE = "TESTS_FOLDER_OF_SESSION"
 """Set by the process that made the folder, and so seen by its workers, which use it too."""
-_TOOLS = ("engine", "servers", "docker", "binaries")
+_TOOLS = ("engine", "binaries")
 """What `tools/` brings for everybody: programs, looked up by their version."""
 
 

@@ -58,11 +58,16 @@ def cache_folder() -> Path:
     """The folder all checkouts share; TRAINING_ENGINE_DIR overrides the platform's convention."""
     if override := os.environ.get("TRAINING_ENGINE_DIR"):
         return Path(override).expanduser().absolute()
+    return user_cache() / "engine"
+
+
+def user_cache() -> Path:
+    """What this package keeps in the platform's cache folder of the user."""
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "pulumi-training" / "engine"
+        return Path.home() / "Library" / "Caches" / "pulumi-training"
     base = os.environ.get("XDG_CACHE_HOME", "")
     root = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    return root / "pulumi-training" / "engine"
+    return root / "pulumi-training"
 
 
 def pulumi_on_path(places: Places, path: str | None = None) -> Path | None:

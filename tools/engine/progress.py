@@ -15,11 +15,13 @@ from .errors import EngineError
 LINE_SECONDS = 10.0
 TTY_SECONDS = 0.5
 TAIL_CHARACTERS = 2000
+tool = "tools/pulumi"
+"""Who speaks; another entry point that builds with these modules sets its own name."""
 
 
 def say(text: str) -> None:
     """Print one line to stderr; stdout belongs to the answer."""
-    print(f"tools/pulumi: {text}", file=sys.stderr, flush=True)
+    print(f"{tool}: {text}", file=sys.stderr, flush=True)
 
 
 def run_with_progress(
@@ -71,7 +73,7 @@ def _wait(child: subprocess.Popen[bytes], what: str, started: float, limit: floa
             code = None
             break
         if tty:
-            sys.stderr.write(f"\r\x1b[Ktools/pulumi: {what}: {now - started:.0f} s")
+            sys.stderr.write(f"\r\x1b[K{tool}: {what}: {now - started:.0f} s")
             sys.stderr.flush()
         elif now - told >= LINE_SECONDS:
             say(f"{what}: {now - started:.0f} s so far")

@@ -22,7 +22,7 @@ def test_what_still_runs_is_ended() -> None:
 def test_an_object_store_that_is_not_there_is_left_out_with_the_way_to_bring_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("TRAINING_SERVERS_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("TRAINING_BINARIES_DIR", str(tmp_path / "none"))
     monkeypatch.setitem(object_servers._DRIVERS, "s3", "a_module_that_nobody_has")
     assert downloads.measure(Bench(tmp_path)) == []
     said = capsys.readouterr().err
