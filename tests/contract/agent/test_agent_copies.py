@@ -1,4 +1,4 @@
-"""A copy of the agent, and the zipapp of it, answer when they are started."""
+"""A copy of the agent answers when it is started."""
 
 from __future__ import annotations
 
