@@ -45,7 +45,7 @@ def cancel(
     if document is None:
         output.note(f"{found.run.run_id} has no attempt; there is nothing to stop")
         return
-    if document.status.is_terminal and not document.notes.get("will_retry"):
+    if document.is_over:
         output.line(f"{found.run.run_id} has ended already: {_end(document)}")
         return
     if not yes and sys.stdin.isatty() and sys.stdout.isatty():

@@ -96,7 +96,7 @@ def _properties(seen: RunView) -> dict[str, str]:
         "stack": seen.run.owner.get("stack"),
         "experiment": seen.run.spec.get("experimentName"),
     }
-    git = (document.notes.get("git") if document else None) or {}
+    git = document.notes.git if document else {}
     for name in ("commit", "branch", "dirty"):
         if name in git:
             found[f"azureml.git.{name}"] = str(git[name])

@@ -152,7 +152,7 @@ class Experiment:
             again = submission.was_submitted(found)
             return Run(found.record, submission.start(found, base, refresh=again))
         document = known.document
-        is_live = not document.status.is_terminal or bool(document.notes.get("will_retry"))
+        is_live = not document.is_over
         if not force and (is_live or (document.outcome is not None and document.outcome.is_success)):
             changed = _changed(found)
             print(_words(found.record.run_id, document, is_live, changed), flush=True)

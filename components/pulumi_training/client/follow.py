@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
@@ -55,7 +54,7 @@ class Following:
             document = attempt.document()
             yield attempt, document
             if document.status.is_terminal:
-                if not document.notes.get("will_retry"):
+                if document.is_over:
                     return
                 following = record.attempt(attempt.number + 1)
                 if following.exists():
@@ -83,7 +82,7 @@ class Following:
 
         if needs_driver(document):
             self.tell(f"the process that drove {record.run_id} is gone; another one takes over")
-            observed(record, attempt, Path(document.notes.get("base", ".")))
+            observed(record, attempt, document.notes.base)
         if now - self._silent_since > _UNATTENDED_SECONDS:
             raise PermanentError(
                 Reason.SUPERVISOR_LOST,

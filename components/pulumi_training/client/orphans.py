@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from ..driver.attempt_run import handle_of
 from ..driver.sharing import holds
 from ..record.claims import Claim, claims
-from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..record.runs import runs
 from ..record.store import Store
@@ -225,7 +224,7 @@ def _traces(store: str | None, tell: Tell) -> Iterator[_Trace]:
     for place in places(store).found:
         for summary in runs(place.store, lambda run: tell(f"{run.run_id} is passed over: {run.message}")):
             run, attempt = summary.run, summary.attempt
-            if attempt is None or not _goes_on(attempt) or not run.owner.get("urn", "").startswith(_URN):
+            if attempt is None or attempt.is_over or not run.owner.get("urn", "").startswith(_URN):
                 continue
             record = Record(place.store, run.run_id)
             handle = handle_of(record.attempt(attempt.attempt), attempt)
@@ -253,11 +252,6 @@ def _traces(store: str | None, tell: Tell) -> Iterator[_Trace]:
         )
         found.setdefault(handle.key, trace)
     return (found[key] for key in sorted(found) if found[key].run_id not in submitting)
-
-
-def _goes_on(attempt: AttemptDocument) -> bool:
-    """Whether it lives, or is followed by a retry."""
-    return attempt.is_live or bool(attempt.notes.get("will_retry"))
 
 
 def _waited_for(traces: Iterable[_Trace]) -> set[tuple[str, str]]:

@@ -114,7 +114,7 @@ class Run:
         """
         document = self._document()
         if document is not None:
-            is_retried = document.status.is_terminal and bool(document.notes.get("will_retry"))
+            is_retried = document.status.is_terminal and document.notes.will_retry
             return str((Status.NOT_STARTED if is_retried else document.status).value)
         return str((Status.FAILED if self._is_refused() else Status.NOT_STARTED).value)
 
@@ -272,7 +272,7 @@ class Run:
         if document is None:
             return None
         tracked = read_tracked(self.record.attempt(document.attempt))
-        url = (tracked.url if tracked else None) or document.notes.get("portal_url")
+        url = (tracked.url if tracked else None) or document.notes.portal_url
         return str(url) if url else None
 
     def show(self, every: float = 1.0) -> None:
@@ -300,7 +300,7 @@ class Run:
                 return None
         if found.is_pruned:
             return found.document
-        return observed(self.record, found.attempt, Path(found.document.notes.get("base", ".")))
+        return observed(self.record, found.attempt, found.document.notes.base)
 
     def _attempt(self) -> Attempt | None:
         return self.record.newest() if self._document() is not None else None

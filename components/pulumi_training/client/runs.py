@@ -177,7 +177,7 @@ def is_attended(record: Record, attempt: AttemptDocument | None) -> bool | None:
 
     None also for one that a service has, which needs nobody until it has ended.
     """
-    if attempt is None or not (attempt.is_live or attempt.notes.get("will_retry")):
+    if attempt is None or attempt.is_over:
         return None
     try:
         if DriverLock(record).holder() is not None:

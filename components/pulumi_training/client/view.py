@@ -119,7 +119,7 @@ class RunView:
         document = self.document
         if document is None or self.is_pruned:
             return False
-        return self.is_attended is not True and bool(document.is_live or document.notes.get("will_retry"))
+        return self.is_attended is not True and not document.is_over
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with ISO times; documents as they are in the record."""
@@ -283,5 +283,5 @@ def _line(document: AttemptDocument) -> AttemptLine:
         created_at=document.created_at,
         started_at=document.started_at,
         ended_at=document.ended_at,
-        retry_of=document.notes.get("retry_of"),
+        retry_of=document.notes.retry_of,
     )

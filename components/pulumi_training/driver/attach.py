@@ -24,7 +24,7 @@ def take_up(record: Record, base: Path) -> None:
     if newest is None:
         return
     document = newest.document()
-    is_to_be_driven = document.notes.get("will_retry") or needs_driver(document)
+    is_to_be_driven = document.notes.will_retry or needs_driver(document)
     if is_to_be_driven and not is_driven(record) and _is_target_here(document):
         start(record, newest.number, base, {})
 
@@ -37,7 +37,8 @@ def needs_driver(document: AttemptDocument) -> bool:
     """
     if document.is_live and document.handle is not None:
         return True
-    is_retried = bool(document.notes.get("will_retry")) or (document.is_live and "retry_of" in document.notes)
+    notes = document.notes
+    is_retried = notes.will_retry or (document.is_live and notes.retry_of is not None)
     return is_retried and _is_unattended(document)
 
 
@@ -51,7 +52,7 @@ def ask_service(record: Record) -> None:
         return
     document = newest.document()
     if _is_unattended(document):
-        observed(record, newest, Path(document.notes.get("base", ".")))
+        observed(record, newest, document.notes.base)
 
 
 def observed(record: Record, attempt: Attempt, base: Path) -> AttemptDocument:

@@ -6,10 +6,11 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..record.attempt import Attempt
 from ..record.files import OURS, locked
+from ..record.notes import Notes
 from ..record.sources import fetch, key_of
 from ..record.store import StoreError, explained
 from ..spec.errors import PermanentError, TransientError
@@ -77,7 +78,7 @@ def bring(attempt: Attempt) -> None:
         if is_copied(attempt):
             return
         notes = attempt.document().notes
-        digest = notes.get("tree_digest", "")
+        digest = notes.tree_digest
         if not digest or not attempt.store.exists(key_of(digest)):
             raise PermanentError(
                 Reason.LAUNCH_FAILED,
@@ -97,20 +98,19 @@ def bring(attempt: Attempt) -> None:
             attempt.store.write(_manifest_key(attempt), _files_of(attempt, notes), durable=False)
 
 
-def _keep_environment_of(attempt: Attempt, notes: dict[str, Any]) -> None:
+def _keep_environment_of(attempt: Attempt, notes: Notes) -> None:
     """A retry is made of the same files as the attempt before it, not of those that are there now."""
-    if notes.get("retry_of") is not None:
+    if notes.retry_of is not None:
         from ..environment.beside import keep_again
 
-        before = Attempt(attempt.store, attempt.run_id, int(notes["retry_of"]))
+        before = Attempt(attempt.store, attempt.run_id, notes.retry_of)
         keep_again(before.folder, attempt.folder)
 
 
-def _files_of(attempt: Attempt, notes: dict[str, object]) -> bytes:
-    before = notes.get("retry_of")
-    if before is None:
+def _files_of(attempt: Attempt, notes: Notes) -> bytes:
+    if notes.retry_of is None:
         return b"{}"
-    return attempt.store.read(f"runs/{attempt.run_id}/attempts/{before}/source.json")
+    return attempt.store.read(f"runs/{attempt.run_id}/attempts/{notes.retry_of}/source.json")
 
 
 def _manifest_key(attempt: Attempt) -> str:

@@ -75,8 +75,7 @@ def drive(
             following = next_attempt(record, attempt)
             if following is None:
                 return outcome
-            tries = number - int(attempt.document().notes["series_start"]) + 1
-            _wait(policy.backoff_after(tries), following)
+            _wait(policy.backoff_after(attempt.document().tries), following)
             number = following.number
 
 
@@ -112,10 +111,10 @@ def next_attempt(record: Record, before: Attempt) -> Attempt | None:
     It remembers its series, and what the attempt before it left to resume from.
     """
     ended = before.document()
-    if not ended.notes.get("will_retry"):
+    if not ended.notes.will_retry:
         return None
     if ended.cancel_requested:
-        before.update(notes={**ended.notes, "will_retry": False})
+        before.update(notes=ended.notes.changed(will_retry=False))
         return None
     number = ended.attempt + 1
     attempt = record.start_attempt(
@@ -126,7 +125,7 @@ def next_attempt(record: Record, before: Attempt) -> Attempt | None:
             acknowledged=ended.acknowledged,
             backend=ended.backend,
             target_package=ended.target_package,
-            notes={**ended.notes, "will_retry": False, "retry_of": ended.attempt},
+            notes=ended.notes.changed(will_retry=False, retry_of=ended.attempt),
         )
     )
     return attempt or record.attempt(number)

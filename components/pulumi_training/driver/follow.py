@@ -81,7 +81,7 @@ class Follower:
             if new != stamp or document is None:
                 stamp, document = new, await self._read(attempt)
                 if document is not None and document.status.is_terminal:
-                    if not document.notes.get("will_retry"):
+                    if document.is_over:
                         return document
                     self.show(f"attempt {attempt.number} ended as {document.status.value}; trying again")
                     attempt = await self._following(attempt)
@@ -173,5 +173,4 @@ _WORDS = {
 
 
 def _is_over(attempt: Attempt) -> bool:
-    document = attempt.document()
-    return document.status.is_terminal and not document.notes.get("will_retry")
+    return attempt.document().is_over

@@ -20,6 +20,7 @@ from ..record.attempt import Attempt
 from ..record.backend import Backend
 from ..record.claims import claim
 from ..record.documents import AttemptDocument, RunDocument, load
+from ..record.notes import Notes
 from ..record.record import Record
 from ..record.runs import runs
 from ..record.store import NotFound, Store, explained
@@ -109,12 +110,9 @@ def _attempt_for(request: Request, record: Record, read_source: Callable[[], Tre
             target=request.document()["compute"]["target"],
             backend=request.backend.digest if request.backend else "",
             target_package=catalog.package_of(request.document()["compute"]["target"]),
-            notes={
-                "series_start": number,
-                "base": str(request.base),
-                "tree_digest": tree.digest,
-                "resumes": resumes,
-            },
+            notes=Notes.of(
+                series_start=number, base=str(request.base), tree_digest=tree.digest, resumes=resumes
+            ),
         )
     )
     if attempt is None:

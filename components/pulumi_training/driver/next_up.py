@@ -23,7 +23,7 @@ class Step(str, Enum):
 
 def decide(document: AttemptDocument, policy: Policy) -> Step:
     """The way on from where the newest attempt stands."""
-    if document.is_live or document.notes.get("will_retry"):
+    if not document.is_over:
         return Step.ATTACH
     rule = document.outcome.reason.rule.on_next_up if document.outcome else OnNextUp.RERUN
     if rule is OnNextUp.NOTHING:
@@ -36,7 +36,7 @@ def decide(document: AttemptDocument, policy: Policy) -> Step:
 
 def is_unseen(record: Record, document: AttemptDocument) -> bool:
     """Whether an attempt is one that nobody drives and no `up` has answered for: it ended, or died, in between."""
-    if document.is_live or document.notes.get("will_retry"):
+    if not document.is_over:
         return not is_driven(record)
     return not document.acknowledged
 

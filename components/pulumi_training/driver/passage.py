@@ -137,7 +137,8 @@ class Passage:
                 f"{self._run.folder / 'launch' / 'supervisor.log'}",
             )
         if self._submitted is not None:
-            self._target.cancel(self._run.compute_reference, self._submitted, self._policy.grace)
+            grace = self._policy.grace_of(self._attempt.document())
+            self._target.cancel(self._run.compute_reference, self._submitted, grace)
             document = self._attempt.document()
             if document.handle is None:
                 self._clear(self._submitted)
@@ -148,7 +149,7 @@ class Passage:
     def _was_begun(self) -> bool:
         """Whether the code was there to bring the run so far: this attempt was submitted, or follows another one."""
         document = self._attempt.document()
-        return document.handle is not None or "retry_of" in document.notes
+        return document.handle is not None or document.notes.retry_of is not None
 
     def _clear(self, handle: Handle) -> None:
         """Takes away what was not submitted whole, for nobody collects it; what stays is removed with the resource."""
@@ -283,7 +284,7 @@ class Passage:
 
     def _keep_source(self) -> None:
         """Archives the source once for each digest, before data or the script's own files come into its copy."""
-        keep(self._attempt.store, self._run.code, self._attempt.document().notes["tree_digest"])
+        keep(self._attempt.store, self._run.code, self._attempt.document().notes.tree_digest)
 
     def _note_lineage(self) -> None:
         """Notes the source's commit, once the run is on its way and nobody waits for git."""
@@ -291,7 +292,7 @@ class Passage:
 
         state = git_state(self._run.base / str(self._run.document["sourceDirectory"]))
         if state is not None:
-            self._attempt.update(notes={**self._attempt.document().notes, "git": state})
+            self._attempt.update(notes=self._attempt.document().notes.changed(git=state))
 
     def _watch(self, handle: Handle) -> Outcome:
         from .preload import Preload

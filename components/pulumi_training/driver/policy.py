@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..record.documents import ADVICE
+from ..record.documents import ADVICE, AttemptDocument
 from ..spec.document import DamagedDocument
 from ..spec.outcome import Reason
 
@@ -43,6 +43,11 @@ class Policy:
             raise DamagedDocument(
                 "run.json (spec)", f"its policies cannot be read ({what})", ADVICE
             ) from error
+
+    def grace_of(self, document: AttemptDocument) -> float:
+        """Seconds between SIGTERM and SIGKILL for an attempt that is to be stopped: as asked for with the stop, if it was."""
+        asked = document.notes.cancel_grace
+        return self.grace if asked is None else asked
 
     @classmethod
     def _of(cls, job: Mapping[str, Any]) -> Policy:

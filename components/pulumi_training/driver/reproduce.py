@@ -11,6 +11,7 @@ from typing import Any
 from ..environment.beside import keep_again
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
+from ..record.notes import Notes
 from ..record.record import Record
 from ..spec.errors import PermanentError, Problem, SpecError
 from ..spec.outcome import Reason
@@ -54,7 +55,7 @@ def reproduce(record: Record, environ: Mapping[str, str] = os.environ) -> Reprod
             Reason.TARGET_UNAVAILABLE, f"run {record.run_id} is {document.status.value}; wait for its end"
         )
     secrets = _secrets(run.spec, environ)
-    base = Path(document.notes.get("base", "."))
+    base = document.notes.base
     spec, warnings = _pinned(run.spec, document, original, base)
     warnings += tuple(f"{path}: {NOT_KNOWN}" for path in unknown_in_record(run.spec))
     again = _free(record)
@@ -64,7 +65,7 @@ def reproduce(record: Record, environ: Mapping[str, str] = os.environ) -> Reprod
             tombstone=None,
         )
     )  # fmt: skip
-    notes = {"series_start": 1, "base": str(base), "tree_digest": document.notes["tree_digest"]}
+    notes = Notes.of(series_start=1, base=str(base), tree_digest=document.notes.tree_digest)
     attempt = again.start_attempt(
         AttemptDocument(
             run_id=again.run_id,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..record.attempt import Attempt
+from ..record.notes import Notes
 from ..record.record import Record
 from ..spec.errors import PermanentError
 from ..spec.outcome import Reason
@@ -22,8 +21,7 @@ def resume_folder(record: Record, attempt: Attempt, named: str | None, base: Pat
     Raises:
         PermanentError: what `resumeFrom` names is not there.
     """
-    notes = attempt.document().notes
-    for number in _attempts_before(notes):
+    for number in _attempts_before(attempt.document().notes):
         outputs = record.attempt(number).folder / "outputs"
         if outputs.is_dir() and any(outputs.iterdir()):
             return str(outputs)
@@ -46,11 +44,10 @@ def resume_folder(record: Record, attempt: Attempt, named: str | None, base: Pat
     return str(other.folder / "outputs")
 
 
-def _attempts_before(notes: Mapping[str, Any]) -> list[int]:
+def _attempts_before(notes: Notes) -> list[int]:
     """The attempts whose outputs count, the newest first."""
-    series = range(int(notes["retry_of"]), int(notes["series_start"]) - 1, -1) if "retry_of" in notes else ()
-    first = notes.get("resumes")
-    return [*series, *([int(first)] if first else [])]
+    series = range(notes.retry_of, (notes.series_start or notes.retry_of) - 1, -1) if notes.retry_of else ()
+    return [*series, *([notes.resumes] if notes.resumes else [])]
 
 
 def _brought(url: str, attempt: Attempt) -> Path:

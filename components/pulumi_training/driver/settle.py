@@ -116,11 +116,10 @@ def _verdict(metrics: MetricsReader, policy: Policy, met: Outcome) -> Outcome:
 def _conclude(record: Record, attempt: Attempt, run: RunSpec, policy: Policy, outcome: Outcome) -> Outcome:
     now = time.time()
     document = attempt.document()
-    tries = attempt.number - int(document.notes.get("series_start", attempt.number)) + 1
     will_retry = (
         not outcome.is_success
         and not document.cancel_requested
-        and policy.allows_retry(outcome.reason, tries)
+        and policy.allows_retry(outcome.reason, document.tries)
     )
     changes: dict[str, Any] = {
         "outcome": outcome,
@@ -128,7 +127,7 @@ def _conclude(record: Record, attempt: Attempt, run: RunSpec, policy: Policy, ou
         "progress": None,
         "queue_position": None,
         "metrics": finite(read_metrics(attempt, policy.metrics_rank).last_values()),
-        "notes": {**document.notes, "will_retry": will_retry},
+        "notes": document.notes.changed(will_retry=will_retry),
     }
     # A clock that was set back in between must not make a run cost less than nothing.
     seconds = max(0.0, now - document.started_at) if document.started_at is not None else None

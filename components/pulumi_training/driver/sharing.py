@@ -55,7 +55,7 @@ def covers(record: Record, claim: Claim, attempt: int) -> bool:
         return True
     for number in range(claim.attempt + 1, attempt + 1):
         try:
-            began = record.attempt(number).document().notes.get("series_start", number)
+            began = record.attempt(number).document().notes.series_start or number
         except NotFound:
             return False
         except UnreadableDocument:

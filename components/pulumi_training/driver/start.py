@@ -25,7 +25,7 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
     """
     attempt = record.attempt(number)
     document = attempt.document()
-    if document.status.is_terminal and not document.notes.get("will_retry"):
+    if document.is_over:
         dismiss(record, number)
         return
     if is_driven(record):
@@ -37,7 +37,7 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
         return
     run = record.run_document()
     target = catalog.get(run.spec["compute"]["target"], document.target_package)
-    resumes = "retry_of" in document.notes or document.notes.get("resumes")
+    resumes = document.notes.retry_of is not None or document.notes.resumes
     if document.status is Status.NOT_STARTED and document.plan is None and not resumes:
         # What is wrong here goes wrong for the driver too, which gives it a reason in the record.
         with suppress(TrainingError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ..record.attempt import Attempt
@@ -46,7 +45,7 @@ def cancel(
     if attempt is None:
         return None
     document = attempt.document()
-    if _is_over(document):
+    if document.is_over:
         return document
     run = record.run_document()
     policy = Policy.of(run.spec)
@@ -56,10 +55,11 @@ def cancel(
         # A retry may have begun between two looks: it is the newest that must not go on.
         attempt = record.newest() or attempt
         document = attempt.document()
-        if _is_over(document):
+        if document.is_over:
             return document
         if not document.cancel_requested:
-            attempt.update(cancel_requested=True)
+            notes = document.notes if grace is None else document.notes.changed(cancel_grace=grace)
+            attempt.update(cancel_requested=True, notes=notes)
             attempt.event("cancel", f"stop was asked for, with {seconds:g} s of grace")
         elsewhere = driven_on(document)
         if elsewhere and is_machine_gone:
@@ -79,9 +79,8 @@ def cancel(
         if DriverLock(record).holder() is None:
             from .drive import drive
 
-            base = Path(document.notes.get("base", "."))
-            drive(record, attempt.number, base, {})
-            catch_up(record, base)
+            drive(record, attempt.number, document.notes.base, {})
+            catch_up(record, document.notes.base)
         elif time.monotonic() > deadline:
             raise TransientError(
                 f"run {record.run_id} was asked to stop and has not come to an end", retry_after=10
@@ -96,10 +95,6 @@ def _take_over(attempt: Attempt, machine: str) -> None:
     supervisor = {"pid": me.pid, "host": me.host, "boot_id": me.boot_id, "started_at": time.time()}
     attempt.update(supervisor=supervisor)
     attempt.event("machine gone", f"machine {machine} was said to be gone for good")
-
-
-def _is_over(document: AttemptDocument) -> bool:
-    return document.status.is_terminal and not document.notes.get("will_retry")
 
 
 def remove(

@@ -121,12 +121,13 @@ class Watching:
 
     def _obey(self, handle: Handle, now: float) -> None:
         """Stops an attempt whose canceler went away after asking and before it could see to it."""
-        if not self._attempt.document().cancel_requested:
+        document = self._attempt.document()
+        if not document.cancel_requested:
             return
         if self._asked_to_stop is None:
             self._asked_to_stop = now
         elif now - self._asked_to_stop > _CANCELER_SECONDS:
-            self._target.cancel(self._compute, handle, self._policy.grace)
+            self._target.cancel(self._compute, handle, self._policy.grace_of(document))
 
     def _show(self, row: Row, seen: Observation) -> None:
         changes = row.changes()

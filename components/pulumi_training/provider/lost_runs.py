@@ -85,7 +85,7 @@ def _status(store: Store, taken: Taken) -> str | None:
         return None  # `orphans` and `doctor` name it
     if document is None or document.acknowledged:
         return None
-    return document.status.value if document.is_live or document.notes.get("will_retry") else None
+    return None if document.is_over else document.status.value
 
 
 def _is_held(taken: Taken, backend: Backend) -> bool:

@@ -40,7 +40,7 @@ def outputs(record: Record, run: RunDocument, attempt: Attempt, document: Attemp
         files=[FileEntry(path=e.path, size=e.size, sha256=e.sha256) for e in entries[:FILES_SHOWN]],
         file_count=len(entries),
         manifest=manifest.digest if manifest else None,
-        git=GitState(**document.notes["git"]) if document.notes.get("git") else None,
+        git=GitState.model_validate(document.notes.git) if document.notes.git else None,
         mlflow_run_id=tracked.mlflow_run_id,
         tracking_url=tracked.url,
         reproduce=f"pulumi-training reproduce {run.run_id} --store {record.store.display}",

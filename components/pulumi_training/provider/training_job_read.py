@@ -57,11 +57,7 @@ def read(call: ReadCall, base: Path, config: ProviderConfig, attendance: Attenda
             del inputs["name"]  # a program that leaves it to the resource's name must not differ
         inputs.pop("secretEnvironmentVariables", None)  # the record has their names only
     inputs = dict(keep_secrets(inputs, call.inputs))
-    if (
-        document.outcome is not None
-        and not document.outcome.is_success
-        and not document.notes.get("will_retry")
-    ):
+    if document.outcome is not None and not document.outcome.is_success and not document.notes.will_retry:
         raise InitFailed(run_id, answered, inputs, reasons(document.outcome, attempt))
     return ReadAnswer(run_id, answered, inputs)
 

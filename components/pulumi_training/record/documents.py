@@ -20,6 +20,7 @@ from ..spec.document import (
 )
 from ..spec.errors import TrainingError, mask
 from ..spec.outcome import Outcome, Reason, Status
+from .notes import Notes
 from .store import NotFound, Store, StoreError
 
 VERSION = 1
@@ -81,6 +82,7 @@ _NOTES: Shape = {
     "resumes": Count | None,
     "retry_of": Count | None,
     "will_retry": _Flag,
+    "cancel_grace": float | None,
     "git": dict[str, Any] | None,
 }
 _GIT: Shape = {"commit": str, "branch": str | None, "dirty": _Flag}
@@ -155,7 +157,7 @@ class AttemptDocument:
 
     `progress` is the last line for a person, `metrics` the last values by name, `queue_position` counts
     from 1, `supervisor` has `pid`, `host`, `boot_id`, `started_at`; `environment` has `digest`, `packages`,
-    `warnings`; `handle` is the target's handle, `notes` whatever else the target must remember.
+    `warnings`; `handle` is the target's handle.
     `store_identity` is the store's as the attempt began, part of the names of what it has elsewhere; empty for
     attempts that began before stores had one. `backend` is the digest of the Pulumi backend it began for
     (`record.backend`), empty where nobody could tell. `target_package` is the distribution that brings the target, empty
@@ -181,7 +183,7 @@ class AttemptDocument:
     environment: dict[str, Any] | None = None
     supervisor: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
     store_identity: str = ""
     backend: str = ""
     target_package: str = ""
@@ -191,6 +193,16 @@ class AttemptDocument:
     def is_live(self) -> bool:
         """Whether the attempt can still change by itself."""
         return not self.status.is_terminal
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its run goes no further by itself: the attempt has ended, and no retry follows it."""
+        return self.status.is_terminal and not self.notes.will_retry
+
+    @property
+    def tries(self) -> int:
+        """How often its series was tried by now, this attempt included."""
+        return self.attempt - (self.notes.series_start or self.attempt) + 1
 
     def changed(self, **changes: Any) -> AttemptDocument:
         """A copy with `changes`; an outcome alone brings its status along.
@@ -213,6 +225,7 @@ class AttemptDocument:
         for name in ("store_identity", "backend", "target_package"):
             if not document[name]:
                 del document[name]  # of before, or ours: its document stays as it was
+        document["notes"] = dict(self.notes.values)
         document["status"] = self.status.value
         document["outcome"] = self.outcome.to_json() if self.outcome else None
         return document
@@ -227,12 +240,17 @@ class AttemptDocument:
         check_version(document, where, VERSION, ADVICE)
         fitting = dict(document)
         outcome = fitting.pop("outcome", None)
+        notes = fitting.pop("notes", {})
         if outcome is not None:
             check_shape({"outcome": dict[str, Any]}, {"outcome": outcome}, where, ADVICE)
+        check_shape({"notes": dict[str, Any]}, {"notes": notes}, where, ADVICE)
         found = fields_of(cls, fitting, where, ADVICE)
         for name, shape in _PARTS.items():
-            check_shape(shape, found.get(name) or {}, f"{where} ({name})", ADVICE)
-        check_shape(_GIT, (found.get("notes") or {}).get("git") or {}, f"{where} (notes.git)", ADVICE)
+            check_shape(
+                shape, (notes if name == "notes" else found.get(name)) or {}, f"{where} ({name})", ADVICE
+            )
+        check_shape(_GIT, notes.get("git") or {}, f"{where} (notes.git)", ADVICE)
+        found["notes"] = Notes(notes)
         if outcome:
             found["outcome"] = Outcome.from_json(outcome, f"{where} (outcome)", ADVICE)
         document_of_attempt = cls(**found)

@@ -57,7 +57,7 @@ def parameters(run: RunDocument, document: AttemptDocument) -> dict[str, str]:
         "training.distributed_backend": spec.get("distributedBackend"),
         "training.source_digest": run.source_digest,
         "training.run_key": run.run_key,
-        "training.git_commit": (document.notes.get("git") or {}).get("commit"),
+        "training.git_commit": document.notes.git.get("commit"),
         "training.packages": ", ".join((document.environment or {}).get("packages") or []),
     }
     return {name_of(name): text(value) for name, value in found.items() if value not in (None, "")}
@@ -67,7 +67,7 @@ def tags(
     run: RunDocument, document: AttemptDocument, record: str, given: Mapping[str, str]
 ) -> dict[str, str]:
     """The user's tags, which are `given`, and ours; ours win."""
-    spec, git = run.spec, document.notes.get("git") or {}
+    spec, git = run.spec, document.notes.git
     found: dict[str, Any] = {
         **given,
         ATTEMPT_KEY: attempt_key(run, document),

@@ -77,11 +77,11 @@ def _drive(store: str, run_id: str, number: str) -> None:
 
     record = Record(Store.open(store), run_id)
     secrets = json.loads(sys.stdin.read() or "{}")
-    drive(record, int(number), Path(record.attempt(int(number)).document().notes["base"]), secrets)
+    drive(record, int(number), record.attempt(int(number)).document().notes.base, secrets)
     print("driving", flush=True)
     while True:
         document = record.newest().document()  # type: ignore[union-attr]
-        if document.status.is_terminal and not document.notes.get("will_retry"):
+        if document.is_over:
             break
         time.sleep(0.05)
     print(json.dumps(document.to_json()), flush=True)

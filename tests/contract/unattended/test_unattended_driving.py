@@ -38,9 +38,7 @@ def ended(record: Record, seconds: float = 60.0) -> AttemptDocument:
     def look() -> AttemptDocument | None:
         newest = record.newest()
         document = newest.document() if newest else None
-        is_over = (
-            document is not None and document.status.is_terminal and not document.notes.get("will_retry")
-        )
+        is_over = document is not None and document.is_over
         return document if is_over else None
 
     found: AttemptDocument = until(look, "the end", seconds)
@@ -111,7 +109,7 @@ def test_retries_follow_the_policy_with_its_pauses(service: Service, jobs: Jobs)
     service.ask("preempt", name=service.name(record.run_id, 1, record.attempt(1).document().store_identity))
     assert reason(ended(record)) is Reason.COMPLETED
     first, second = (record.attempt(number).document() for number in (1, 2))
-    assert reason(first) is Reason.PREEMPTED and second.notes["retry_of"] == 1
+    assert reason(first) is Reason.PREEMPTED and second.notes.retry_of == 1
     assert second.queued_at is not None and second.queued_at - second.created_at > 1.5, "the policy's pause"
 
 

@@ -78,9 +78,7 @@ def ended(record: Record) -> AttemptDocument:
     def look() -> AttemptDocument | None:
         newest = record.newest()
         document = newest.document() if newest else None
-        is_over = (
-            document is not None and document.status.is_terminal and not document.notes.get("will_retry")
-        )
+        is_over = document is not None and document.is_over
         return document if is_over else None
 
     found: AttemptDocument = until(look, "the end")

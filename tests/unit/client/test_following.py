@@ -11,6 +11,7 @@ from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.documents import AttemptDocument
 from pulumi_training.record.lock import DriverLock
 from pulumi_training.record.logs import LogLine
+from pulumi_training.record.notes import Notes
 from pulumi_training.record.record import Record
 from pulumi_training.spec.errors import PermanentError
 from pulumi_training.spec.outcome import Outcome, Reason, Status
@@ -76,7 +77,7 @@ def test_following_goes_over_to_the_retry(shelf: Shelf) -> None:
 
     def sleep(_: float) -> None:
         if attempt.document().is_live:
-            attempt.update(outcome=Outcome(Reason.NODE_LOST), notes={"will_retry": True})
+            attempt.update(outcome=Outcome(Reason.NODE_LOST), notes=Notes.of(will_retry=True))
         elif not record.attempt(2).exists():
             record.start_attempt(AttemptDocument(record.run_id, 2))
         else:
@@ -105,7 +106,7 @@ def test_a_run_that_nobody_drives_is_not_followed_for_ever(shelf: Shelf) -> None
 def test_a_dead_driver_of_a_submitted_run_is_replaced(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     attempt = shelf.live("fit-0000000000")
     attempt.update(
-        handle={"target": "local", "run_id": "x", "attempt": 1, "folder": "/"}, notes={"base": "/b"}
+        handle={"target": "local", "run_id": "x", "attempt": 1, "folder": "/"}, notes=Notes.of(base="/b")
     )
     called = []
 

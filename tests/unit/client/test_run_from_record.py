@@ -13,6 +13,7 @@ from pulumi_training.client.run import Run
 from pulumi_training.client.run_files import FileNotInRun
 from pulumi_training.client.runs import RunNotFound
 from pulumi_training.record.attempt import Attempt
+from pulumi_training.record.notes import Notes
 from pulumi_training.record.record import Record
 from pulumi_training.record.retention import prune
 from pulumi_training.record.tags import given_still
@@ -292,5 +293,5 @@ def test_a_process_outside_of_any_run_has_an_offline_context(monkeypatch: pytest
 
 def test_an_attempt_that_is_tried_again_is_not_the_end(shelf: Shelf) -> None:
     attempt = shelf.failed("fit-1a2b3c4d5e")
-    attempt.update(notes={"will_retry": True})
+    attempt.update(notes=Notes.of(will_retry=True))
     assert Run.get("fit").get_status() == "NotStarted"

@@ -8,6 +8,7 @@ from shelf import Shelf, write
 from pulumi_training.client.runs import find
 from pulumi_training.client.view import view
 from pulumi_training.record.documents import AttemptDocument
+from pulumi_training.record.notes import Notes
 from pulumi_training.record.retention import prune
 from pulumi_training.record.store import NotFound
 from pulumi_training.spec.outcome import Status
@@ -46,7 +47,7 @@ def test_outputs_of_a_live_run_are_listed_without_digests(shelf: Shelf) -> None:
 def test_an_older_attempt_can_be_looked_at(shelf: Shelf) -> None:
     attempt = shelf.failed("fit-0000000000")
     record = find("fit").record
-    record.start_attempt(AttemptDocument(record.run_id, 2, notes={"retry_of": 1}))
+    record.start_attempt(AttemptDocument(record.run_id, 2, notes=Notes.of(retry_of=1)))
     seen = view(find("fit"))
     assert (seen.status, len(seen.attempts), seen.attempts[1].retry_of) == (Status.NOT_STARTED, 2, 1)
     assert view(find("fit"), attempt.number).status is Status.FAILED

@@ -54,7 +54,7 @@ def test_acknowledged_gets_another_attempt(backend: Backend, job: Job) -> None:
     ask(job).attempt.update(outcome=Outcome(Reason.COMPLETED), acknowledged=True)
     second = ask(job)
     assert (second.is_adopted, second.attempt.number) == (False, 2)
-    assert second.attempt.document().notes["series_start"] == 2
+    assert second.attempt.document().notes.series_start == 2
     assert second.record.run_document().newest_attempt == 2
 
 
@@ -103,7 +103,7 @@ def test_a_digest_given_by_the_user_names_the_tree_that_check_saw(backend: Backe
     request = job.request(sourceDigest="sha256:mine")
     intent = ask(job, request)
     assert intent.record.run_document().source_digest == "sha256:mine"
-    assert intent.attempt.document().notes["tree_digest"] == job.tree().digest
+    assert intent.attempt.document().notes.tree_digest == job.tree().digest
 
 
 CRASHES = [

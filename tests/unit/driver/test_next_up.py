@@ -11,6 +11,7 @@ from pulumi_training.driver.next_up import Step, announce, decide
 from pulumi_training.driver.policy import Policy, retry_word
 from pulumi_training.driver.request import recorded
 from pulumi_training.record.documents import AttemptDocument
+from pulumi_training.record.notes import Notes
 from pulumi_training.spec.job import JobSpec
 from pulumi_training.spec.outcome import Outcome, Reason, Status
 from pulumi_training.spec.policy import RetryOn
@@ -56,7 +57,7 @@ def test_what_lives_is_attached_to(status: Status) -> None:
 
 
 def test_a_retry_that_is_due_is_attached_to() -> None:
-    document = ended(Reason.NODE_LOST, notes={"will_retry": True})
+    document = ended(Reason.NODE_LOST, notes=Notes.of(will_retry=True))
     assert decide(document, policy()) is Step.ATTACH
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pulumi_training.record.documents import AttemptDocument, RunDocument
+from pulumi_training.record.notes import Notes
 from pulumi_training.spec.outcome import Outcome, Reason, Status
 from pulumi_training.tracking import words
 
@@ -30,7 +31,7 @@ ATTEMPT = AttemptDocument(
     outcome=Outcome(Reason.SCRIPT_FAILED, "rank 0 failed"),
     created_at=12.5,
     environment={"packages": ["numpy==2.0"]},
-    notes={"git": {"commit": "c0ffee", "branch": "main"}},
+    notes=Notes.of(git={"commit": "c0ffee", "branch": "main"}),
 )
 
 

@@ -81,7 +81,8 @@ class DrivenRun:
         if why is not None:
             self._lifecycle().end(monitor.handle, why)
             return
-        monitor.target.cancel(monitor.compute, monitor.handle, monitor.policy.grace)
+        grace = monitor.policy.grace_of(monitor.attempt.document())
+        monitor.target.cancel(monitor.compute, monitor.handle, grace)
         seen = monitor.target.observe(monitor.compute, [monitor.handle])[monitor.handle]
         self._lifecycle().conclude(monitor.handle, seen)
 
@@ -96,12 +97,12 @@ class DrivenRun:
     def pause(self) -> float:
         """Seconds that the attempt still waits before it begins: the retry policy's backoff, whoever intended it."""
         document = self.record.attempt(self.number).document()
-        if "retry_of" not in document.notes or document.status is not Status.NOT_STARTED:
+        if document.notes.retry_of is None or document.status is not Status.NOT_STARTED:
             return 0.0
         if document.cancel_requested:
             return 0.0
         policy = Policy.of(self.record.run_document().spec)
-        backoff = policy.backoff_after(document.attempt - int(document.notes["series_start"]))
+        backoff = policy.backoff_after(document.tries - 1)
         return min(backoff, max(0.0, document.created_at + backoff - time.time()))
 
     def release(self) -> None:
