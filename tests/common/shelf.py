@@ -16,16 +16,21 @@ from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
 from pulumi_training.spec.outcome import Outcome, Reason, Status
 
-URN = "urn:pulumi:dev::shop::training:index:TrainingJob::"
+TYPE = "training:index:TrainingJob"
+URN = f"urn:pulumi:dev::shop::{TYPE}::"
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """A store that this machine knows as workspace `lab`."""
+    """A store that this machine knows as workspace `lab`, and whose runs are put there."""
 
     store: Store
+    project: str = "shop"
+    stack: str = "dev"
 
-    def run(self, run_id: str, name: str = "fit", *, nodes: int = 1, **fields: Any) -> Record:
+    def run(
+        self, run_id: str, name: str = "fit", *, nodes: int = 1, more: Any = None, **fields: Any
+    ) -> Record:
         record = Record(self.store, run_id)
         spec = {
             "nodeCount": nodes,
@@ -40,8 +45,10 @@ class Shelf:
             "gracePeriodSeconds": 30,
             "expect": {},
             "metricsRank": 0,
+            **(more or {}),
         }
-        owner = {"urn": URN + name, "stack": "dev", "project": "shop"}
+        urn = f"urn:pulumi:{self.stack}::{self.project}::{TYPE}::{name}"
+        owner = {"urn": urn, "stack": self.stack, "project": self.project}
         record.write_run(RunDocument(run_id, name, owner, "lab", "v1:ab", spec, "sha256:ab", **fields))
         return record
 

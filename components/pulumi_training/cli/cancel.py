@@ -36,11 +36,11 @@ def cancel(
 
     Its scripts get SIGTERM and the grace period to save a checkpoint; logs and outputs are kept.
     """
-    from ..client.runs import find
     from ..client.view import view
     from . import output
+    from .named import find_run
 
-    found = find(run, store, to_change=True)
+    found = find_run(run, store, to_change=True)
     document = view(found).document
     if document is None:
         output.note(f"{found.run.run_id} has no attempt; there is nothing to stop")

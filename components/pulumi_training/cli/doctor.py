@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @verb
 def doctor(json: JsonOption = False) -> None:
     """Check what training on this machine needs; exit code 1 if something it cannot do without is missing."""
+    from ..spec.text import count
     from ..targets.contract.check import State
     from . import output
 
@@ -28,7 +29,7 @@ def doctor(json: JsonOption = False) -> None:
         _print(found)
         warned = sum(check.state is State.WARN for check in found)
         words = f"{len(failed)} missing" if failed else "ready to train here"
-        words += f", {warned} warning{'s' if warned > 1 else ''}" if warned else ""
+        words += f", {count(warned, 'warning')}" if warned else ""
         output.line(words, "bold")
     if failed:
         raise typer.Exit(ExitCode.FAILURE)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from ..spec.text import count
 from .exit import verb
 from .options import AttemptOption, JsonOption, RunArgument, StoreOption
 
@@ -41,11 +42,11 @@ def download(
     """
     from ..client.download import DownloadFailed, not_kept, wanted
     from ..client.download import download as bring
-    from ..client.runs import find
     from ..client.view import view
     from . import output, text
+    from .named import find_run
 
-    found = find(run, store)
+    found = find_run(run, store)
     seen = view(found, attempt)
     if seen.is_pruned and not seen.outputs_location:
         raise DownloadFailed(f"{found.run.run_id} was pruned: its record answers, its files are gone")
@@ -69,10 +70,10 @@ def download(
     if not files:
         output.note(f"{found.run.run_id} left no outputs" + ("" if logs else "; --logs brings its logs"))
         return
-    count = f"{report.files} file{'s' if report.files != 1 else ''}, {text.size(report.bytes)}"
+    brought = f"{count(report.files, 'file')}, {text.size(report.bytes)}"
     notes = [f"{report.verified} verified" if report.verified else "not verified"]
     notes += [f"{report.kept} there already"] if report.kept else []
-    output.line(f"{count} in {destination} ({', '.join(notes)})")
+    output.line(f"{brought} in {destination} ({', '.join(notes)})")
 
 
 @contextmanager

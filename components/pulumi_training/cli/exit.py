@@ -77,7 +77,7 @@ def usage_error(message: str) -> typer.Exit:
 
 
 def _code_of(error: TrainingError) -> ExitCode:
-    from ..client.runs import RunNotFound
+    from ..client.find import RunNotFound
     from ..record.store import NotFound
 
     return ExitCode.NOT_FOUND if isinstance(error, (RunNotFound, NotFound)) else ExitCode.FAILURE

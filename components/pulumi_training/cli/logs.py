@@ -42,12 +42,12 @@ def logs(
     would steer it (colours too) is taken out; piped, nothing is changed.
     """
     from ..client.follow import Following, chunks, lines
-    from ..client.runs import find
     from ..record.logs import ranks
     from ..record.store import NotFound
     from . import output
+    from .named import find_run
 
-    found = find(run, store)
+    found = find_run(run, store)
     newest = found.record.newest()
     number = attempt or (newest.number if newest else 0)
     chosen = found.record.attempt(number)

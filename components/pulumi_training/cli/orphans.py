@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..spec.text import count
 from .exit import ExitCode, verb
 from .options import StoreOption
 
@@ -85,8 +86,10 @@ def _say_what_is_left_out(survey: Survey, unknown: bool) -> None:
     for words in survey.busy:
         output.note(words)
     if survey.elsewhere:
-        runs = "1 run belongs" if survey.elsewhere == 1 else f"{survey.elsewhere} runs belong"
-        output.note(f"{runs} to other backends, whose stacks were not asked")
+        belong = "belongs" if survey.elsewhere == 1 else "belong"
+        output.note(
+            f"{count(survey.elsewhere, 'run')} {belong} to other backends, whose stacks were not asked"
+        )
     for orphan in () if unknown else survey.unknown:
         output.note(
             f"{orphan.run_id} ({orphan.what}) is left alone: {orphan.why}. `pulumi-training cancel {orphan.run_id}` "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from ..spec.text import count, topology
 from .exit import verb
 from .options import JsonOption, StoreOption
 
@@ -21,26 +22,33 @@ def plan(
         typer.Argument(metavar="[RUN|JOB]", help="A run id, its beginning, or a job's name."),
     ] = None,
     store: StoreOption = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="List plans of every project, not only this folder's.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Print the exact request of a job, as its last preview on this machine made it.
 
-    Without a name, the plans are listed, newest first. A run that was never previewed here shows the plan
-    that its record keeps. Parts in angle brackets are known after preparation; values of secret environment
-    variables are in no plan.
+    Without a name, the plans of this folder's project are listed, the newest first. A run that was never previewed here
+    shows the plan that its record keeps. Parts in angle brackets are known after preparation; values of secret
+    environment variables are in no plan.
     """
-    from ..client.plans import find_plan, plans
+    from ..client.here import here
+    from ..client.plans import find_plan, is_of_project, plans
     from ..spec.times import iso
     from . import output
 
     if run is not None:
         kept = find_plan(run, store)
+        if kept.note:
+            output.note(kept.note)
         if json:
             output.as_json(kept.to_json())
         else:
             _show(kept)
         return
-    found = plans()
+    every, folder = plans(), here()
+    found = [p for p in every if all_ or not folder.project or is_of_project(p, folder)]
     if json:
         output.as_json(
             [
@@ -51,7 +59,9 @@ def plan(
     elif found:
         _list(found)
     else:
-        output.note("no preview on this machine has made a plan yet; `pulumi preview` makes one")
+        output.note("no preview has made a plan here yet; `pulumi preview` makes one")
+    if len(every) > len(found):
+        output.note(f"{count(len(every) - len(found), 'plan')} of other projects; --all lists every plan")
 
 
 def _list(found: list[KeptPlan]) -> None:
@@ -90,7 +100,7 @@ def _show(kept: KeptPlan) -> None:
             ("GPUs", str(kept.plan.get("gpus") or "")),
             (
                 "Topology",
-                f"{request.get('node_count', 1)} nodes x {request.get('process_count_per_node', 1)} processes",
+                topology(request.get("node_count", 1), request.get("process_count_per_node", 1)),
             ),
             ("Folder", str(request.get("folder", ""))),
             ("Working directory", str(request.get("cwd", ""))),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..spec.text import count
 from .exit import ExitCode, verb
 from .options import RunArgument, StoreOption
 
@@ -22,12 +23,12 @@ def reproduce(
     Exit code 1 when it fails, or when its outputs differ.
     """
     from ..client.reproduce import compare, follow
-    from ..client.runs import find
     from ..driver.reproduce import reproduce as repeat
     from ..driver.start import start
     from . import output
+    from .named import find_run
 
-    again = repeat(find(run, store).record)
+    again = repeat(find_run(run, store).record)
     for warning in again.warnings:
         output.note(f"warning: {warning}")
     output.note(f"repeating {again.original.run_id} as {again.record.run_id}")
@@ -42,7 +43,9 @@ def reproduce(
         raise typer.Exit(ExitCode.FAILURE)
     verdict = compare(again)
     if verdict.is_same:
-        output.line(f"{again.record.run_id}: the same {verdict.files} files, manifest {verdict.digest}")
+        output.line(
+            f"{again.record.run_id}: the same {count(verdict.files, 'file')}, manifest {verdict.digest}"
+        )
         return
     output.line(f"{again.record.run_id}: the outputs differ: {', '.join(verdict.different)}")
     raise typer.Exit(ExitCode.FAILURE)

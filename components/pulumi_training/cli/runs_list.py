@@ -1,4 +1,4 @@
-"""`pulumi-training runs list`: the runs of this machine's workspaces, or of one store."""
+"""`pulumi-training runs list`: the runs of this folder's project, of every project, or of one store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from ..spec.outcome import Status
+from ..spec.text import count
 from .exit import usage_error, verb
 from .options import JsonOption, StoreOption
 
@@ -30,18 +31,27 @@ def list_(
         typer.Option("--status", metavar="STATUS", help="Only runs of this status; may be repeated."),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 is all.")
+        int, typer.Option("--limit", metavar="N", min=0, help="At most this many; 0 means no limit.")
     ] = 50,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Runs of every project, not only this folder's.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List runs, the one started last first.
+    """List the runs of this folder's project, the newest first.
 
-    Without --store, the stores of the workspaces that this machine has seen are looked at.
+    In a folder without a Pulumi.yaml, and with --all, the runs of every workspace seen on this machine are listed; with
+    --store, every run of that store.
     """
+    from ..client.here import here
     from ..client.runs import list_runs, run_json
     from . import output
 
-    found = list_runs(store, workspace, _statuses(status or []), limit or None)
+    folder = here()
+    is_of_project = bool(folder.project) and store is None and not all_
+    found = list_runs(
+        store, workspace, _statuses(status or []), limit or None, here=folder if is_of_project else None
+    )
     # Of runs by a newer version something is known: that they are there. They stand in the list where nothing is asked
     # that only their documents could answer.
     newer = [] if workspace or status else [run for run in found.passed_over if run.is_newer]
@@ -54,10 +64,15 @@ def list_(
     for each in found.passed_over:
         output.note(f"{each.run_id}{f' (job {each.job})' if each.job else ''} is passed over: {each.message}")
     if found.left_out:
-        output.note(f"{found.left_out} more; --limit 0 shows all")
+        output.note(f"{found.left_out} more; --limit 0 lists all")
     is_empty = not (found.lines or newer)
     if is_empty and not json and not found.passed_over:
-        output.note(_nothing(found.stores, store, bool(workspace or status)))
+        project = folder.project if is_of_project else ""
+        output.note(_nothing(found.stores, store, bool(workspace or status), project))
+    if found.elsewhere:
+        output.note(
+            f"{count(found.elsewhere, 'run')} of other projects not listed; --all lists every project's"
+        )
     if is_empty and (found.unreadable or found.passed_over):
         raise typer.Exit(1)
 
@@ -76,6 +91,9 @@ def _table(lines: list[RunLine], newer: list[UnreadableRun]) -> None:
     from . import output, text
 
     shows_retries = not output.is_terminal() or any(line.attempt > 1 for line in lines)
+    # What is piped has the same columns everywhere.
+    shows_project = not output.is_terminal() or len({line.project for line in lines}) > 1
+    shows_stack = not output.is_terminal() or len({(line.project, line.stack) for line in lines}) > 1
     columns = [
         output.Column("RUN"),
         output.Column("JOB", gives_way=2),
@@ -85,7 +103,9 @@ def _table(lines: list[RunLine], newer: list[UnreadableRun]) -> None:
         output.Column("STARTED"),
         output.Column("DURATION", is_right=True),
         output.Column("METRICS", gives_way=1),
-        output.Column("WORKSPACE", gives_way=3),
+        output.Column("WORKSPACE", gives_way=5),
+        *([output.Column("PROJECT", gives_way=3)] if shows_project else []),
+        *([output.Column("STACK", gives_way=4)] if shows_stack else []),
     ]
     rows = []
     for line in lines:
@@ -97,6 +117,8 @@ def _table(lines: list[RunLine], newer: list[UnreadableRun]) -> None:
             text.metrics(line.metrics),
             line.workspace,
         ]
+        row += [line.project] if shows_project else []
+        row += [line.stack] if shows_stack else []
         rows.append(row)
     for run in newer:
         rows.append([run.run_id, run.job, _NEWER, *[""] * (len(columns) - 3)])
@@ -124,7 +146,9 @@ def _statuses(words: list[str]) -> list[Status]:
     return found
 
 
-def _nothing(stores: int, store: str | None, is_filtered: bool) -> str:
+def _nothing(stores: int, store: str | None, is_filtered: bool, project: str) -> str:
+    if project:
+        return f"no runs of project {project}" + (" match" if is_filtered else " yet")
     if store is not None:
         return f"no runs in {store}" + (" match" if is_filtered else "")
     if not stores:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..spec.errors import TrainingError
+from ..spec.text import count, topology
 from .exit import verb
 from .options import AttemptOption, JsonOption, RunArgument, StoreOption
 
@@ -26,11 +27,11 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show one run: how it stands or ended, who failed first, its attempts, events, outputs and places."""
-    from ..client.runs import find
     from ..client.view import view
     from . import output
+    from .named import find_run
 
-    found = find(run, store)
+    found = find_run(run, store)
     seen = view(found, attempt)
     if seen.waits_for_a_look:
         from ..driver.attach import ask_service
@@ -66,7 +67,7 @@ def _head(seen: RunView) -> None:
         status += f" ({outcome.reason.value})"
     if seen.is_attended is False:
         status += "; nobody drives it: `pulumi up`, `pulumi refresh` or `pulumi-training logs -f` settles it"
-    topology = f"{spec.get('nodeCount', 1)} nodes x {spec.get('processCountPerNode', 1)} processes"
+    shape = topology(spec.get("nodeCount", 1), spec.get("processCountPerNode", 1))
     backend = spec.get("distributedBackend")
     started = document.started_at if document else None
     cost = (document.cost or {}).get("amount") if document else None
@@ -85,7 +86,7 @@ def _head(seen: RunView) -> None:
             ("Duration", text.duration(seen.duration) if seen.duration is not None else ""),
             ("Cost", f"{cost:.4g}" if cost is not None else ""),
             ("Script", _script(spec)),
-            ("Topology", topology + (f", {backend}" if backend else "") if spec else ""),
+            ("Topology", shape + (f", {backend}" if backend else "") if spec else ""),
             (
                 "Target",
                 f"{compute.get('target', '?')}, cluster {compute.get('cluster', '?')}" if compute else "",
@@ -207,8 +208,7 @@ def _outputs(seen: RunView, shows_all: bool) -> None:
     if not seen.outputs and not seen.skipped:
         return
     total = text.size(sum(file.size for file in seen.outputs))
-    count = len(seen.outputs)
-    output.heading(f"Outputs: {count} file{'s' if count != 1 else ''}, {total}")
+    output.heading(f"Outputs: {count(len(seen.outputs), 'file')}, {total}")
     shown = seen.outputs if shows_all else seen.outputs[:_FILES]
     columns = [
         output.Column("PATH", wraps=True),
@@ -217,8 +217,8 @@ def _outputs(seen: RunView, shows_all: bool) -> None:
     ]
     short = None if shows_all else 12
     output.table(columns, ([f.path, text.size(f.size), (f.sha256 or "")[:short]] for f in shown))
-    if len(shown) < count:
-        output.line(f"… {count - len(shown)} more; --all shows them", "dim")
+    if len(shown) < len(seen.outputs):
+        output.line(f"… {len(seen.outputs) - len(shown)} more; --all shows them", "dim")
     for path, why in seen.skipped.items():
         output.line(f"{path.removeprefix('../')} was not kept: it {why}", "yellow")
 
@@ -228,7 +228,7 @@ def _environment(seen: RunView, shows_all: bool) -> None:
 
     if not seen.packages and not seen.warnings:
         return
-    output.heading(f"Environment: {len(seen.packages)} packages")
+    output.heading(f"Environment: {count(len(seen.packages), 'package')}")
     for warning in seen.warnings:
         output.line(f"warning: {warning}", "yellow")
     if shows_all:

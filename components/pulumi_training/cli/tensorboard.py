@@ -35,10 +35,10 @@ def tensorboard(
     """Show event files and metrics of runs in TensorBoard, live, until Ctrl-C. Prints the page's address."""
     from ..client.board import Tensorboard
     from ..client.run import Run
-    from ..client.runs import find
     from . import output
+    from .named import find_run
 
-    board = Tensorboard([Run(find(run, store).record) for run in runs], local_root, port)
+    board = Tensorboard([Run(find_run(run, store).record) for run in runs], local_root, port)
     try:
         output.line(board.start(start_browser=browser))
         output.note(f"TensorBoard of {', '.join(run.id for run in board.runs)}; Ctrl-C ends it")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from ..spec.text import count
+
 
 def duration(seconds: float | None) -> str:
     """`0.4 s`, `12 s`, `3m 05s`, `2h 14m`, `3d 04h`; `-` for None."""
@@ -34,8 +36,7 @@ def ago(at: float | None, now: float | None = None) -> str:
         return f"{seconds // 60} min ago"
     if seconds < 86400:
         return f"{seconds // 3600} h ago"
-    days = seconds // 86400
-    return f"{days} day{'s' if days > 1 else ''} ago"
+    return f"{count(seconds // 86400, 'day')} ago"
 
 
 def clock(at: float | None) -> str:

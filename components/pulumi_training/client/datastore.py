@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..data import transfer
 from ..spec.errors import Problem, SpecError
+from ..spec.text import count
 from ..spec.urls import on_compute
 
 
@@ -81,7 +82,7 @@ def _common(places: Sequence[Path]) -> Path:
 def _tell_left(folder: Path, kept: int, overwrite: bool, show_progress: bool) -> None:
     if kept and not overwrite and show_progress:
         print(
-            f"{kept} files of {folder} were there already and were left; overwrite=True replaces what differs"
+            f"{count(kept, 'file')} of {folder} already there and left alone; overwrite=True replaces what differs"
         )
 
 

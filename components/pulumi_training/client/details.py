@@ -11,7 +11,7 @@ from ..spec.errors import PermanentError
 from ..spec.outcome import Outcome
 from ..spec.times import iso
 from .files import listing
-from .runs import Found
+from .find import Found
 from .view import RunView, view
 
 

@@ -16,7 +16,7 @@ from ..record import logs
 from ..record.metrics import STEP, TOTAL, MetricsReader
 from ..spec.errors import TrainingError
 from ..spec.outcome import Status
-from ..spec.text import plain_log
+from ..spec.text import count, plain_log
 from .run_files import file_names
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def html_of(seen: Snapshot) -> str:
         parts.append(f'<pre style="background:#8881;padding:6px">{escape(chr(10).join(seen.lines))}</pre>')
     if seen.files:
         more = f" and {seen.files_left_out} more" if seen.files_left_out else ""
-        parts.append(f"<details><summary>{len(seen.files) + seen.files_left_out} files</summary>"
+        parts.append(f"<details><summary>{count(len(seen.files) + seen.files_left_out, 'file')}</summary>"
                      f"{'<br>'.join(map(escape, seen.files))}{more}</details>")  # fmt: skip
     return "".join([*parts, "</div>"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from ..record.staging import state_folder
 from ..record.store import Store
 from ..spec.document import object_or_none
 from ..spec.errors import TrainingError
-from .runs import AmbiguousRun, RunNotFound, find
+from .find import AmbiguousRun, RunNotFound, elsewhere_note, find, of_one_owner
+from .here import Here, Owner, here
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,14 @@ class KeptPlan:
     made_at: float
     plan: dict[str, Any] = field(repr=False)
     is_from_record: bool = False
+    note: str = ""
+    """Says whose it is where a name was asked for and it is of another project or stack."""
+
+    @property
+    def owner(self) -> Owner:
+        """The project and the stack of its job."""
+        parts = self.urn.removeprefix("urn:pulumi:").split("::")
+        return Owner(parts[1], parts[0]) if len(parts) > 2 else Owner("")
 
     @property
     def request(self) -> dict[str, Any]:
@@ -48,31 +57,63 @@ def plans() -> list[KeptPlan]:
     return list(newest.values())
 
 
+def is_of_project(plan: KeptPlan, folder: Here) -> bool:
+    """Whether a plan is of this folder's project, or of a run in its own store."""
+    return (bool(folder.project) and plan.owner.project == folder.project) or _is_in(plan, folder)
+
+
 def find_plan(text: str, store: str | None = None) -> KeptPlan:
     """The plan of a run id, a job's name (its newest) or a unique beginning; else the one a record keeps.
 
-    With a `store`, that of a run in it.
+    A name means this folder's project and stack first, as for `client.find.find`. With a `store`, that of a run in it.
 
     Raises:
         RunNotFound: neither a preview nor a run of that name left one.
-        AmbiguousRun: it begins several ids, or runs of two stores have that id.
+        AmbiguousRun: it begins several ids, several projects or stacks have it, or runs of two stores have that id.
     """
     wanted = Store.open(store).display if store else None
     kept = [plan for plan in plans() if wanted in (None, plan.store)]
-    for matches in (
-        [plan for plan in kept if plan.run_id == text],
-        [plan for plan in kept if plan.job == text],
-        [plan for plan in kept if plan.run_id.startswith(text)],
-    ):
-        stores = sorted({plan.store for plan in matches})
-        if len(stores) > 1 and len({plan.run_id for plan in matches}) == 1 and matches[0].job != text:
-            raise AmbiguousRun(f"plans of {text} were made in {', '.join(stores)}; name one with --store")
-        if len({plan.run_id for plan in matches}) > 1 and matches[0].job != text:
-            ids = ", ".join(sorted({plan.run_id for plan in matches})[:8])
-            raise AmbiguousRun(f"{text!r} begins several plans; write more of one: {ids}")
-        if matches:
-            return matches[0]
+    folder = here(has_named_store=store is not None)
+    if exact := [plan for plan in kept if plan.run_id == text]:
+        return _of_one_store(text, exact)
+    if named := [plan for plan in kept if plan.job == text]:
+        return _of_job(text, named, folder)
+    if begun := [plan for plan in kept if plan.run_id.startswith(text)]:
+        ours = [plan for plan in begun if _is_ours(plan, folder)]
+        return _of_one_store(text, ours if len({plan.run_id for plan in ours}) == 1 else begun)
     return _from_record(text, store)
+
+
+def _of_job(text: str, named: list[KeptPlan], folder: Here) -> KeptPlan:
+    ours = [plan for plan in named if _is_ours(plan, folder)]
+    of_one_owner(text, [(plan.run_id, plan.owner) for plan in ours or named])
+    if ours:
+        return ours[0]
+    found = named[0]
+    return replace(found, note=elsewhere_note(text, found.run_id, found.owner, folder))
+
+
+def _of_one_store(text: str, found: list[KeptPlan]) -> KeptPlan:
+    ids, stores = sorted({plan.run_id for plan in found}), sorted({plan.store for plan in found})
+    if len(ids) > 1:
+        raise AmbiguousRun(f"{text!r} begins several plans; write more of one: {', '.join(ids[:8])}")
+    if len(stores) > 1:
+        raise AmbiguousRun(f"plans of {text} were made in {', '.join(stores)}; name one with --store")
+    return found[0]
+
+
+def _is_ours(plan: KeptPlan, folder: Here) -> bool:
+    if folder.project and plan.owner.project == folder.project:
+        return folder.may_own(plan.owner)
+    return folder.has_named_store if not folder.project and folder.has_named_store else _is_in(plan, folder)
+
+
+def _is_in(plan: KeptPlan, folder: Here) -> bool:
+    """Whether its store is a folder in this one; a project of its own there is another's."""
+    try:
+        return folder.has_store(Store.open(plan.store))
+    except TrainingError:
+        return False
 
 
 def _from_record(text: str, store: str | None) -> KeptPlan:
@@ -93,6 +134,7 @@ def _from_record(text: str, store: str | None) -> KeptPlan:
                 made_at=document.created_at,
                 plan=document.plan,
                 is_from_record=True,
+                note=found.note,
             )
     raise RunNotFound(f"{found.run.run_id} was never planned: it ended, or stands, before that")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,8 @@ from ..spec.errors import Problem, SpecError, TrainingError
 from ..spec.outcome import Status
 from ..tracking.tracked import read_tracked
 from .details import Details, details_of, failure
+from .find import RunElsewhere, RunNotFound, find
 from .run_files import bring_file, bring_files, file_names
-from .runs import RunNotFound, find
 
 if TYPE_CHECKING:
     from .submission import Submission
@@ -33,7 +34,8 @@ class Run:
 
     `after` is the attempt that was the newest when this run was submitted: what counts is a later one, as
     long as `submission` is under way. `is_amended` says that the submission starts nothing: it brings what may
-    change in place to a run that counts as it is.
+    change in place to a run that counts as it is. `elsewhere` says whose the run is where it was found by a name and is of
+    another project or stack: it is looked at, and not changed.
     """
 
     def __init__(
@@ -43,28 +45,35 @@ class Run:
         after: int = 0,
         *,
         is_amended: bool = False,
+        elsewhere: str = "",
     ) -> None:
         self.record = record
         self.submission = submission
         self.after = after
         self.is_amended = is_amended
+        self._elsewhere = elsewhere
 
     @classmethod
     def get(cls, workspace: Any, run_id: str | None = None, *, store: str | None = None) -> Run:
         """The run called `run_id`: its id, a job's name (its newest run) or a unique beginning of an id.
 
         `Run.get(run_id)` looks in every workspace seen on this machine, `Run.get(workspace, run_id)` in one;
-        `store` names a store.
+        `store` names a store. An id is found from anywhere. A name means a run of this folder: of the project and stack that
+        `pulumi` has here, or of an experiment in one of its stores. A run of another project is answered with a warning, and
+        can be changed only if it is asked for by its id.
 
         Raises:
-            RunNotFound: no store has it. AmbiguousRun: it begins several ids.
+            RunNotFound: no store has it. AmbiguousRun: several projects, stacks or ids answer to it.
         """
         if run_id is None:
             workspace, run_id = None, str(workspace)
         if workspace is not None and store is None:
             store = str(workspace.ref["store"])
         try:
-            return cls(find(run_id, store).record)
+            found = find(run_id, store)
+            if found.note:
+                warnings.warn(found.note, stacklevel=2)
+            return cls(found.record, elsewhere=found.note)
         except RunNotFound:
             from .submission import pending
 
@@ -260,9 +269,11 @@ class Run:
 
         Raises:
             TransientError: something of it still runs.
+            RunElsewhere: it was found by a name and is of another project or stack.
         """
         from ..driver.stop import cancel
 
+        self._refuse_elsewhere()
         if self._wait_for_record() is not None:
             cancel(self.record, grace=grace)
 
@@ -315,7 +326,12 @@ class Run:
     def _spec(self) -> dict[str, Any]:
         return self.record.run_document().spec if self.record.exists() else {}
 
+    def _refuse_elsewhere(self) -> None:
+        if self._elsewhere:
+            raise RunElsewhere(f"{self._elsewhere}. Nothing was changed; write Run.get({self.id!r})")
+
     def _give(self, tags: Mapping[str, str | None]) -> None:
+        self._refuse_elsewhere()
         if self._wait_for_record() is None and not self.record.exists():
             raise TrainingError(f"run {self.id} was never recorded; it cannot be labelled")
         self.record.update_run(tags={**self.record.run_document().tags, **tags})

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..record.attempt import Attempt
+from ..spec.text import count
 from .download import DownloadFailed, Wanted, download, download_one, wanted
 
 _NEAR = 5
@@ -36,7 +37,7 @@ def find_file(attempt: Attempt, name: str) -> Wanted:
     inside = [path for path in files if path.startswith((f"{plain}/", f"outputs/{plain}/"))]
     if inside:
         raise FileNotInRun(
-            f"{name!r} is a folder of {len(inside)} files; download_files(prefix={name!r}) brings it"
+            f"{name!r} is a folder of {count(len(inside), 'file')}; download_files(prefix={name!r}) brings it"
         )
     raise FileNotInRun(f"{attempt.run_id} has no file {name!r}{_near(plain, list(files))}")
 

@@ -20,7 +20,8 @@ from ..spec.outcome import Outcome, Status
 from ..spec.times import iso
 from ..tracking.tracked import read_tracked
 from .files import listing, names
-from .runs import Found, is_attended
+from .find import Found
+from .runs import is_attended
 
 _EVENTS_KEPT = 1000
 

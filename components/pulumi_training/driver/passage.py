@@ -17,6 +17,7 @@ from ..record.store import StoreError
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
 from ..spec.refusals import advice, is_of_this_machine
+from ..spec.text import count
 from ..targets.contract.capabilities import Queues
 from ..targets.contract.handle import Handle
 from ..targets.contract.observation import Observation
@@ -277,7 +278,7 @@ class Passage:
             if self._policy.queue_timeout is not None and waited > self._policy.queue_timeout:
                 raise PermanentError(
                     Reason.QUEUE_TIMEOUT,
-                    f"waited {waited:.0f} s for {plan.slots} slots, longer than queueTimeoutSeconds allows",
+                    f"waited {waited:.0f} s for {count(plan.slots, 'slot')}, longer than queueTimeoutSeconds allows",
                 )
             time.sleep(min(2.0, _QUEUE_SECONDS * (1 + place)))  # those far behind look less often
         self._raise_if_canceled()

@@ -10,6 +10,7 @@ from ..record.attempt import Attempt
 from ..record.store import StoreError
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
+from ..spec.text import count
 from ..targets.contract.handle import Handle
 from ..targets.contract.observation import Observation
 from ..targets.contract.run import RunSpec
@@ -70,7 +71,7 @@ class Watching:
                     return self._last_look(handle, seen)
                 if not is_running and seen.status is Status.RUNNING:
                     is_running = True
-                    quietly(self._attempt.event, "running", f"{len(seen.ranks)} ranks")
+                    quietly(self._attempt.event, "running", count(self._policy.world_size, "rank"))
                 if now - shown >= _SHOW_SECONDS:
                     shown = now
                     quietly(self._show, row, seen)

@@ -11,6 +11,7 @@ from typing import IO
 
 from ..spec.errors import PermanentError, TrainingError
 from ..spec.outcome import Reason
+from ..spec.text import count
 from . import cache, interpreters, mpi, uv
 from .digest import Request
 from .requirements import located
@@ -169,8 +170,8 @@ class _Build:
             arguments += ["--find-links", place if "://" in place else str(local)]
         if conda_packages:
             arguments += ["--break-system-packages"]  # a conda prefix may say that it is managed by conda
-        count = sum(1 for line in lines if not line.startswith("-"))
-        self.progress(f"Resolving {count} package{'s' if count != 1 else ''}")
+        asked = sum(1 for line in lines if not line.startswith("-"))
+        self.progress(f"Resolving {count(asked, 'package')}")
         self._uv(*arguments)
 
     def _additions(self, conda_packages: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..spec.errors import Problem
+from ..spec.text import count
 from .stat_cache import Stamps
 from .walk import printable
 
@@ -25,18 +26,18 @@ def over_limits(
     files: Sequence[tuple[str, Stamps]], limits: TreeLimits, *, is_whole: bool = True
 ) -> Problem | None:
     """What to say of a tree over `limits`, with its five largest files or folders; else None."""
-    size, count = sum([seen[0] for _, seen in files]), len(files)
-    too_large, too_many = size > limits.max_bytes, count > limits.max_files
+    size, number = sum([seen[0] for _, seen in files]), len(files)
+    too_large, too_many = size > limits.max_bytes, number > limits.max_files
     if not (too_large or too_many):
         return None
     broken = [f"{readable(limits.max_bytes)} (sourceMaxBytes = {limits.max_bytes})"] if too_large else []
-    broken += [f"{limits.max_files} files (sourceMaxFiles)"] if too_many else []
+    broken += [f"{count(limits.max_files, 'file')} (sourceMaxFiles)"] if too_many else []
     top = _largest(_total(files), by_size=too_large)
     lines = "".join(f"\n  {printable(item.path)}  {item.describe()}" for item in top)
     raise_what = " and ".join(["sourceMaxBytes"] * too_large + ["sourceMaxFiles"] * too_many)
     return Problem(
         "sourceDirectory",
-        f"has {'' if is_whole else 'at least '}{readable(size)} in {count} files, over the limit of "
+        f"has {'' if is_whole else 'at least '}{readable(size)} in {count(number, 'file')}, over the limit of "
         f"{' and of '.join(broken)}. The largest:{lines}\n"
         f"Name what the run does not need in .amlignore, declare data as a Datastore, or raise {raise_what}.",
     )
@@ -63,7 +64,9 @@ class _Item:
 
     def describe(self) -> str:
         return (
-            f"{readable(self.size)} in {self.count} files" if self.path.endswith("/") else readable(self.size)
+            f"{readable(self.size)} in {count(self.count, 'file')}"
+            if self.path.endswith("/")
+            else readable(self.size)
         )
 
 

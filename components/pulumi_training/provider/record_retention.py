@@ -11,6 +11,7 @@ from ..record.store import Store
 from ..spec.components import RecordRetentionArgs
 from ..spec.errors import Problem
 from ..spec.reading import read, read_partly
+from ..spec.text import count
 from .handler import (
     ChangeKind,
     CheckAnswer,
@@ -94,13 +95,15 @@ class RecordRetentionHandler(ResourceHandler):
                 named = ", ".join(going[:_SHOWN]) + (
                     f" and {len(going) - _SHOWN} more" if len(going) > _SHOWN else ""
                 )
-                call.progress.info(f"will remove the records of {len(going)} runs: {named}")
+                call.progress.info(f"will remove the records of {count(len(going), 'run')}: {named}")
             return {"pruned": UNKNOWN if going else before}
         store, retention = self._policy(inputs)
         going = await blocking(removable, store, retention, lambda run: call.progress.warning(_left(run)))
         gone = await blocking(remove_records, store, going, call.progress.warning)
         if gone:
-            call.progress.info(f"removed the records of {len(gone)} runs; each answers from its tombstone")
+            call.progress.info(
+                f"removed the records of {count(len(gone), 'run')}; each answers from its tombstone"
+            )
         return {"pruned": [*before, *gone][-1000:]}
 
     async def _removable(self, inputs: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .document import Count, DamagedDocument, Shape, Time, fields_of, fitting
 from .outcome import Outcome, Reason
+from .text import count
 
 _STOP: Shape = {"why": str | None, "detail": str | None}
 
@@ -157,7 +158,8 @@ def _vanished(ranks: Sequence[RankFacts]) -> Outcome:
     running = [r for r in ranks if r.state != "exited"]
     return Outcome(
         Reason.SUPERVISOR_LOST,
-        "the process that owned the run vanished" + (f" while {len(running)} ranks ran" if running else ""),
+        "the process that owned the run vanished"
+        + (f" while {count(len(running), 'rank')} ran" if running else ""),
     )
 
 
@@ -241,7 +243,7 @@ def _launcher_ended(launch: LaunchFacts, ranks: Sequence[RankFacts]) -> Outcome:
     names = ", ".join(str(rank) for rank in missing)
     return Outcome(
         Reason.NODE_LOST,
-        f"rank{'s' if len(missing) > 1 else ''} {names} never reported an end, though the launcher ended with {end}",
+        f"{'ranks' if len(missing) > 1 else 'rank'} {names} never reported an end, though the launcher ended with {end}",
         rank=missing[0],
         node=next((r.node for r in ranks if r.rank == missing[0]), None),
         log_tail=launch.launcher_tail,

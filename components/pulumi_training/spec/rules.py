@@ -16,6 +16,7 @@ from .errors import Problem
 from .job import JobSpec
 from .names import name_problem
 from .policy import Backend
+from .text import count, topology
 from .tracking import VARIABLES
 
 Rule = Callable[[JobSpec], Iterator[Problem]]
@@ -59,7 +60,7 @@ def backend_fits_width(job: JobSpec) -> Iterator[Problem]:
     if job.distributed_backend is None and job.world_size > 1:
         yield Problem(
             "distributedBackend",
-            f"must be given for {job.node_count} x {job.process_count_per_node} processes; write one of "
+            f"must be given for {topology(job.node_count, job.process_count_per_node)}; write one of "
             + ", ".join(repr(b.value) for b in Backend),
         )
 
@@ -72,14 +73,15 @@ def fits_cluster(job: JobSpec) -> Iterator[Problem]:
     if job.node_count > compute.max_nodes:
         yield Problem(
             "nodeCount",
-            f"{job.node_count} nodes do not fit cluster {compute.cluster!r}, which has {compute.max_nodes}; "
+            f"{count(job.node_count, 'node')} do not fit cluster {compute.cluster!r}, which has {compute.max_nodes}; "
             f"write at most {compute.max_nodes}, or raise maxNodes of the cluster",
         )
     if job.process_count_per_node > compute.slots_per_node:
         yield Problem(
             "processCountPerNode",
             f"{job.process_count_per_node} processes do not fit a node of cluster {compute.cluster!r}, which has "
-            f"{compute.slots_per_node} slots; write at most {compute.slots_per_node}, or raise slotsPerNode of the cluster",
+            f"{count(compute.slots_per_node, 'slot')}; write at most {compute.slots_per_node}, or raise slotsPerNode "
+            "of the cluster",
         )
 
 
@@ -97,7 +99,7 @@ def gpus_fit(job: JobSpec) -> Iterator[Problem]:
         yield Problem(
             "useGpu",
             f"{job.process_count_per_node} processes of a node cannot own a GPU each: cluster {compute.cluster!r} has "
-            f"{compute.gpus_per_node} GPUs on a node; lower processCountPerNode or raise gpusPerNode",
+            f"{count(compute.gpus_per_node, 'GPU')} on a node; lower processCountPerNode or raise gpusPerNode",
         )
 
 

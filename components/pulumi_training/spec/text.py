@@ -1,4 +1,4 @@
-"""Text that others wrote, made harmless for a person's terminal."""
+"""Text for people: what others wrote made harmless for a terminal, names in a row, numbers of things."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ def last_redraw(line: str) -> str:
 def joined(names: Sequence[str], word: str = "and") -> str:
     """Names in a row: `a`, `a and b`, `a, b and c`."""
     return f" {word} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def count(number: object, one: str, many: str = "") -> str:
+    """A number of things: `1 run`, `2 runs`; `many` is the plural where it is not made with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def topology(nodes: object, processes: object) -> str:
+    """The nodes of a run and the processes of each: `1 node × 2 processes`."""
+    return f"{count(nodes, 'node')} × {count(processes, 'process', 'processes')}"
 
 
 def _shown(match: re.Match[str]) -> str:

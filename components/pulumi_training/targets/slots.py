@@ -22,6 +22,7 @@ from ..record.holder import birth_of
 from ..spec.document import DamagedDocument, fields_of, fitting, value_or_none
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
+from ..spec.text import count
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Slots:
         if slots > self.total or gpus > self.gpus:
             raise PermanentError(
                 Reason.LAUNCH_FAILED,
-                f"the run needs {slots} slots and {gpus} GPUs; the cluster has {self.total} and {self.gpus}",
+                f"the run needs {count(slots, 'slot')} and {count(gpus, 'GPU')}; the cluster has {self.total} and {self.gpus}",
             )
         with self._tickets() as tickets:
             mine = _find(tickets, run_id, attempt, folder)

@@ -18,7 +18,7 @@ from shelf import Shelf, write
 from tensorboard.summary import Writer as EventFile
 
 from pulumi_training import Run, SpecError, Tensorboard, TrainingError, export_to_tensorboard
-from pulumi_training.client.runs import RunNotFound
+from pulumi_training.client.find import RunNotFound
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.documents import AttemptDocument
 from pulumi_training.record.record import Record

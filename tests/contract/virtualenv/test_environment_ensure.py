@@ -146,7 +146,7 @@ def test_a_conflict_shows_the_resolvers_words_and_leaves_nothing(source, wheels,
     assert error.reason is Reason.ENVIRONMENT_FAILED
     assert "beta==7" in error.message
     assert "unsatisfiable" in error.message
-    assert "×" not in error.message  # noqa: RUF001
+    assert "×" not in error.message
     assert "uv pip install" in error.log_tail
     log = Path(error.message.rsplit("The whole log: ", 1)[1])
     assert "beta==7" in log.read_text()

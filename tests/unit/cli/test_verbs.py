@@ -33,6 +33,8 @@ def test_the_list_is_a_plain_table_when_piped(shelf: Shelf) -> None:
         "DURATION",
         "METRICS",
         "WORKSPACE",
+        "PROJECT",
+        "STACK",
     ]
     assert "Failed" in lines[1] and "ScriptFailed" in lines[1]
     assert "accuracy 0.9611" in lines[2] and "1m 05s" in lines[2]
@@ -94,7 +96,7 @@ def test_a_failed_run_shows_who_failed_first_and_what_to_do(shelf: Shelf) -> Non
         "Last lines of rank 1",
         "mend the script",
         "model.bin",
-        "2 nodes x 1 processes, mpi",
+        "2 nodes × 1 process, mpi",
         "attempts/1/logs",
     ):
         assert words in shown

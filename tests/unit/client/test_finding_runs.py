@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from shelf import Shelf
 
+from pulumi_training.client.find import AmbiguousRun, RunNotFound, find
 from pulumi_training.client.places import places
-from pulumi_training.client.runs import AmbiguousRun, RunNotFound, find, list_runs, run_json
+from pulumi_training.client.runs import list_runs, run_json
 from pulumi_training.record import workspaces
 from pulumi_training.record.lock import DriverLock
 from pulumi_training.record.retention import prune

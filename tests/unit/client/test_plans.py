@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from shelf import Shelf
 
+from pulumi_training.client.find import AmbiguousRun, RunNotFound
 from pulumi_training.client.plans import find_plan, plans
-from pulumi_training.client.runs import AmbiguousRun, RunNotFound
 from pulumi_training.record.staging import plan_file
 
 

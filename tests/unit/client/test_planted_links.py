@@ -13,8 +13,8 @@ from shelf import Shelf
 from pulumi_training.client.board_mirror import Mirror
 from pulumi_training.client.download import DownloadFailed, Wanted, download, download_one, not_kept, wanted
 from pulumi_training.client.files import listing
+from pulumi_training.client.find import Found
 from pulumi_training.client.run_metrics import reported
-from pulumi_training.client.runs import Found
 from pulumi_training.client.view import view
 from pulumi_training.driver.last_word import last_word
 from pulumi_training.record import logs

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from shelf import Shelf, log, write
 
+from pulumi_training.client.find import RunNotFound
 from pulumi_training.client.run import Run
 from pulumi_training.client.run_files import FileNotInRun
-from pulumi_training.client.runs import RunNotFound
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.notes import Notes
 from pulumi_training.record.record import Record
@@ -132,7 +132,7 @@ def test_a_file_goes_to_a_path_a_folder_or_beside_the_caller(ended: Attempt, tmp
     [
         ("outputs/model.pk", "outputs/model.pkl"),
         ("modle.pkl", "outputs/model.pkl"),
-        ("outputs/plots", "is a folder of 1 files"),
+        ("outputs/plots", "is a folder of 1 file;"),
         ("nothing-like-it", "it has logs/std/rank-0.log"),
     ],
 )

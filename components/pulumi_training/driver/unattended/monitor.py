@@ -9,6 +9,7 @@ from ...record.attempt import Attempt
 from ...record.record import Record
 from ...spec.errors import PermanentError, TrainingError, TransientError
 from ...spec.outcome import Reason, Status
+from ...spec.text import count
 from ...targets.contract.capabilities import Amends
 from ...targets.contract.handle import ComputeReference, Handle
 from ...targets.contract.observation import Observation
@@ -133,7 +134,7 @@ class Monitor:
             started = document.started_at or seen.started_at or time.time()
             quietly(self.attempt.update, status=seen.status, started_at=started, progress=words)
             if document.started_at is None:
-                quietly(self.attempt.event, "running", f"{len(seen.ranks)} ranks")
+                quietly(self.attempt.event, "running", count(self.policy.world_size, "rank"))
         else:
             quietly(self.attempt.update, status=seen.status, progress=_WORDS.get(seen.status))
 

@@ -6,6 +6,7 @@ import posixpath
 from typing import Any
 
 from ...launch.topology import Topology
+from ...spec.text import count, topology
 from ..containers.data_layout import Mount, layout
 from ..containers.names import object_name
 from ..containers.node_layout import (
@@ -136,5 +137,5 @@ def _cores_of_slot(cores: int, nano_cpus: int | None, topology: Topology) -> int
 
 def _summary(nodes: int, processes: int) -> str:
     if nodes == 1:
-        return f"{processes} process{'es' if processes > 1 else ''} in a container"
-    return f"{nodes} x {processes} processes in {nodes} containers"
+        return f"{count(processes, 'process', 'processes')} in a container"
+    return f"{topology(nodes, processes)} in {count(nodes, 'container')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ...spec.text import count, topology
 from ..contract.plan import UNKNOWN_PART, Plan
 from ..contract.run import Prepared, RunSpec
 from ..launching import Ground, gpus_of_node, launch_request
@@ -45,5 +46,5 @@ def _summary(nodes: int, processes: int) -> str:
     if nodes * processes == 1:
         return "1 process on this machine"
     if nodes == 1:
-        return f"{processes} processes on this machine"
-    return f"{nodes} x {processes} processes on this machine, nodes are labels"
+        return f"{count(processes, 'process', 'processes')} on this machine"
+    return f"{topology(nodes, processes)} on this machine, nodes are labels"

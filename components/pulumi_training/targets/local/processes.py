@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import psutil
 
 from ...agent.marks import ATTEMPT, RUN, STORE, Marks, folder_of, value_of
+from ...spec.text import count
 
 
 def find(marks: Marks) -> list[psutil.Process]:
@@ -58,7 +59,7 @@ def stop(marks: Marks, grace: float) -> None:
             _send(process, signal.SIGKILL)
         if time.monotonic() > last:
             raise TimeoutError(
-                f"{len(left)} processes of {marks.run_id} survive SIGKILL: {[p.pid for p in left]}"
+                f"{count(len(left), 'process', 'processes')} of {marks.run_id} survived SIGKILL: {[p.pid for p in left]}"
             )
         time.sleep(0.02)
 

@@ -26,6 +26,7 @@ from ...record.staging import state_folder
 from ...spec.document import parse_object
 from ...spec.errors import PermanentError, TransientError
 from ...spec.outcome import Reason
+from ...spec.text import count
 from ..contract.capabilities import Amends, Queues
 from ..contract.handle import ComputeReference, Handle
 from ..contract.observation import Observation
@@ -269,7 +270,8 @@ def _found_at_submission(plan: Plan, ticket: Ticket | None, tracking: Mapping[st
         ranks = plan.request["node_count"] * plan.request["process_count_per_node"]
         if len(ticket.gpus) < ranks:
             raise PermanentError(
-                Reason.LAUNCH_FAILED, f"{len(ticket.gpus)} GPUs cannot be given to {ranks} processes"
+                Reason.LAUNCH_FAILED,
+                f"{count(len(ticket.gpus), 'GPU')} cannot be given to {count(ranks, 'process', 'processes')}",
             )
         share = len(ticket.gpus) // ranks
         found["gpus"] = [list(ticket.gpus[r * share : (r + 1) * share]) for r in range(ranks)]

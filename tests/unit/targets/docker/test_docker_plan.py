@@ -38,7 +38,7 @@ def run_of(tmp_path: Path, resume_from: str | None = None, **job: Any) -> RunSpe
 
 def test_two_nodes_have_a_network_a_container_and_a_volume_each(tmp_path: Path) -> None:
     made = plan(run_of(tmp_path, nodeCount=2, processCountPerNode=2, distributedBackend="mpi"), PREPARED)
-    assert made.is_complete and made.slots == 4 and made.summary == "2 x 2 processes in 2 containers"
+    assert made.is_complete and made.slots == 4 and made.summary == "2 nodes × 2 processes in 2 containers"
     request = made.request
     assert request["network"] == "fit-1-a2" and request["image"] == "sha256:1234"
     assert [node["name"] for node in request["nodes"]] == ["fit-1-a2-0", "fit-1-a2-1"]
