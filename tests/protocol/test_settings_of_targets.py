@@ -130,6 +130,16 @@ def test_where_an_image_would_be_kept_is_said_of_an_environment(lab: Jobs) -> No
     assert "imageRepository: not on local; docker uses it" in lab.said()
 
 
+def test_an_environment_says_which_address_has_no_use_at_its_target(lab: Jobs) -> None:
+    asked = {"dockerHost": "tcp://builder.example.com:2376", "tls": "~/.docker/builder"}
+    inputs = lab.checked({**asked, "pipPackages": []}, name="env", kind=ENVIRONMENT)
+    lab.create(inputs, name="env", kind=ENVIRONMENT, preview=True)
+    lines = [line for line in lab.engine.lines(ephemeral=False) if "not on" in line]
+    assert lines == [f"{name}: not on local; docker uses it" for name in asked]
+    plain = lab.checked({"pipPackages": []}, name="env", kind=ENVIRONMENT)
+    assert plain["digest"] == inputs["digest"]
+
+
 def test_texts_and_typed_settings_of_the_same_are_no_change(lab: Jobs) -> None:
     forms = [{"settings": TEXTS}, {"docker": TYPED}, {"settings": TEXTS, "docker": TYPED}]
     checked = [lab.checked(lab.inputs(compute={**DOCKER, **form})) for form in forms]

@@ -20,21 +20,25 @@ def cancel(
     grace: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
-            "--grace", metavar="SECONDS", min=0, help="Between SIGTERM and SIGKILL; default: the job's own."
+            "--grace",
+            metavar="SECONDS",
+            min=0,
+            help="Seconds between SIGTERM and SIGKILL; default: the job's own.",
         ),
     ] = None,
     machine_gone: Annotated[
         bool,
         typer.Option(
-            "--machine-gone", help="The machine that it ran on is gone for good, and what ran there with it."
+            "--machine-gone", help="The machine that it ran on is gone for good; do not wait for it."
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """Stop a run and its retries; return when nothing of it runs.
+    """Stop a run and its retries, and wait for their end.
 
-    Its scripts get SIGTERM and the grace period to save a checkpoint; logs and outputs are kept.
+    Its scripts get SIGTERM, and the grace period to save a checkpoint. Logs and outputs are kept. A job's name stops a
+    run of this folder's project and stack only; a run id stops any run.
     """
     from ..client.view import view
     from . import output
@@ -43,17 +47,17 @@ def cancel(
     found = find_run(run, store, to_change=True)
     document = view(found).document
     if document is None:
-        output.note(f"{found.run.run_id} has no attempt; there is nothing to stop")
+        output.note(f"{found.run.run_id} has no attempt yet; there is nothing to stop")
         return
     if document.is_over:
-        output.line(f"{found.run.run_id} has ended already: {_end(document)}")
+        output.line(f"{found.run.run_id} has already ended: {_end(document)}")
         return
     if not yes and sys.stdin.isatty() and sys.stdout.isatty():
         words = f"Stop {found.run.run_id}, attempt {document.attempt}, {document.status.value}, in {found.record.location}?"
         from ..spec.text import safe
 
         if not typer.confirm(safe(words)):
-            output.note("left alone")
+            output.note("not stopped")
             raise typer.Exit(ExitCode.FAILURE)
     from ..driver.stop import cancel as stop
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @verb
 def doctor(json: JsonOption = False) -> None:
-    """Check what training on this machine needs; exit code 1 if something it cannot do without is missing."""
+    """Check what training on this machine needs.
+
+    The exit code is 1 if something that it cannot do without is missing; warnings do not count.
+    """
     from ..spec.text import count
     from ..targets.contract.check import State
     from . import output

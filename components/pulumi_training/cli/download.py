@@ -28,17 +28,18 @@ def download(
         Optional[Path],  # noqa: UP045
         typer.Option("--to", metavar="DIR", help="The folder to download to; default: ./<run id>."),
     ] = None,
-    logs: Annotated[bool, typer.Option("--logs", help="The logs too.")] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="Download the logs too.")] = False,
     path: Annotated[
-        str, typer.Option("--path", metavar="PREFIX", help="Only outputs whose path begins so.")
+        str, typer.Option("--path", metavar="PREFIX", help="Only outputs whose path begins with this.")
     ] = "",
     attempt: AttemptOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Bring a run's outputs to DIR/outputs (and its logs to DIR/logs), checked against the manifest.
+    """Download a run's outputs, checked against its manifest.
 
-    Files that are there already are kept, and an interrupted download goes on where it was.
+    Outputs go to DIR/outputs, and logs (with --logs) to DIR/logs. Files that are already there are kept, and an
+    interrupted download continues where it stopped.
     """
     from ..client.download import DownloadFailed, not_kept, wanted
     from ..client.download import download as bring
@@ -49,13 +50,13 @@ def download(
     found = find_run(run, store)
     seen = view(found, attempt)
     if seen.is_pruned and not seen.outputs_location:
-        raise DownloadFailed(f"{found.run.run_id} was pruned: its record answers, its files are gone")
+        raise DownloadFailed(f"{found.run.run_id} was pruned: its record is still there, its files are not")
     if seen.document is None:
         raise DownloadFailed(f"{found.run.run_id} has no attempt yet")
     chosen = found.record.attempt(seen.document.attempt)
     files = wanted(chosen, logs=logs, prefix=path)
     for lost, target in not_kept(chosen).items():
-        output.note(f"{lost} is not brought: it is a link to {target}, and its content was not kept")
+        output.note(f"{lost} is not downloaded: it is a link to {target}, and its content was not kept")
     if path and not files:
         there = ", ".join(file.path for file in seen.outputs[:10]) or "no outputs"
         raise DownloadFailed(f"no file of {found.run.run_id} begins with {path!r}; there is: {there}")
@@ -68,11 +69,11 @@ def download(
         output.as_json({**report.__dict__, "paths": [str(destination / file.path) for file in files]})
         return
     if not files:
-        output.note(f"{found.run.run_id} left no outputs" + ("" if logs else "; --logs brings its logs"))
+        output.note(f"{found.run.run_id} left no outputs" + ("" if logs else "; --logs downloads its logs"))
         return
     brought = f"{count(report.files, 'file')}, {text.size(report.bytes)}"
     notes = [f"{report.verified} verified" if report.verified else "not verified"]
-    notes += [f"{report.kept} there already"] if report.kept else []
+    notes += [f"{report.kept} already there"] if report.kept else []
     output.line(f"{brought} in {destination} ({', '.join(notes)})")
 
 

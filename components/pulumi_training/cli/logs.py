@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 def logs(
     run: RunArgument,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the run has ended, across its retries.")
+        bool, typer.Option("--follow", "-f", help="Follow until the run has ended, retries included.")
     ] = False,
     rank: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--rank", metavar="N", min=0, help="Only this rank's, byte for byte as it wrote them."),
+        typer.Option("--rank", metavar="N", min=0, help="Only this rank's log, byte for byte."),
     ] = None,
     attempt: AttemptOption = None,
     tail: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--tail", metavar="N", min=0, help="Begin at each rank's last N lines."),
+        typer.Option("--tail", metavar="N", min=0, help="Start with the last N lines of each rank."),
     ] = None,
     store: StoreOption = None,
 ) -> None:
-    """Print what the ranks of a run wrote to their standard output and error.
+    """Print what a run's ranks wrote to standard output and error.
 
-    One rank's log is printed as it is; several have `rank N |` in front of each line. On a terminal, what
-    would steer it (colours too) is taken out; piped, nothing is changed.
+    One rank's log is printed as it is; with several, each line begins with `rank N |`. On a terminal, escape sequences
+    (colours too) are removed; piped, nothing is changed.
     """
     from ..client.follow import Following, chunks, lines
     from ..record.logs import ranks

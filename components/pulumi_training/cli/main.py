@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .cancel import cancel
 from .doctor import doctor
@@ -21,14 +22,28 @@ from .runs_list import list_
 from .runs_show import show
 from .tensorboard import tensorboard
 
-_EPILOG = "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 no such run, 130 interrupted."
+_WIDTH = 110
+"""Columns of help at most, where the terminal has them."""
+_FIRST = ("runs", "logs", "download", "cancel", "plan", "reproduce")
+_EPILOG = "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 no such run, 130 interrupted."
+
+
+class _InOrder(TyperGroup):
+    """Lists the verbs as a person meets them; typer puts groups last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the verbs."""
+        names = super().list_commands(ctx)
+        return [*(name for name in _FIRST if name in names), *(name for name in names if name not in _FIRST)]
 
 
 def build() -> typer.Typer:
     """The application; plain help, because rich's costs a fifth of a second."""
-    app = _group("Look at training runs, follow them, fetch what they made. Deploying is `pulumi`'s own.")
+    app = _group(
+        "Look at training runs, follow their logs, download what they made, stop them. To start one, run `pulumi up`."
+    )
     app.callback()(_root)
-    runs = _group("List runs, and show one.")
+    runs = _group("List runs, and show one of them.")
     runs.command("list")(list_)
     runs.command("show")(show)
     app.add_typer(runs, name="runs")
@@ -40,7 +55,7 @@ def build() -> typer.Typer:
     app.command("orphans")(orphans)
     app.command("tensorboard")(tensorboard)
     app.command("mlflow")(mlflow)
-    plugin = _group("Let the pulumi command line find this provider in every project.")
+    plugin = _group("Let Pulumi find this provider in every project.")
     plugin.command("install")(install)
     plugin.command("uninstall")(uninstall)
     plugin.command("where")(where)
@@ -66,12 +81,13 @@ def main() -> None:
 
 def _group(words: str) -> typer.Typer:
     return typer.Typer(
+        cls=_InOrder,
         help=words,
         epilog=_EPILOG,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH},
     )
 
 

@@ -18,24 +18,25 @@ def mlflow(
     store: StoreOption = None,
     workspace: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--workspace", "-w", metavar="NAME", help="The workspace seen on this machine."),
+        typer.Option("--workspace", "-w", metavar="NAME", help="A workspace seen on this machine."),
     ] = None,
     port: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--port", metavar="N", min=1, max=65535, help="The port; else a free one."),
+        typer.Option("--port", metavar="N", min=1, max=65535, help="The port; default: a free one."),
     ] = None,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Whether to open it in a browser.")
     ] = True,
     catch_up: Annotated[
-        bool, typer.Option("--catch-up", help="Tell MLflow what it missed, and end; for servers too.")
+        bool, typer.Option("--catch-up", help="Send MLflow what it missed, and exit; works for servers too.")
     ] = False,
 ) -> None:
-    """Show a workspace's runs in MLflow's pages, until Ctrl-C. Prints the address.
+    """Show a workspace's runs in MLflow's pages.
 
-    For workspaces with tracking=True; a tracking server shows its runs itself. With --catch-up MLflow is told what it
-    missed of ended runs, those too whose MLflow run was deleted. A server that asks for a login is opened with
-    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.
+    Prints the address, and serves the pages until Ctrl-C. This is for workspaces with tracking=True; a tracking server
+    shows its runs itself. With --catch-up nothing is shown: MLflow is sent what it missed of ended runs, including runs
+    that were deleted there. A server that requires a login is used with MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD, or with MLFLOW_TRACKING_TOKEN.
     """
     if catch_up:
         return _catch_up(store, workspace)

@@ -7,7 +7,11 @@ from typing import Annotated, Optional
 import typer
 
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run id, its beginning, or a job's name (its newest run).")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run id or its beginning, or a job's name: its newest run in this project and stack.",
+    ),
 ]
 StoreOption = Annotated[
     Optional[str],  # noqa: UP045 - typer before 0.12.4 reads no `|`
@@ -15,6 +19,6 @@ StoreOption = Annotated[
 ]
 AttemptOption = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option("--attempt", metavar="N", min=1, help="This attempt instead of the newest."),
+    typer.Option("--attempt", metavar="N", min=1, help="An older attempt instead of the newest."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -21,14 +21,14 @@ def orphans(
     remove: Annotated[bool, typer.Option("--remove", help="Stop and remove them, after asking.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     unknown: Annotated[
-        bool, typer.Option("--unknown", help="Also those of which it is not known whose they are.")
+        bool, typer.Option("--unknown", help="Include those whose owner is not known.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List live runs, and processes and containers of runs, that no stack has.
+    """List live runs, processes and containers that no stack has.
 
-    Runs of the backend that `pulumi` is logged in to here, and of experiments. A run of another backend is left to
-    that one, and so is a run that an update waits for. Records stay.
+    Looks at runs of the backend that `pulumi` uses in this folder, and of experiments. Runs of other backends, and runs
+    that an update is waiting for, are left alone. Records stay.
     """
     from ..client import orphans as client
     from ..spec.errors import TrainingError
@@ -41,15 +41,17 @@ def orphans(
     elif found:
         columns = [output.Column(name) for name in ("RUN", "ATTEMPT", "WHAT", "WHY", "OWNER")]
         output.table(columns, [(o.run_id, str(o.attempt), o.what, o.why, o.owner) for o in found])
-        output.note("`pulumi up` of its program adopts a run; `pulumi-training cancel RUN` stops it")
+        output.note(
+            "`pulumi up` of its program takes a run over again; `pulumi-training cancel RUN` stops it"
+        )
     else:
-        output.note("no orphans: every live run that began for this backend belongs to a stack of it")
+        output.note("no orphans: every live run of this backend belongs to one of its stacks")
     _say_what_is_left_out(survey, unknown)
     if not found or not remove:
         return
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Stop and remove {len(found)}?")):
         output.note(
-            "left alone" if sys.stdin.isatty() else "not removed: add --yes where nobody can be asked"
+            "not removed" if sys.stdin.isatty() else "not removed: there is no terminal to ask on; add --yes"
         )
         raise typer.Exit(ExitCode.FAILURE)
     has_failed = False

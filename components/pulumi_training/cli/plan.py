@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from ..client.plans import KeptPlan
 
 
+_LIMITS = {
+    "run_seconds": "Run time",
+    "stall_seconds": "Time without progress",
+    "grace_seconds": "Grace period",
+    "start_seconds": "Time to start",
+}
+
+
 @verb
 def plan(
     run: Annotated[
@@ -27,7 +35,7 @@ def plan(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Print the exact request of a job, as its last preview on this machine made it.
+    """Print a job's exact request, as its last preview made it.
 
     Without a name, the plans of this folder's project are listed, the newest first. A run that was never previewed here
     shows the plan that its record keeps. Parts in angle brackets are known after preparation; values of secret
@@ -93,7 +101,7 @@ def _show(kept: KeptPlan) -> None:
         [
             ("Run", f"{kept.run_id}, attempt {kept.plan.get('attempt', '?')}"),
             ("URN", kept.urn),
-            ("Plan of", f"{origin}, {text.clock(kept.made_at)} ({text.ago(kept.made_at)})"),
+            ("Plan from", f"{origin}, {text.clock(kept.made_at)} ({text.ago(kept.made_at)})"),
             ("Store", kept.store),
             ("Target", str(kept.plan.get("target", ""))),
             ("Slots", str(kept.plan.get("slots", ""))),
@@ -124,7 +132,7 @@ def _line(words: list[Any]) -> str:
 
 
 def _limit(name: str) -> str:
-    return name.replace("_seconds", "").replace("_", " ")
+    return _LIMITS.get(name) or name.removesuffix("_seconds").replace("_", " ").capitalize()
 
 
 def _seconds(value: Any) -> str:

@@ -11,9 +11,10 @@ from .options import JsonOption
 
 @verb
 def install() -> None:
-    """Put this Python's provider into Pulumi's plugin folder; doing it twice is harmless.
+    """Install this Python's provider in Pulumi's plugin folder.
 
-    Pulumi then finds it in every project, without `plugins:` in Pulumi.yaml and whatever PATH says.
+    Pulumi then finds it in every project without `plugins:` in Pulumi.yaml. Doing it twice is harmless. A provider on PATH
+    is still found first.
     """
     from . import output, plugin_folder
 
@@ -28,7 +29,10 @@ def install() -> None:
 
 @verb
 def uninstall() -> None:
-    """Take the provider, every version that `plugin install` put there, out of Pulumi's plugin folder."""
+    """Remove the provider from Pulumi's plugin folder.
+
+    Every version that `plugin install` put there is removed.
+    """
     from . import output, plugin_folder
 
     removed = plugin_folder.uninstall()
@@ -40,7 +44,10 @@ def uninstall() -> None:
 
 @verb
 def where(json: JsonOption = False) -> None:
-    """Print where Pulumi finds the provider for a project here: the first line is the one it takes."""
+    """Print where Pulumi finds the provider in this folder.
+
+    The first line is the one that Pulumi uses.
+    """
     from . import output, plugin_folder
 
     places = plugin_folder.find()

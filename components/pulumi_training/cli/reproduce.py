@@ -15,12 +15,13 @@ from .options import RunArgument, StoreOption
 def reproduce(
     run: RunArgument,
     store: StoreOption = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it, and do not wait for it.")] = False,
 ) -> None:
-    """Repeat a finished run: its source from the archive, its packages at their versions, its arguments.
+    """Repeat a finished run, and compare the outputs.
 
-    The repetition is a run of its own, `<run id>-r1`. Secrets are taken from this shell's environment, by name.
-    Exit code 1 when it fails, or when its outputs differ.
+    It is repeated from its record: with the same source, the same versions of packages and the same arguments. The
+    repetition is a run of its own, `<run id>-r1`. Secrets are taken from this shell's environment, by name. The exit
+    code is 1 if it fails, or if its outputs differ.
     """
     from ..client.reproduce import compare, follow
     from ..driver.reproduce import reproduce as repeat

@@ -28,7 +28,7 @@ def list_(
     ] = None,
     status: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--status", metavar="STATUS", help="Only runs of this status; may be repeated."),
+        typer.Option("--status", metavar="STATUS", help="Only runs with this status; may be repeated."),
     ] = None,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=0, help="At most this many; 0 means no limit.")

@@ -13,8 +13,11 @@ from .options import AttemptOption, JsonOption, RunArgument, StoreOption
 
 if TYPE_CHECKING:
     from ..client.view import RunView
+    from ..record.events import Event
 
 _EVENTS = 12
+_EVENT_NAMES = {"intent": "recorded"}
+"""What a person reads in place of the kind of an event."""
 _FILES = 20
 
 
@@ -23,10 +26,13 @@ def show(
     run: RunArgument,
     store: StoreOption = None,
     attempt: AttemptOption = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every event, output, rank and package.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="List every event, output, rank and package.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show one run: how it stands or ended, who failed first, its attempts, events, outputs and places."""
+    """Show one run: its state, what failed, its outputs.
+
+    Also its attempts, ranks and events, and where its record, logs and outputs are.
+    """
     from ..client.view import view
     from . import output
     from .named import find_run
@@ -39,7 +45,7 @@ def show(
         try:
             ask_service(found.record)
         except TrainingError as error:
-            output.note(f"the service that runs it could not be asked: {error.message}")
+            output.note(f"its service does not answer: {error.message}")
         seen = view(found, attempt)
     if json:
         output.as_json(seen.to_json())
@@ -66,7 +72,7 @@ def _head(seen: RunView) -> None:
     if outcome and outcome.reason.value != status:
         status += f" ({outcome.reason.value})"
     if seen.is_attended is False:
-        status += "; nobody drives it: `pulumi up`, `pulumi refresh` or `pulumi-training logs -f` settles it"
+        status += "; no process of ours drives it: `pulumi up`, `pulumi refresh` or `pulumi-training logs -f` takes it up"
     shape = topology(spec.get("nodeCount", 1), spec.get("processCountPerNode", 1))
     backend = spec.get("distributedBackend")
     started = document.started_at if document else None
@@ -197,9 +203,19 @@ def _events(seen: RunView, shows_all: bool) -> None:
     output.heading("Events")
     shown = seen.events if shows_all else seen.events[-_EVENTS:]
     if len(shown) < len(seen.events):
-        output.line(f"… {len(seen.events) - len(shown)} earlier ones; --all shows them", "dim")
+        output.line(
+            f"… {count(len(seen.events) - len(shown), 'earlier event')}; --all lists every event", "dim"
+        )
     columns = [output.Column("TIME"), output.Column("EVENT"), output.Column("", wraps=True)]
-    output.table(columns, ([text.clock(e.at), e.kind, e.message] for e in shown))
+    output.table(columns, ([text.clock(e.at), _EVENT_NAMES.get(e.kind, e.kind), _event(e)] for e in shown))
+
+
+def _event(event: Event) -> str:
+    """What happened, in words. How an attempt ended is told by its reason: the message is in the line before."""
+    reason = str(event.data.get("reason") or "")
+    if event.kind == "ended" and reason:
+        return f"{reason}; it will be retried" if event.data.get("will_retry") else reason
+    return event.message
 
 
 def _outputs(seen: RunView, shows_all: bool) -> None:
@@ -218,7 +234,7 @@ def _outputs(seen: RunView, shows_all: bool) -> None:
     short = None if shows_all else 12
     output.table(columns, ([f.path, text.size(f.size), (f.sha256 or "")[:short]] for f in shown))
     if len(shown) < len(seen.outputs):
-        output.line(f"… {len(seen.outputs) - len(shown)} more; --all shows them", "dim")
+        output.line(f"… {len(seen.outputs) - len(shown)} more; --all lists every file", "dim")
     for path, why in seen.skipped.items():
         output.line(f"{path.removeprefix('../')} was not kept: it {why}", "yellow")
 
@@ -228,7 +244,8 @@ def _environment(seen: RunView, shows_all: bool) -> None:
 
     if not seen.packages and not seen.warnings:
         return
-    output.heading(f"Environment: {count(len(seen.packages), 'package')}")
+    more = "" if shows_all or not seen.packages else "; --all lists them"
+    output.heading(f"Environment: {count(len(seen.packages), 'package')}{more}")
     for warning in seen.warnings:
         output.line(f"warning: {warning}", "yellow")
     if shows_all:

@@ -16,13 +16,13 @@ def tensorboard(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", help="Run ids, beginnings of them, or jobs' names (the newest run)."
+            metavar="RUN...", help="Run ids or their beginnings, or jobs' names (the newest run)."
         ),
     ],
     port: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            "--port", metavar="N", min=0, max=65535, help="The port; else 6006, or the next free one."
+            "--port", metavar="N", min=0, max=65535, help="The port; default: 6006, or the next free one."
         ),
     ] = None,
     local_root: Annotated[
@@ -32,7 +32,10 @@ def tensorboard(
     browser: Annotated[bool, typer.Option("--browser", help="Open it in a browser.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """Show event files and metrics of runs in TensorBoard, live, until Ctrl-C. Prints the page's address."""
+    """Show the curves of runs in TensorBoard, live.
+
+    Prints the page's address, and serves the runs' event files and metrics until Ctrl-C.
+    """
     from ..client.board import Tensorboard
     from ..client.run import Run
     from . import output

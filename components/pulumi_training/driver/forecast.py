@@ -25,9 +25,9 @@ class Forecast:
     def __str__(self) -> str:
         words = [f"will run {self.where}"]
         if self.seconds is None:
-            words.append("for how long is not known yet")
+            words.append("how long it takes is not known yet")
         else:
-            words.append(f"about {_duration(self.seconds)}, as last time")
+            words.append(f"about {duration(self.seconds)} as last time")
         if self.cost is not None:
             words.append(f"cost about {self.cost:.2f}")
         return ", ".join(words)
@@ -54,7 +54,8 @@ def forecast(store: Store, urn: str, job: Mapping[str, Any], summary: str) -> Fo
     return Forecast(where)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time for people, as `12 s`, `5 min` or `2.5 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -130,7 +130,7 @@ class _Walk:
         try:
             real = os.path.realpath(place, strict=True)
         except OSError:
-            self._refuse(path, f"is a link to {_target(place)}, which leads nowhere: mend it, {_WAY_OUT}")
+            self._refuse(path, f"is a link to {_target(place)}, which leads nowhere: fix it, {_WAY_OUT}")
             return
         if not _holds(self.root, real):
             self._refuse(

@@ -21,6 +21,7 @@ NAMED = 5
 Kind = Literal["add", "delete", "update"]
 _MISSING = object()
 _DERIVED = ("runKey",)
+_SECRET = "[secret]"
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,20 @@ def _words(path: str, old: Any, new: Any, hidden: Set[str]) -> str:
 
 def _show(path: str, value: Any, hidden: Set[str]) -> str:
     """`value` without what is hidden below `path`."""
-    if any(secret != path and secret.startswith((f"{path}.", f"{path}[")) for secret in hidden):
-        return "[secret]"
-    return show(value)
+    below = {secret for secret in hidden if secret.startswith((f"{path}.", f"{path}["))}
+    if not below:
+        return show(value)
+    if any("[" in secret.removeprefix(path) for secret in below):
+        return _SECRET  # the place in a list, or a name in quotes: not worth a risk
+    return show(_without(path, value, below))
+
+
+def _without(path: str, value: Any, hidden: Set[str]) -> Any:
+    if path in hidden:
+        return _SECRET
+    if isinstance(value, Mapping):
+        return {name: _without(f"{path}.{name}", item, hidden) for name, item in value.items()}
+    return value
 
 
 def _kind(old: Any, new: Any) -> Kind:

@@ -147,10 +147,11 @@ def _taken_before(call: CheckCall, problems: list[Problem]) -> tuple[list[Proble
 
 def _note(call: CreateCall) -> None:
     """Says what the declaration asks for that its target does not have and that changes nothing."""
-    from ..targets.compute_settings import notes_of_environment
+    from ..targets.compute_settings import notes_of_environment, notes_of_place
 
     plain, _ = unwrap_secrets(call.inputs)
-    for note in notes_of_environment(plain, str(plain.get("target") or catalog.DEFAULT)):
+    target = str(plain.get("target") or catalog.DEFAULT)
+    for note in (*notes_of_environment(plain, target), *notes_of_place(_settings(call.inputs), target)):
         call.progress.info(note)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..driver.amend import amend, require_amendable
 from ..driver.attempt_run import attempt_run
-from ..driver.follow import Detached, Follower
+from ..driver.follow import Detached, Follower, closing_line
 from ..driver.intend import (
     Intent,
     intend,
@@ -198,6 +198,7 @@ async def _carry(
 ) -> Answer:
     if deadline is None and call.timeout:
         deadline = time.monotonic() + call.timeout
+    began = time.time()
     record, attempt = intent.record, intent.attempt
     was_unseen = intent.is_adopted and await blocking(_is_unseen, record, attempt)
     await blocking(start, record, attempt.number, request.base, request.secrets)
@@ -217,6 +218,8 @@ async def _carry(
         call.progress.warning(words)
     if document.outcome is None or not document.outcome.is_success:
         raise InitFailed(record.run_id, answered, reasons=reasons(document.outcome, attempt))
+    if (document.ended_at or 0.0) >= began:
+        _shower(call, request.job)(closing_line(document))
     return record, attempt, answered
 
 

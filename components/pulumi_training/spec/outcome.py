@@ -86,19 +86,19 @@ RULES: dict[Reason, Rule] = {
         _FAILED,
         False,
         OnNextUp.BY_POLICY,
-        "Read the log of the rank, mend the script, and run `pulumi up` again.",
+        "Read the rank's log, fix the script, and run `pulumi up` again.",
     ),
     Reason.RANK_SIGNALED: Rule(
         _FAILED,
         False,
         OnNextUp.BY_POLICY,
-        "Read the log of the rank; a signal from outside needs only another `pulumi up`.",
+        "Read the rank's log; if the signal came from outside, run `pulumi up` again.",
     ),
     Reason.OUT_OF_MEMORY: Rule(
         _FAILED,
         False,
         OnNextUp.BY_POLICY,
-        "Give the ranks more memory, or fewer ranks to a node, or a smaller batch.",
+        "Give the ranks more memory, run fewer of them on a node, or use smaller batches.",
     ),
     Reason.NODE_LOST: Rule(
         _FAILED, True, OnNextUp.RERUN, "Run `pulumi up` again, or set retries={'on': ['node_lost']}."
@@ -110,10 +110,10 @@ RULES: dict[Reason, Rule] = {
         "Read the launcher's log; `pulumi-training doctor` checks the launcher.",
     ),
     Reason.ENVIRONMENT_FAILED: Rule(
-        _FAILED, False, OnNextUp.RERUN, "Mend the packages named above and run `pulumi up` again."
+        _FAILED, False, OnNextUp.RERUN, "Fix the packages named above and run `pulumi up` again."
     ),
     Reason.IMAGE_BUILD_FAILED: Rule(
-        _FAILED, False, OnNextUp.RERUN, "Mend the failing build step and run `pulumi up` again."
+        _FAILED, False, OnNextUp.RERUN, "Fix the failing build step and run `pulumi up` again."
     ),
     Reason.IMAGE_PULL_FAILED: Rule(
         _FAILED, True, OnNextUp.RERUN, "Check the image's name and the registry's credentials."
@@ -125,13 +125,13 @@ RULES: dict[Reason, Rule] = {
         _FAILED,
         False,
         OnNextUp.RERUN,
-        "Let the source tree rest while the run is prepared, and run `pulumi up` again.",
+        "Run `pulumi up` again, and leave the source tree alone while the run is prepared.",
     ),
     Reason.QUEUE_TIMEOUT: Rule(
         _FAILED,
         True,
         OnNextUp.RERUN,
-        "Give the cluster more slots, wait for the runs before it, or raise queueTimeoutSeconds.",
+        "Give the cluster more slots, wait for the runs ahead of it, or raise queueTimeoutSeconds.",
     ),
     Reason.RUN_TIMEOUT: Rule(
         _FAILED,
@@ -143,7 +143,7 @@ RULES: dict[Reason, Rule] = {
         _FAILED,
         True,
         OnNextUp.BY_POLICY,
-        "Read the stacks saved beside the logs; raise stallTimeoutSeconds for long silent steps.",
+        "Read the Python stacks saved beside the logs; if a step is silent for long, raise stallTimeoutSeconds.",
     ),
     Reason.PREEMPTED: Rule(
         _FAILED, True, OnNextUp.RERUN, "Run `pulumi up` again, or set retries={'on': ['preempted']}."
@@ -159,13 +159,13 @@ RULES: dict[Reason, Rule] = {
         _FAILED,
         True,
         OnNextUp.COLLECT,
-        "Run `pulumi up` again: the outputs are collected, nothing is trained again.",
+        "Run `pulumi up` again: it collects the outputs and trains nothing.",
     ),
     Reason.EXPECTATION_FAILED: Rule(
         _FAILED,
         False,
         OnNextUp.JUDGE,
-        "Train better, or change `expect`: the record is judged again without a new run.",
+        "Improve the training, or change `expect`: then the same run is judged again.",
     ),
     Reason.TARGET_UNAVAILABLE: Rule(
         _FAILED, True, OnNextUp.RERUN, "Check that the target can be reached (`pulumi-training doctor`)."

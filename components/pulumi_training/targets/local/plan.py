@@ -47,4 +47,4 @@ def _summary(nodes: int, processes: int) -> str:
         return "1 process on this machine"
     if nodes == 1:
         return f"{count(processes, 'process', 'processes')} on this machine"
-    return f"{topology(nodes, processes)} on this machine, nodes are labels"
+    return f"{topology(nodes, processes)}, all on this machine"
