@@ -94,7 +94,7 @@ def test_a_failed_run_shows_who_failed_first_and_what_to_do(shelf: Shelf) -> Non
         "rank 1 on node 1",
         "ValueError: no label",
         "Last lines of rank 1",
-        "mend the script",
+        "fix the script",
         "model.bin",
         "2 nodes × 1 process, mpi",
         "attempts/1/logs",
@@ -163,7 +163,7 @@ def test_a_download_lands_in_the_folder_of_its_run(shelf: Shelf, tmp_path: Path)
 def test_cancel_leaves_an_ended_run_alone(shelf: Shelf) -> None:
     attempt = shelf.finished("fit-0000000000")
     result = call("cancel", "fit")
-    assert (result.exit_code, "ended already: Completed" in result.stdout) == (0, True)
+    assert (result.exit_code, "already ended: Completed" in result.stdout) == (0, True)
     assert not attempt.document().cancel_requested
 
 
@@ -214,8 +214,8 @@ def test_a_plan_is_printed_to_the_letter(shelf: Shelf, tmp_path: Path) -> None:
         """<known after preparation> -u train.py 'it'"'"'s'""",
         "TOKEN            [secret]",
         "EMPTY            ''",
-        "grace  30 s",
-        "run    none",
+        "Grace period  30 s",
+        "Run time      none",
     ):
         assert words in shown
     assert json.loads(call("plan", "fit-1", "--json").stdout)["plan"] == plan

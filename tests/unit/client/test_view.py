@@ -31,7 +31,7 @@ def test_a_view_holds_all_that_the_record_knows(shelf: Shelf) -> None:
     assert seen.outputs[0].sha256 and seen.manifest
     assert (seen.packages, seen.warnings) == (("numpy==2.0",), ("old",))
     document = json.loads(json.dumps(seen.to_json()))
-    assert document["advice"].startswith("Read the log")
+    assert document["advice"] == seen.outcome.reason.rule.advice != ""
     assert document["locations"]["logs"].endswith("attempts/1/logs")
 
 
