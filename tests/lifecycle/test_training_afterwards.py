@@ -112,7 +112,7 @@ def test_retention_keeps_the_last_and_the_best_and_preview_names_what_goes(lab: 
 
     wanted["keep_last"] = 1
     preview = said(stack.preview().succeeded())
-    assert "will remove the records of 1 runs" in preview and worst in preview
+    assert "will remove the records of 1 run:" in preview and worst in preview
     assert {path.parents[1].name for path in lab.store.glob("runs/*/attempts/*")} == {best, worst, last}
     stack.up().succeeded()
     assert {path.parents[1].name for path in lab.store.glob("runs/*/attempts/*")} == {best, last}
