@@ -41,6 +41,7 @@ class Snapshot:
     lines: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     files_left_out: int = 0
+    advice: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -62,7 +63,7 @@ class View:
         if attempt is None or status == Status.NOT_STARTED.value:
             return Snapshot(self.run.id, status, _error(self.run) if status == Status.FAILED.value else "")
         document = attempt.document()
-        outcome = document.outcome
+        failure = document.outcome if document.outcome and not document.outcome.is_success else None
         reader = self._metrics(attempt)
         reader.read_new(ended=document.status.is_terminal)
         names = {name: None for point in reader.points for name in point.values if name not in (STEP, TOTAL)}
@@ -70,12 +71,13 @@ class View:
         return Snapshot(
             self.run.id,
             status,
-            outcome.message if outcome is not None and not outcome.is_success else document.progress or "",
+            document.progress or "" if failure is None else f"{failure.reason.value}: {failure.message}",
             reader.progress(),
             tuple((name, _thinned(reader.series(name))) for name in list(names)[:_CURVES]),
             tuple(_last_lines(attempt, reader.rank)),
             tuple(files[:_FILES]),
             max(0, len(files) - _FILES),
+            failure.reason.rule.advice if failure is not None else "",
         )
 
     def _metrics(self, attempt: Attempt) -> MetricsReader:
@@ -134,6 +136,8 @@ def html_of(seen: Snapshot) -> str:
             f'<div><progress value="{step:g}" max="{total:g}"></progress> step {step:g} of {total:g}</div>'
         )
     parts += [f'<div style="display:inline-block;margin:4px">{_curve(*curve)}</div>' for curve in seen.curves]
+    if seen.advice:
+        parts.append(f"<div>{escape(seen.advice)}</div>")
     if seen.lines:
         parts.append(f'<pre style="background:#8881;padding:6px">{escape(chr(10).join(seen.lines))}</pre>')
     if seen.files:
@@ -147,7 +151,7 @@ def text(seen: Snapshot) -> str:
     """A snapshot as plain text."""
     values = [f"{name} {points[-1][1]:.4g}" for name, points in seen.curves if points]
     head = "  ".join(filter(None, [seen.run_id, seen.status, seen.message, *values]))
-    return "\n".join([head, *seen.lines])
+    return "\n".join([head, *seen.lines, *([seen.advice] if seen.advice else [])])
 
 
 class _Html:

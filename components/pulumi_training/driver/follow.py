@@ -14,7 +14,6 @@ from ..record.documents import AttemptDocument
 from ..record.record import Record
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
-from .forecast import duration
 from .last_word import last_word
 from .start import start
 from .supervisor import is_driven
@@ -163,15 +162,6 @@ def describe(document: AttemptDocument) -> str:
     return words if document.attempt == 1 else f"attempt {document.attempt}: {words}"
 
 
-def closing_line(document: AttemptDocument) -> str:
-    """How an attempt completed, as one line: the time it took, and the last values of its metrics."""
-    started, ended = document.started_at, document.ended_at
-    words = ["completed" if not (started and ended) else f"completed in {duration(ended - started)}"]
-    words += [f"{name} {value:.4g}" for name, value in list((document.metrics or {}).items())[:_METRICS]]
-    return "  ".join(words)
-
-
-_METRICS = 4
 _WORDS = {
     Status.NOT_STARTED: "starting",
     Status.PREPARING: "preparing",

@@ -17,7 +17,6 @@ from ..record.store import StoreError
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Outcome, Reason, Status
 from ..spec.refusals import advice, is_of_this_machine
-from ..spec.text import count
 from ..targets.contract.capabilities import Queues
 from ..targets.contract.handle import Handle
 from ..targets.contract.observation import Observation
@@ -276,6 +275,8 @@ class Passage:
             self._raise_if_canceled()
             waited = time.monotonic() - began
             if self._policy.queue_timeout is not None and waited > self._policy.queue_timeout:
+                from ..spec.text import count
+
                 raise PermanentError(
                     Reason.QUEUE_TIMEOUT,
                     f"waited {waited:.0f} s for {count(plan.slots, 'slot')}, longer than queueTimeoutSeconds allows",

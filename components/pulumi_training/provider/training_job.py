@@ -132,7 +132,11 @@ class TrainingJobHandler(ResourceHandler):
         lend(call.id, secrets)
         up_to = call.outputs.get("attempt")
         purge = bool(old_inputs.get("purgeOnDelete", False))
-        call.progress.line("stopping what runs")
+        call.progress.line(
+            "removing the run and its record"
+            if purge
+            else "removing the run from its target; its record is kept"
+        )
         backend = await blocking(self._backend)
         theirs = await blocking(others, record, backend)
         after = await blocking(kept_for, record, theirs) if theirs else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..driver.forecast import duration
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument, RunDocument
 from ..record.record import Record
@@ -16,6 +17,7 @@ from ..spec.times import iso
 from ..tracking.tracked import Tracked, read_tracked
 
 FILES_SHOWN = 100
+_METRICS_SHOWN = 4
 
 
 def outputs(record: Record, run: RunDocument, attempt: Attempt, document: AttemptDocument) -> dict[str, Any]:
@@ -72,6 +74,16 @@ def failure(outcome: Outcome | None) -> Failure | None:
         log_tail=shorten(plain_log(outcome.log_tail)),
         advice=outcome.reason.rule.advice,
     )
+
+
+def closing_line(document: AttemptDocument) -> str:
+    """How an attempt completed, as one line: the time it took, and the last values of its metrics."""
+    started, ended = document.started_at, document.ended_at
+    words = ["completed" if not (started and ended) else f"completed in {duration(ended - started)}"]
+    words += [
+        f"{name} {value:.4g}" for name, value in list((document.metrics or {}).items())[:_METRICS_SHOWN]
+    ]
+    return ", ".join(words)
 
 
 def reasons(outcome: Outcome | None, attempt: Attempt) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..driver.amend import amend, require_amendable
 from ..driver.attempt_run import attempt_run
-from ..driver.follow import Detached, Follower, closing_line
+from ..driver.follow import Detached, Follower
 from ..driver.intend import (
     Intent,
     intend,
@@ -49,7 +49,7 @@ from .attendance import Attendance
 from .handler import CreateCall, InitFailed, Operation, UpdateCall
 from .pool import blocking
 from .training_job_check import declared
-from .training_job_outputs import outputs, reasons
+from .training_job_outputs import closing_line, outputs, reasons
 from .wire import unwrap_secrets
 
 _SUBMISSION_LOOK_SECONDS = 0.2

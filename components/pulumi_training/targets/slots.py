@@ -22,7 +22,6 @@ from ..record.holder import birth_of
 from ..spec.document import DamagedDocument, fields_of, fitting, value_or_none
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
-from ..spec.text import count
 
 
 @dataclass(frozen=True)
@@ -142,6 +141,8 @@ class Slots:
             PermanentError: the cluster is too small, however long one waits; it would only bar others' way.
         """
         if slots > self.total or gpus > self.gpus:
+            from ..spec.text import count
+
             raise PermanentError(
                 Reason.LAUNCH_FAILED,
                 f"the run needs {count(slots, 'slot')} and {count(gpus, 'GPU')}; the cluster has {self.total} and {self.gpus}",

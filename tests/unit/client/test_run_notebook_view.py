@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from html import escape
 from typing import Any
 
 import pytest
@@ -60,7 +61,12 @@ def test_an_ended_run_is_shown_once(shelf: Shelf) -> None:
     cell = Cell()
     show(Run(attempt_record(shelf)), display=cell.display)
     assert len(cell.shown) == 1
-    assert "rank 1 on node 1 exited with code 3" in cell.shown[0]
+    for words in (
+        "ScriptFailed",
+        "rank 1 on node 1 exited with code 3",
+        escape(Reason.SCRIPT_FAILED.rule.advice),
+    ):
+        assert words in cell.shown[0]
 
 
 def test_what_a_script_writes_is_text_and_no_markup(shelf: Shelf) -> None:

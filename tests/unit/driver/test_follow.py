@@ -14,7 +14,7 @@ from driver_fakes import Backend, Died, Job, failed, succeeded
 from pulumi_training.driver import follow as follow_module
 from pulumi_training.driver.attach import observed
 from pulumi_training.driver.drive import drive
-from pulumi_training.driver.follow import Detached, Follower, closing_line, describe
+from pulumi_training.driver.follow import Detached, Follower, describe
 from pulumi_training.driver.intend import intend
 from pulumi_training.driver.start import start
 from pulumi_training.record.documents import AttemptDocument
@@ -127,11 +127,3 @@ def test_where_it_stands_in_words() -> None:
     assert describe(AttemptDocument("r", 1, Status.QUEUED)) == "queued"
     assert describe(AttemptDocument("r", 2, Status.RUNNING, progress="epoch 3")) == "attempt 2: epoch 3"
     assert describe(AttemptDocument("r", 2, Status.RUNNING, cancel_requested=True)) == "stopping"
-
-
-def test_the_closing_line_has_the_time_and_the_last_metrics() -> None:
-    document = AttemptDocument(
-        "fit-1", 1, started_at=10.0, ended_at=14.4, metrics={"loss": 0.25, "accuracy": 0.96}
-    )
-    words = closing_line(document)
-    assert [part for part in ("4 s", "loss 0.25", "accuracy 0.96") if part not in words] == []

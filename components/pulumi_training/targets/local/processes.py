@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import psutil
 
 from ...agent.marks import ATTEMPT, RUN, STORE, Marks, folder_of, value_of
-from ...spec.text import count
 
 
 def find(marks: Marks) -> list[psutil.Process]:
@@ -58,6 +57,8 @@ def stop(marks: Marks, grace: float) -> None:
         for process in left:
             _send(process, signal.SIGKILL)
         if time.monotonic() > last:
+            from ...spec.text import count
+
             raise TimeoutError(
                 f"{count(len(left), 'process', 'processes')} of {marks.run_id} survived SIGKILL: {[p.pid for p in left]}"
             )

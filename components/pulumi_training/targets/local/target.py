@@ -26,7 +26,6 @@ from ...record.staging import state_folder
 from ...spec.document import parse_object
 from ...spec.errors import PermanentError, TransientError
 from ...spec.outcome import Reason
-from ...spec.text import count
 from ..contract.capabilities import Amends, Queues
 from ..contract.handle import ComputeReference, Handle
 from ..contract.observation import Observation
@@ -269,6 +268,8 @@ def _found_at_submission(plan: Plan, ticket: Ticket | None, tracking: Mapping[st
     if ticket is not None and ticket.gpus:
         ranks = plan.request["node_count"] * plan.request["process_count_per_node"]
         if len(ticket.gpus) < ranks:
+            from ...spec.text import count
+
             raise PermanentError(
                 Reason.LAUNCH_FAILED,
                 f"{count(len(ticket.gpus), 'GPU')} cannot be given to {count(ranks, 'process', 'processes')}",
