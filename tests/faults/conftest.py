@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import depth
 import pytest
 from services import missing
 
@@ -17,22 +18,28 @@ sys.path += [str(Path(__file__).parents[1] / "lifecycle"), str(Path(__file__).pa
 from sandbox import find_engine
 from world import World
 
-WHOLE = "TRAINING_FAULTS"
-"""`whole` runs every row of the matrix; without it the slow ones are left out, and the table says how many."""
 _ROWS: list[tuple[str, bool]] = []
 _LEFT_OUT: list[str] = []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.environ.get(WHOLE) == "whole":
+    """Leaves out what the cut leaves out; a row that is asked for by its name is meant."""
+    if depth.is_whole() or any("::" in argument for argument in config.args):
         return
     here = Path(__file__).parent
-    left_out = [i for i in items if here in i.path.parents and i.get_closest_marker("slow") is not None]
-    # One that is asked for by its name is meant.
-    if left_out and not any("::" in argument for argument in config.args):
+    rows = {item.nodeid: _kind(item) for item in items if here in item.path.parents}
+    chosen = depth.cut(rows.items(), depth.commit_of(here))
+    left_out = [item for item in items if item.nodeid in rows and item.nodeid not in chosen]
+    if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
         _LEFT_OUT.extend(item.nodeid for item in left_out)
+
+
+def _kind(item: pytest.Item) -> str:
+    """What a row shares with those that differ from it in the moment only."""
+    mark = item.get_closest_marker("fault")
+    return f"{item.nodeid.partition('[')[0]} {mark.args[0]}" if mark else item.nodeid
 
 
 @pytest.fixture(scope="session")
@@ -107,4 +114,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"{row:<{width}}  {'survived' if survived else 'LOST'}")
     terminalreporter.write_line(f"{'total':<{width}}  {sum(s for _, s in _ROWS)}/{len(_ROWS)}")
     if _LEFT_OUT:
-        terminalreporter.write_line(f"{len(_LEFT_OUT)} more rows with {WHOLE}=whole")
+        terminalreporter.write_line(f"{len(_LEFT_OUT)} more rows with {depth.VARIABLE}=whole")

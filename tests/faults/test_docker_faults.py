@@ -80,7 +80,9 @@ def make_docker_world(
 
 def cells() -> list[object]:
     return [
-        pytest.param(phase, who, id=f"docker, {who} killed, {phase}")
+        pytest.param(
+            phase, who, id=f"docker, {who} killed, {phase}", marks=pytest.mark.fault(who.partition(" ")[0])
+        )
         for phase, victims in CELLS.items()
         for who in victims
     ]
@@ -115,6 +117,7 @@ def test_killed(phase: str, who: str, make_docker_world: Make) -> None:
         assert attempts == 1, "nothing was lost that called for another attempt"
 
 
+@pytest.mark.fault("plugin, while it submits")
 @pytest.mark.parametrize("seconds", MOMENTS, ids=lambda s: f"docker, plugin killed {s} s into the submission")
 def test_plugin_killed_while_it_submits(seconds: float, make_docker_world: Make) -> None:
     """The plugin submits itself while the supervisor loads, which goes on from whatever step that had reached."""

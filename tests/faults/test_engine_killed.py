@@ -22,15 +22,13 @@ PHASES = {
     "state being written": 1,
 }
 """The attempts that it takes at most where everything is killed; the engine's death alone never costs one."""
-QUICK = {("engine", "running"), ("everything", "running"), ("engine", "state being written")}
 
 
 def cells() -> list[object]:
     return [
-        pytest.param(who, phase, id=f"{who} killed under pulumi up, {phase}", marks=marks)
+        pytest.param(who, phase, id=f"{who} killed under pulumi up, {phase}", marks=pytest.mark.fault(who))
         for who in ("engine", "everything")
         for phase in PHASES
-        for marks in [() if (who, phase) in QUICK else pytest.mark.slow]
     ]
 
 

@@ -19,30 +19,13 @@ PHASES = {
     "collecting": ("plugin", "supervisor", "everything"),
     "state being written": ("plugin",),
 }
-QUICK = {
-    ("intent written", "plugin"),
-    ("environment building", "everything"),
-    ("queued", "supervisor"),
-    ("starting", "everything"),
-    ("running", "plugin"),
-    ("running", "supervisor"),
-    ("running", "agent"),
-    ("running", "mpirun"),
-    ("running", "rank"),
-    ("running", "everything"),
-    ("finalizing", "everything"),
-    ("collecting", "everything"),
-    ("state being written", "plugin"),
-}
 SECOND_ATTEMPT = {"agent", "mpirun", "wrapper", "rank", "everything"}
 """Whose death while ranks run, or are being started, ends the attempt."""
 
 
 def cells() -> list[object]:
     return [
-        pytest.param(
-            phase, who, id=f"{who} killed, {phase}", marks=() if (phase, who) in QUICK else pytest.mark.slow
-        )
+        pytest.param(phase, who, id=f"{who} killed, {phase}", marks=pytest.mark.fault(who))
         for phase, victims in PHASES.items()
         for who in victims
     ]
