@@ -8,6 +8,9 @@ TARGET ?= local
 # after them, by themselves.
 WORKERS ?= 2
 BESIDE := -n $(WORKERS) --dist loadfile
+# What `make test` runs: those beside one another, then those alone; and of which folders.
+PARTS ?= beside alone
+TESTS ?= tests
 REQUIREMENTS := --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 export TRAINING_TARGET := $(TARGET)
 .PHONY: help setup run-setup up preview destroy test test-quick lint format bench schema docs requirements wheel clean
@@ -51,10 +54,11 @@ destroy: $(VENV)/.run $(NEEDS_$(TARGET)) ## stop and remove what `make up` made;
 
 test: setup ## run the tests; TRAINING_FAULTS=whole adds the rest of the fault matrix
 ifeq ($(strip $(PYTEST_ARGS)),)
-	@failed=0; \
-	$(BIN)/python -m pytest $(BESIDE) -m "not alone" || failed=1; \
-	$(BIN)/python -m pytest -m alone || failed=1; \
-	exit $$failed
+	@failed=0; for part in $(PARTS); do case $$part in \
+	  beside) $(BIN)/python -m pytest $(BESIDE) -m "not alone" $(TESTS) || failed=1 ;; \
+	  alone) $(BIN)/python -m pytest -m alone $(TESTS) || failed=1 ;; \
+	  *) echo "PARTS are beside and alone" >&2; failed=2 ;; \
+	esac; done; exit $$failed
 else
 	@$(BIN)/python -m pytest $(BESIDE) $(PYTEST_ARGS)
 endif

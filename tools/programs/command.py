@@ -147,7 +147,7 @@ def _chosen(options: argparse.Namespace) -> list[Recipe]:
     for name in options.names:
         if name not in known:
             raise EngineError(f"there is no program {name}; they are {', '.join(known)}")
-    return [known[name] for name in options.names or known]
+    return [recipe for name, recipe in known.items() if name in options.names or not options.names]
 
 
 def _end(number: int, frame: FrameType | None) -> None:
