@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 from ..agent.beneath import shown
 from ..agent.sparse import copy_sparse
 from ..identity.limits import readable
+from ..spec import text
 from ..spec.errors import PermanentError, TransientError
 from ..spec.outcome import Reason
 from .folder import files_of, opener, places
@@ -291,7 +292,8 @@ def _all(work: Callable[[_T], tuple[int, int]], items: Sequence[_T], shown: _Sho
         for files, size in pool.map(work, items):
             count, done = count + files, done + size
             if shown.progress:
-                moved = f"{count} of {shown.files} files, {readable(done)} of {readable(shown.bytes)}"
+                of_all = text.count(shown.files, "file")
+                moved = f"{count} of {of_all}, {readable(done)} of {readable(shown.bytes)}"
                 shown.progress(f"{shown.words}: {moved}")
     finally:
         pool.shutdown(cancel_futures=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..spec.errors import PermanentError
 from ..spec.outcome import Reason
+from ..spec.text import count
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -199,7 +200,7 @@ def _follow(stream: Iterable[Mapping[str, Any]], what: str, progress: Callable[[
 def _line(what: str, layers: Mapping[str, tuple[int, int]], done: set[str]) -> str:
     current, total = (sum(pair[i] for pair in layers.values()) for i in (0, 1))
     size = f", {current >> 20} of {total >> 20} MiB" if total >= 1 << 20 else ""
-    return f"{what}: {len(done)} of {len(layers)} layers{size}"
+    return f"{what}: {len(done)} of {count(len(layers), 'layer')}{size}"
 
 
 def _failed(verb: str, reference: str, words: str, credentials: Mapping[str, str] | None) -> PermanentError:

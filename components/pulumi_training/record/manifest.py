@@ -178,7 +178,10 @@ def _digest(
         read += sum(seen[0] for _, seen in part)
         if progress:
             count = min(first + _PART, len(files))
-            progress(f"digested {count} of {len(files)} outputs, {readable(read)} of {readable(total)}")
+            from ..spec import text
+
+            outputs = text.count(len(files), "output")
+            progress(f"digested {count} of {outputs}, {readable(read)} of {readable(total)}")
     return done
 
 

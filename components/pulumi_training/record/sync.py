@@ -68,7 +68,11 @@ def sync(attempt: Attempt, *, outputs: bool, progress: Callable[[str], None] | N
             if was_there:
                 count, done = count + 1, done + at.st_size
             if progress:
-                progress(f"collected {count} of {len(changed)} files, {done} of {total} bytes")
+                from ..identity.limits import readable
+                from ..spec import text
+
+                files = text.count(len(changed), "file")
+                progress(f"collected {count} of {files}, {readable(done)} of {readable(total)}")
     except (TransientError, StoreError) as error:
         if not outputs:
             raise

@@ -23,7 +23,7 @@ def idle_gpus(job: Mapping[str, Any]) -> str | None:
     if processes >= gpus:
         return None
     return (
-        f"{processes} of the {gpus} GPUs of each node are used: processCountPerNode is {processes}, and each process "
-        f"owns one GPU. {(gpus - processes) * nodes} of {gpus * nodes} GPUs stay idle; write "
+        f"each node uses {processes} of its {gpus} GPUs: processCountPerNode is {processes}, and each process owns one GPU. "
+        f"{(gpus - processes) * nodes} of {gpus * nodes} GPUs would be idle; write "
         f"process_count_per_node={gpus} to use them all"
     )

@@ -119,8 +119,8 @@ def tensorflow_roles_add_up(job: JobSpec) -> Iterator[Problem]:
     if workers < 1 or workers + job.parameter_server_count != job.world_size:
         yield Problem(
             "workerCount",
-            f"{workers} workers and {job.parameter_server_count} parameter servers are not the {job.world_size} "
-            "processes of nodeCount x processCountPerNode",
+            f"{count(workers, 'worker')} and {count(job.parameter_server_count, 'parameter server')} are not the "
+            f"{count(job.world_size, 'process', 'processes')} of nodeCount × processCountPerNode",
         )
 
 

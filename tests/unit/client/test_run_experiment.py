@@ -101,7 +101,7 @@ def test_a_cluster_of_another_workspace_is_refused(started: Started) -> None:
 
 def test_idle_gpus_are_warned_of_with_the_numbers(started: Started) -> None:
     two = cluster(gpus_per_node=2, slots_per_node=2)
-    with pytest.warns(UserWarning, match="1 of the 2 GPUs"):
+    with pytest.warns(UserWarning, match="1 of its 2 GPUs"):
         experiment().submit(estimator(use_gpu=True, compute_target=two))
 
 

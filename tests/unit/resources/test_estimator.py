@@ -286,7 +286,7 @@ def test_parameters_can_be_added_to_an_estimator() -> None:
 @pytest.mark.parametrize(
     ("job", "idle"),
     [
-        ({"useGpu": True, "compute": {"gpusPerNode": 2}, "nodeCount": 2}, "2 of 4 GPUs stay idle"),
+        ({"useGpu": True, "compute": {"gpusPerNode": 2}, "nodeCount": 2}, "2 of 4 GPUs would be idle"),
         (
             {"distributedBackend": "nccl", "compute": {"gpusPerNode": 4}, "processCountPerNode": 3},
             "1 of 4 GPUs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...spec.text import count
 from ...targets.contract.check import Check, State
 
 _SHOWN = 5
@@ -23,24 +24,24 @@ def runs() -> list[Check]:
         for run in listing.passed_over[:_SHOWN]
     ]
     if len(listing.passed_over) > _SHOWN:
-        words = f"{len(listing.passed_over) - _SHOWN} more records that cannot be read"
-        found.append(Check("Record", State.WARN, words, "pulumi-training runs list"))
+        words = f"{count(len(listing.passed_over) - _SHOWN, 'more record')} that cannot be read"
+        found.append(Check("Record", State.WARN, words, "pulumi-training runs list --all"))
     for line in lost[:_SHOWN]:
         found.append(
             Check(
                 "Unattended run",
                 State.WARN,
                 f"{line.run_id} is {line.status} in {line.location}, and the process that drove it is gone",
-                f"pulumi up (goes on with it), or pulumi-training cancel {line.run_id}",
+                f"pulumi up (takes it up again), or pulumi-training cancel {line.run_id}",
             )
         )
     if len(lost) > _SHOWN:
-        words = f"{len(lost) - _SHOWN} more unattended runs"
-        found.append(Check("Unattended run", State.WARN, words, "pulumi-training runs list"))
+        words = count(len(lost) - _SHOWN, "more unattended run")
+        found.append(Check("Unattended run", State.WARN, words, "pulumi-training runs list --all"))
     if lost:
         return found
-    count = len(listing.lines)
-    words = "none is live" if not count else f"{count} live, each with its supervisor"
+    live = len(listing.lines)
+    words = f"{count(live, 'live run')}, each with a process that drives it" if live else "no run is live"
     return [*found, Check("Runs", State.OK, words)]
 
 
@@ -53,7 +54,7 @@ def orphans() -> list[Check]:
         survey = client.survey()
     except TrainingError as error:
         words = f"nobody can tell whether a live run has no stack: {error.message}"
-        return [Check("Orphans", State.WARN, words, "pulumi-training orphans, once that is put right")]
+        return [Check("Orphans", State.WARN, words, "pulumi-training orphans, once that is fixed")]
     found = [*survey.orphans, *survey.unknown]
     checks = [
         Check(
@@ -65,7 +66,7 @@ def orphans() -> list[Check]:
         for each in found[:_SHOWN]
     ]
     if len(found) > _SHOWN:
-        words = f"{len(found) - _SHOWN} more runs that no stack has"
+        words = f"{count(len(found) - _SHOWN, 'more run')} that no stack has"
         checks.append(Check("Orphan", State.WARN, words, "pulumi-training orphans"))
     return checks
 

@@ -4,7 +4,7 @@ from ..contract.descriptor import Feature, TargetDescriptor
 
 DESCRIPTOR = TargetDescriptor(
     name="local",
-    where="this machine: uv environments, Open MPI from a wheel, nodes are labels",
+    where="this machine: uv environments, Open MPI from a wheel, nodes in name only",
     state="yes; tested on Linux, made for macOS too",
     target="pulumi_training.targets.local.target:LocalTarget",
     components="pulumi_training.targets.local.components",
