@@ -85,7 +85,7 @@ def _update(request: Request) -> Attempt | None:
     assert newest is not None
     newest.update(acknowledged=True)
     record.update_run(spec=request.document())
-    policy = Policy.of(request.document())
+    policy = Policy.of(request.recorded_job)
     step = decide(newest.document(), policy)
     if step is Step.RERUN:
         return None

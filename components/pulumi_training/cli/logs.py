@@ -127,4 +127,4 @@ def _why_empty(attempt: Attempt, rank: int | None) -> str:
 
 
 def _world_size(run: RunDocument) -> int:
-    return int(run.spec.get("nodeCount") or 1) * int(run.spec.get("processCountPerNode") or 1)
+    return run.job.world_size

@@ -82,7 +82,7 @@ def export_to_tensorboard(run: Run, logdir: str | os.PathLike[str]) -> Path:
     folder = Path(logdir).expanduser() / run.id
     if attempt is None:
         raise TrainingError(f"run {run.id} was pruned, or never started; it has no metrics")
-    rank = int(run.record.run_document().spec.get("metricsRank") or 0)
+    rank = run.record.run_document().job.metrics_rank
     if not MetricsWriter(folder, attempt, rank).turn(ended=True):
         raise TrainingError(f"run {run.id} has reported no metric; there is nothing to export")
     return folder

@@ -56,7 +56,7 @@ class Mirror:
                 self._shown[number] = _Shown(
                     self._folder.with_name(self._folder.name + apart),
                     self._record.attempt(number),
-                    int(self._record.run_document().spec.get("metricsRank") or 0),
+                    self._record.run_document().job.metrics_rank,
                 )
 
 

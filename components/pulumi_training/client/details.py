@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ..record.record import Record
@@ -40,7 +41,7 @@ def details_of(record: Record, status: str) -> Details:
     document = seen.document
     details = Details(
         runId=run.run_id,
-        target=_target(run.spec),
+        target=run.job.compute.cluster or run.job.compute.target,
         status=status,
         startTimeUtc=iso(document.started_at) if document else None,
     )
@@ -48,8 +49,8 @@ def details_of(record: Record, status: str) -> Details:
         details["endTimeUtc"] = iso(document.ended_at)
     details |= {
         "properties": _properties(seen),
-        "inputDatasets": _data(run.spec, "inputs"),
-        "outputDatasets": _data(run.spec, "outputs"),
+        "inputDatasets": _data(run.job.inputs),
+        "outputDatasets": _data(run.job.outputs),
         "runDefinition": run.spec,
         "logFiles": _log_files(record, seen),
         "tags": seen.tags,
@@ -77,11 +78,6 @@ def _advice(outcome: Outcome) -> str:
     return outcome.reason.rule.advice.replace("`pulumi up`", "`experiment.submit(...)` or `pulumi up`")
 
 
-def _target(spec: dict[str, Any]) -> str:
-    compute = spec.get("compute") or {}
-    return str(compute.get("cluster") or compute.get("target") or "")
-
-
 def _properties(seen: RunView) -> dict[str, str]:
     """What does not change any more, as texts; the SDK's own names for git."""
     document = seen.document
@@ -94,7 +90,7 @@ def _properties(seen: RunView) -> dict[str, str]:
         "logsLocation": seen.logs_location,
         "project": seen.run.owner.get("project"),
         "stack": seen.run.owner.get("stack"),
-        "experiment": seen.run.spec.get("experimentName"),
+        "experiment": seen.run.job.experiment_name,
     }
     git = document.notes.git if document else {}
     for name in ("commit", "branch", "dirty"):
@@ -103,8 +99,8 @@ def _properties(seen: RunView) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _data(spec: dict[str, Any], field: str) -> list[dict[str, Any]]:
-    return [{"name": name, **entry} for name, entry in (spec.get(field) or {}).items()]
+def _data(places: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"name": name, **entry} for name, entry in places.items()]
 
 
 def _log_files(record: Record, seen: RunView) -> dict[str, str]:

@@ -110,7 +110,7 @@ class Experiment:
         found = [
             Run(Record(store, summary.run.run_id))
             for summary in runs(store, _passed_over)
-            if summary.run.spec.get("experimentName") == self.name
+            if summary.run.job.experiment_name == self.name
         ]
         known = {run.id for run in found}
         coming = [

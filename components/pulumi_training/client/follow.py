@@ -101,8 +101,7 @@ def to_the_end(record: Record, number: int, *, prints: bool) -> None:
         for _ in following.looks(record, number):
             pass
         return
-    spec = record.run_document().spec
-    width = int(spec.get("nodeCount") or 1) * int(spec.get("processCountPerNode") or 1)
+    width = record.run_document().job.world_size
     for item in lines(record, number, following=following):
         if isinstance(item, Turn):
             print(f"--- attempt {item.attempt}", flush=True)

@@ -82,8 +82,7 @@ class View:
 
     def _metrics(self, attempt: Attempt) -> MetricsReader:
         if self._reader is None or self._reader.attempt.number != attempt.number:
-            spec = self.run.record.run_document().spec
-            self._reader = MetricsReader(attempt, int(spec.get("metricsRank") or 0))
+            self._reader = MetricsReader(attempt, self.run.record.run_document().job.metrics_rank)
         return self._reader
 
 

@@ -104,7 +104,7 @@ class Run:
         if not self.record.exists():
             return self.id
         run = self.record.run_document()
-        return str(run.spec.get("displayName") or run.name or self.id)
+        return str(run.job.display_name or run.name or self.id)
 
     @property
     def status(self) -> str:

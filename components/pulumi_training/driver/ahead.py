@@ -88,7 +88,7 @@ class Ahead:
                 attempt = self._record.attempt(self._number)
                 document = attempt.document()
                 target = catalog.get(document.target, document.target_package)
-                policy = Policy.of(run.spec)
+                policy = Policy.of(run.job)
                 Passage(self._record, attempt, target, policy, self._base, self._secrets).submit()
         except CancelRequested:
             pass  # the supervisor sees it too
@@ -106,7 +106,7 @@ def is_wanted(record: Record) -> bool:
     Not where nobody waits for it, because then this process may be ended in the middle; nor where the store has not the
     kernel's locks, because there a hold of the lock costs requests of its own.
     """
-    return record.store.is_local and bool(record.run_document().spec.get("wait", True))
+    return record.store.is_local and record.run_document().job.wait
 
 
 _HEAD_START_SECONDS = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
@@ -13,6 +13,7 @@ from ..record.holder import this_process
 from ..record.lock import DriverLock
 from ..record.record import Record
 from ..spec.outcome import Outcome
+from ..spec.recorded import RecordedJob
 from ..spec.secrecy import names_in
 from ..targets import catalog
 from .attempt_run import driven_on
@@ -55,9 +56,9 @@ def drive(
     with lock:
         while True:
             run = record.run_document()
-            policy = Policy.of(run.spec)
+            policy = Policy.of(run.job)
             attempt = record.attempt(number)
-            if lacks_secrets(run.spec, attempt.document(), secrets):
+            if lacks_secrets(run.job, attempt.document(), secrets):
                 attempt.event("waiting", WAITS)
                 return None
             before = attempt.document()
@@ -66,7 +67,7 @@ def drive(
             # of it may be seen from here (`Handle.driven_on`).
             if before.is_live and not driven_on(before):
                 note_driver(attempt)
-            tracker = _tracker_of(record, attempt, run.spec) if trackers is not None else None
+            tracker = _tracker_of(record, attempt, run.job) if trackers is not None else None
             if tracker is not None and trackers is not None:
                 trackers.append(tracker)
             outcome = Passage(record, attempt, target, policy, base, secrets, tracker).take()
@@ -90,8 +91,8 @@ def _acquired_behind(lock: DriverLock, token: str) -> bool:
     return True
 
 
-def _tracker_of(record: Record, attempt: Attempt, job: Mapping[str, Any]) -> Tracker | None:
-    if not (job.get("compute") or {}).get("trackingUri"):
+def _tracker_of(record: Record, attempt: Attempt, job: RecordedJob) -> Tracker | None:
+    if not job.compute.tracking_uri:
         return None
     from ..tracking.tracker import Tracker
 
@@ -131,13 +132,11 @@ def next_attempt(record: Record, before: Attempt) -> Attempt | None:
     return attempt or record.attempt(number)
 
 
-def lacks_secrets(job: Mapping[str, object], document: AttemptDocument, secrets: Mapping[str, str]) -> bool:
+def lacks_secrets(job: RecordedJob, document: AttemptDocument, secrets: Mapping[str, str]) -> bool:
     """Whether the script would start without its secrets; what runs, ended or is to be stopped needs none."""
     if document.handle is not None or document.cancel_requested or not document.is_live:
         return False
-    names = job.get("secretEnvironmentVariables") or {}
-    assert isinstance(names, Mapping)
-    return not {*names, *names_in(job)} <= set(secrets)
+    return not {*job.secret_environment_variables, *names_in(job.document)} <= set(secrets)
 
 
 def _wait(seconds: float, attempt: Attempt) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..record.record import Record
 from ..record.store import Store
 from ..spec.document import UnreadableDocument
 from ..spec.errors import SpecError
+from ..spec.recorded import RecordedJob
 from .intend import runs_of_owner
 from .policy import Policy
 
@@ -33,9 +32,9 @@ class Forecast:
         return ", ".join(words)
 
 
-def forecast(store: Store, urn: str, job: Mapping[str, Any], summary: str) -> Forecast:
+def forecast(store: Store, urn: str, job: RecordedJob, summary: str) -> Forecast:
     """The forecast for a job as recorded; `summary` says how wide it is."""
-    where = f"{summary or 'one process'} (cluster {job['compute']['cluster']})"
+    where = f"{summary or 'one process'} (cluster {job.compute.cluster})"
     policy = Policy.of(job)
     for run_id in reversed(runs_of_owner(store, urn)):
         try:

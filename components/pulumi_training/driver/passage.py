@@ -228,7 +228,7 @@ class Passage:
         """Limits, bounds and policies may have changed in place since this driver began."""
         run = self._record.run_document()
         self._run = replace(self._run, document=run.spec)
-        self._policy = Policy.of(run.spec)
+        self._policy = Policy.of(run.job)
 
     def _note_submission(self, handle: Handle, summary: str) -> None:
         self._attempt.update(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from ..record.documents import ADVICE, AttemptDocument
-from ..spec.document import DamagedDocument
+from ..record.documents import AttemptDocument
 from ..spec.outcome import Reason
+from ..spec.recorded import RecordedJob
 
 
 @dataclass(frozen=True)
@@ -30,42 +29,27 @@ class Policy:
     price: float | None
 
     @classmethod
-    def of(cls, job: Mapping[str, Any]) -> Policy:
-        """The policy in a job as recorded (wire names, defaults filled in).
-
-        Raises:
-            DamagedDocument: a part of it is missing, or is of another type.
-        """
-        try:
-            return cls._of(job)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            what = f"{type(error).__name__}: {error}"
-            raise DamagedDocument(
-                "run.json (spec)", f"its policies cannot be read ({what})", ADVICE
-            ) from error
+    def of(cls, job: RecordedJob) -> Policy:
+        """The policy in a job as recorded."""
+        return cls(
+            max_attempts=job.retries.max_attempts,
+            retry_on=frozenset(job.retries.on),
+            backoff=job.retries.backoff_seconds,
+            reruns_failed_scripts=job.rerun_failed == "on_up",
+            queue_timeout=job.queue_timeout_seconds,
+            grace=job.grace_period_seconds,
+            expect=job.expect,
+            metrics_rank=job.metrics_rank,
+            shows_lines=job.log_output == "lines",
+            nodes=job.node_count,
+            world_size=job.world_size,
+            price=job.compute.price_per_node_hour,
+        )
 
     def grace_of(self, document: AttemptDocument) -> float:
         """Seconds between SIGTERM and SIGKILL for an attempt that is to be stopped: as asked for with the stop, if it was."""
         asked = document.notes.cancel_grace
         return self.grace if asked is None else asked
-
-    @classmethod
-    def _of(cls, job: Mapping[str, Any]) -> Policy:
-        retries = job["retries"]
-        return cls(
-            max_attempts=int(retries["maxAttempts"]),
-            retry_on=frozenset(retries["on"]),
-            backoff=float(retries["backoffSeconds"]),
-            reruns_failed_scripts=job["rerunFailed"] == "on_up",
-            queue_timeout=job["queueTimeoutSeconds"],
-            grace=float(job["gracePeriodSeconds"]),
-            expect=job["expect"],
-            metrics_rank=int(job["metricsRank"]),
-            shows_lines=job["logOutput"] == "lines",
-            nodes=int(job["nodeCount"]),
-            world_size=int(job["nodeCount"]) * int(job["processCountPerNode"]),
-            price=job["compute"].get("pricePerNodeHour"),
-        )
 
     def allows_retry(self, reason: Reason, tries: int) -> bool:
         """Whether a further try follows the `tries` that there were. Reasons are matched in snake_case."""

@@ -14,8 +14,9 @@ from ..record.documents import AttemptDocument
 from ..record.notes import Notes
 from ..record.record import Record
 from ..spec.errors import PermanentError, Problem, SpecError
+from ..spec.newer_job import NOT_KNOWN, unknown_in_record
 from ..spec.outcome import Reason
-from ..spec.recorded import NOT_KNOWN, unknown_in_record
+from ..spec.recorded import RecordedJob
 from ..spec.secrecy import names_in
 from ..targets import catalog
 from ..targets.contract.run import RunSpec
@@ -54,7 +55,7 @@ def reproduce(record: Record, environ: Mapping[str, str] = os.environ) -> Reprod
         raise PermanentError(
             Reason.TARGET_UNAVAILABLE, f"run {record.run_id} is {document.status.value}; wait for its end"
         )
-    secrets = _secrets(run.spec, environ)
+    secrets = _secrets(run.job, environ)
     base = document.notes.base
     spec, warnings = _pinned(run.spec, document, original, base)
     warnings += tuple(f"{path}: {NOT_KNOWN}" for path in unknown_in_record(run.spec))
@@ -88,8 +89,8 @@ def reproduce(record: Record, environ: Mapping[str, str] = os.environ) -> Reprod
     return Reproduction(again, attempt, original, base, secrets, warnings)
 
 
-def _secrets(spec: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    names = list(spec.get("secretEnvironmentVariables") or {})
+def _secrets(job: RecordedJob, environ: Mapping[str, str]) -> dict[str, str]:
+    names = list(job.secret_environment_variables)
     missing = [name for name in names if name not in environ]
     if missing:
         raise SpecError(
@@ -98,7 +99,7 @@ def _secrets(spec: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, s
                 f"no record holds secrets; set {', '.join(missing)} in this shell first",
             )
         )
-    if hidden := names_in(spec):
+    if hidden := names_in(job.document):
         raise SpecError(
             Problem(
                 "",

@@ -12,6 +12,7 @@ from ..identity.key import run_id
 from ..identity.rules import FIRST
 from ..record.record import Record
 from ..record.store import Store
+from ..spec.recorded import RecordedJob
 from ..spec.secrecy import hide, hide_in_compute, names_in, variables
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class Request:
     def document(self) -> dict[str, Any]:
         """The job as it is recorded: wire names, defaults filled in, secrets hidden."""
         return recorded(self.job, self.secrets)
+
+    @property
+    def recorded_job(self) -> RecordedJob:
+        """`document`, read by name."""
+        return RecordedJob.of(self.document())
 
 
 def recorded(job: JobSpec, secrets: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def start(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -
             tell_secrets(record, secrets)
         return
     run = record.run_document()
-    target = catalog.get(run.spec["compute"]["target"], document.target_package)
+    target = catalog.get(run.job.compute.target, document.target_package)
     resumes = document.notes.retry_of is not None or document.notes.resumes
     if document.status is Status.NOT_STARTED and document.plan is None and not resumes:
         # What is wrong here goes wrong for the driver too, which gives it a reason in the record.
@@ -85,9 +85,9 @@ def _drive_here(record: Record, number: int, base: Path, secrets: Mapping[str, s
 def _plan_at_once(record: Record, number: int, base: Path, secrets: Mapping[str, str]) -> None:
     attempt = record.attempt(number)
     run = record.run_document()
-    if run.spec.get("inputs") or run.spec.get("resumeFrom"):
+    if run.job.inputs or run.job.resume_from:
         return  # data is brought by the driver, with its progress
-    target = catalog.get(run.spec["compute"]["target"])
+    target = catalog.get(run.job.compute.target)
     spec = attempt_run(record, attempt, base, secrets)
     prepared = target.find_prepared(spec)
     if prepared is not None:

@@ -48,7 +48,7 @@ def cancel(
     if document.is_over:
         return document
     run = record.run_document()
-    policy = Policy.of(run.spec)
+    policy = Policy.of(run.job)
     seconds = policy.grace if grace is None else grace
     deadline = time.monotonic() + seconds + _SETTLE_SECONDS + (PATIENCE if is_machine_gone else 0)
     while True:

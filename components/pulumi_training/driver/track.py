@@ -94,7 +94,7 @@ def catch_up_now(record: Record) -> list[CaughtUp]:
     from ..tracking.troubles import TrackingError
 
     answered = []
-    place = place_of(record.run_document().spec, record.store)
+    place = place_of(record.run_document().job, record.store)
     for number in record.attempts() if place is not None else ():
         attempt = record.attempt(number)
         before = read_tracked(attempt)
@@ -124,7 +124,7 @@ def finish(tracker: Tracker) -> None:
 
 
 def _behind(record: Record) -> list[int]:
-    if place_of(record.run_document().spec, record.store) is None:
+    if place_of(record.run_document().job, record.store) is None:
         return []
     from ..tracking.tracked import is_behind
 

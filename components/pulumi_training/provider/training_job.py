@@ -177,7 +177,7 @@ class TrainingJobHandler(ResourceHandler):
                 call.progress.info(await blocking(announce_create, record, document))
         plan = await blocking(_keep_plan, record, number, request)
         call.progress.info(
-            str(await blocking(forecast, record.store, call.urn, request.document(), plan.summary))
+            str(await blocking(forecast, record.store, call.urn, request.recorded_job, plan.summary))
         )
         attempt = record.attempt(number)
         known = {
@@ -202,7 +202,7 @@ class TrainingJobHandler(ResourceHandler):
             return UpdateAnswer({})
         document = found.document
         if not (document.outcome and document.outcome.is_success):
-            call.progress.info(announce(decide(document, Policy.of(request.document())), document))
+            call.progress.info(announce(decide(document, Policy.of(request.recorded_job)), document))
         return UpdateAnswer(_lasting(call.old_outputs))
 
     def _lost(self, call: CheckCall, inputs: Mapping[str, Any]) -> list[str]:

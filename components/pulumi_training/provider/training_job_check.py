@@ -113,7 +113,7 @@ def _not_known(found: Declared) -> list[str]:
         paths += unknown_in(job.environment_ref, "environmentRef")
     if not paths:
         return []
-    from ..spec.recorded import NOT_KNOWN
+    from ..spec.newer_job import NOT_KNOWN
 
     return [f"{path}: {NOT_KNOWN}" for path in paths]
 

@@ -107,7 +107,7 @@ def reasons(outcome: Outcome | None, attempt: Attempt) -> list[str]:
 
 
 def _tracked(run: RunDocument, attempt: Attempt) -> Tracked:
-    is_tracked = bool((run.spec.get("compute") or {}).get("trackingUri"))
+    is_tracked = run.job.compute.tracking_uri is not None
     try:
         return (read_tracked(attempt) if is_tracked else None) or Tracked()
     except UnreadableDocument as error:

@@ -44,7 +44,7 @@ def read(call: ReadCall, base: Path, config: ProviderConfig, attendance: Attenda
     answered = outputs(record, run, attempt, document)
     inputs: dict[str, Any] = dict(call.inputs)
     if call.is_import:
-        from ..spec.recorded import NOT_KNOWN, recorded_job, unknown_in_record
+        from ..spec.newer_job import NOT_KNOWN, recorded_job, unknown_in_record
 
         job = recorded_job(run.spec)
         for path in unknown_in_record(run.spec):

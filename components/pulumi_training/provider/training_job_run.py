@@ -127,7 +127,7 @@ async def update(call: UpdateCall, base: Path, attendance: Attendance, seen: str
         call.progress.warning(f"the record of run {request.run_id} is gone; it is trained again")
         return await _carry(call, request, await blocking(_intend, request, call, False))
     document = await blocking(_amend, record, newest, request)
-    step = decide(document, Policy.of(request.document()))
+    step = decide(document, Policy.of(request.recorded_job))
     if step is Step.RERUN:
         return await _carry(call, request, await blocking(_intend, request, call, True))
     if step in (Step.JUDGE, Step.COLLECT):
@@ -317,7 +317,7 @@ def _again(record: Record, attempt: Attempt, base: Path, step: Step) -> None:
     from ..driver.settle import collect_again, judge_again
 
     run = record.run_document()
-    policy = Policy.of(run.spec)
+    policy = Policy.of(run.job)
     if step is Step.JUDGE:
         judge_again(attempt, policy)
         return

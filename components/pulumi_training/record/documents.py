@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 from ..spec.document import (
@@ -20,6 +21,7 @@ from ..spec.document import (
 )
 from ..spec.errors import TrainingError, mask
 from ..spec.outcome import Outcome, Reason, Status
+from ..spec.recorded import RecordedJob
 from .notes import Notes
 from .store import NotFound, Store, StoreError
 
@@ -28,45 +30,6 @@ ADVICE = "Restore it from a copy, or move the folder of its run out of the store
 """What to do about a damaged document of a run."""
 _Texts = dict[str, str]
 _Flag = bool | None
-_JOB: Shape = {
-    "name": str | None,
-    "displayName": str | None,
-    "description": str | None,
-    "experimentName": str | None,
-    "sourceDirectory": str | None,
-    "entryScript": str | None,
-    "command": str | None,
-    "arguments": list[str] | None,
-    "nodeCount": Count | None,
-    "processCountPerNode": Count | None,
-    "distributedBackend": str | None,
-    "metricsRank": Count | None,
-    "environment": dict[str, Any] | None,
-    "secretEnvironmentVariables": dict[str, Any] | list[Any] | None,
-    "inputs": dict[str, dict[str, Any]] | None,
-    "outputs": dict[str, dict[str, Any]] | None,
-    "compute": dict[str, Any] | None,
-    "retries": dict[str, Any] | None,
-    "expect": dict[str, Any] | None,
-    "tags": dict[str, Any] | None,
-    "resumeFrom": str | None,
-    "gracePeriodSeconds": float | None,
-    "queueTimeoutSeconds": float | None,
-    "wait": _Flag,
-}
-"""The parts of a recorded job that are read by name."""
-_COMPUTE: Shape = {
-    "target": str,
-    "workspace": str | None,
-    "store": str | None,
-    "cluster": str | None,
-    "trackingUri": str | None,
-    "settings": dict[str, Any] | None,
-    "maxNodes": Count | None,
-    "slotsPerNode": Count | None,
-    "gpusPerNode": Count | None,
-    "pricePerNodeHour": float | None,
-}
 _TOMBSTONE: Shape = {
     "pruned_at": Time,
     "attempt": dict[str, Any] | None,
@@ -135,8 +98,7 @@ class RunDocument:
         """
         check_version(document, where, VERSION, ADVICE)
         found = cls(**fields_of(cls, document, where, ADVICE))
-        check_shape(_JOB, found.spec, f"{where} (spec)", ADVICE)
-        check_shape(_COMPUTE, found.spec.get("compute") or {}, f"{where} (spec.compute)", ADVICE)
+        RecordedJob.of(found.spec, f"{where} (spec)", ADVICE)
         if found.tombstone is not None:
             inside = f"{where} (tombstone)"
             check_shape(_TOMBSTONE, found.tombstone, inside, ADVICE)
@@ -144,6 +106,11 @@ class RunDocument:
             if found.tombstone.get("attempt"):
                 AttemptDocument.from_json(found.tombstone["attempt"], inside)
         return found
+
+    @cached_property
+    def job(self) -> RecordedJob:
+        """What is read of `spec` by name."""
+        return RecordedJob.of(self.spec, "run.json (spec)", ADVICE)
 
     def last_attempt(self) -> AttemptDocument | None:
         """The newest attempt, as the tombstone of a pruned run has it."""

@@ -14,7 +14,7 @@ def tags_of(run: RunDocument, attempt: Attempt | None) -> dict[str, str]:
     Without an attempt, those of the script are what a pruned run's tombstone keeps of them.
     """
     said = tags_of_script(attempt) if attempt is not None else (run.tombstone or {}).get("tags") or {}
-    found = {**said, **(run.spec.get("tags") or {}), **run.tags}
+    found = {**said, **run.job.tags, **run.tags}
     return {key: str(value) for key, value in found.items() if value is not None}
 
 

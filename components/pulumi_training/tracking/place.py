@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from ..record.store import Store
+from ..spec.recorded import RecordedJob
 from ..spec.tracking import IN_WORKSPACE
 from ..spec.urls import display
 
@@ -43,9 +42,9 @@ class Place:
         return f"{self.uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{mlflow_run_id}?{AS_TRAINING}"
 
 
-def place_of(document: Mapping[str, Any], store: Store) -> Place | None:
-    """Where the runs of a job (as recorded) are tracked; None where they are not."""
-    uri = (document.get("compute") or {}).get("trackingUri")
+def place_of(job: RecordedJob, store: Store) -> Place | None:
+    """Where the runs of a job are tracked; None where they are not."""
+    uri = job.compute.tracking_uri
     if not uri:
         return None
     return place_in(store) if uri == IN_WORKSPACE else Place(uri)

@@ -40,12 +40,11 @@ class Tracker:
     @classmethod
     def of(cls, record: Record, attempt: Attempt) -> Tracker | None:
         """A tracker that has begun; None where the run is not tracked, or MLflow knows all of it."""
-        spec = record.run_document().spec
-        place = place_of(spec, attempt.store)
+        place = place_of(record.run_document().job, attempt.store)
         document = attempt.document()
         if place is None or (document.status.is_terminal and not is_behind(attempt, document)):
             return None
-        tracker = cls(record, attempt, place, lambda: int(record.run_document().spec.get("metricsRank") or 0))
+        tracker = cls(record, attempt, place, lambda: record.run_document().job.metrics_rank)
         tracker.begin()
         return tracker
 

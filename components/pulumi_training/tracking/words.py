@@ -31,12 +31,12 @@ def experiment_of(run: RunDocument) -> str:
     """
     project, stack = run.owner.get("project"), run.owner.get("stack")
     owner = f"{project}/{stack}" if project and stack else None
-    return str(run.spec.get("experimentName") or owner or run.workspace or "pulumi-training")
+    return str(run.job.experiment_name or owner or run.workspace or "pulumi-training")
 
 
 def run_name(run: RunDocument, document: AttemptDocument) -> str:
     """What people call the run."""
-    name = str(run.spec.get("displayName") or run.run_id)
+    name = str(run.job.display_name or run.run_id)
     return name if document.attempt == 1 else f"{name} (attempt {document.attempt})"
 
 
@@ -45,16 +45,16 @@ def parameters(run: RunDocument, document: AttemptDocument) -> dict[str, str]:
 
     The prefixes keep them apart from parameters that the script logs itself: MLflow refuses a second value.
     """
-    spec, compute = run.spec, run.spec.get("compute") or {}
-    found: dict[str, Any] = {f"args.{name}": value for name, value in _arguments(spec.get("arguments") or [])}
+    job, compute = run.job, run.job.compute
+    found: dict[str, Any] = {f"args.{name}": value for name, value in _arguments(job.arguments)}
     found |= {
-        "training.script": spec.get("entryScript") or spec.get("command"),
-        "training.arguments": shlex.join(spec.get("arguments") or []),
-        "training.target": compute.get("target"),
-        "training.cluster": compute.get("cluster"),
-        "training.node_count": spec.get("nodeCount"),
-        "training.process_count_per_node": spec.get("processCountPerNode"),
-        "training.distributed_backend": spec.get("distributedBackend"),
+        "training.script": job.entry_script or job.command,
+        "training.arguments": shlex.join(job.arguments),
+        "training.target": compute.target,
+        "training.cluster": compute.cluster,
+        "training.node_count": job.node_count,
+        "training.process_count_per_node": job.process_count_per_node,
+        "training.distributed_backend": job.distributed_backend,
         "training.source_digest": run.source_digest,
         "training.run_key": run.run_key,
         "training.git_commit": document.notes.git.get("commit"),
@@ -67,7 +67,7 @@ def tags(
     run: RunDocument, document: AttemptDocument, record: str, given: Mapping[str, str]
 ) -> dict[str, str]:
     """The user's tags, which are `given`, and ours; ours win."""
-    spec, git = run.spec, document.notes.git
+    job, git = run.job, document.notes.git
     found: dict[str, Any] = {
         **given,
         ATTEMPT_KEY: attempt_key(run, document),
@@ -82,8 +82,8 @@ def tags(
         "training.reason": document.outcome.reason.value if document.outcome else None,
         "training.message": document.outcome.message if document.outcome else None,
         "mlflow.runName": run_name(run, document),
-        "mlflow.note.content": spec.get("description"),
-        "mlflow.source.name": spec.get("entryScript") or spec.get("command"),
+        "mlflow.note.content": job.description,
+        "mlflow.source.name": job.entry_script or job.command,
         "mlflow.source.type": "JOB",
         "mlflow.source.git.commit": git.get("commit"),
         "mlflow.source.git.branch": git.get("branch"),

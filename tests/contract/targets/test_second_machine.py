@@ -173,7 +173,9 @@ def test_what_it_made_is_collected_by_another_machine(place: DockerPlace, leave:
     outcome = attribute(seen.launch, seen.ranks)
     assert (seen.status, outcome.reason) == (Status.COMPLETED, Reason.COMPLETED)
     run = replace(started.run, folder=far.attempt.folder, driven_on=FIRST)
-    settled = settle(far.record, far.attempt, place.target, run, Policy.of(run.document), outcome)
+    settled = settle(
+        far.record, far.attempt, place.target, run, Policy.of(far.record.run_document().job), outcome
+    )
     assert settled.is_success
     assert (far.attempt.folder / "outputs" / "model").read_text() == "weights"
     assert far.record.store.read(f"{far.attempt.prefix}/outputs/model") == b"weights"

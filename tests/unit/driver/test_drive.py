@@ -515,7 +515,7 @@ def test_a_collection_that_fails_is_tried_again_and_then_the_outcome(backend: Ba
     assert (attempt.folder / "code").exists(), "what is left to deliver is in it"
     backend.collect = lambda run: None
     run = attempt_run(record, attempt, job.base, {})
-    policy = Policy.of(record.run_document().spec)
+    policy = Policy.of(record.run_document().job)
     from driver_fakes import FakeTarget
 
     assert collect_again(record, attempt, FakeTarget(), run, policy).is_success
@@ -544,7 +544,7 @@ def test_judged_and_judged_again(backend: Backend, job: Job) -> None:
     assert "0.93" in outcome.message and "0.91" in outcome.message
     attempt = record.attempt(1)
     record.update_run(spec=job.request(expect={"accuracy": ">=0.9"}).document())
-    assert judge_again(attempt, Policy.of(record.run_document().spec)).is_success
+    assert judge_again(attempt, Policy.of(record.run_document().job)).is_success
     assert attempt.document().status is Status.COMPLETED and len(backend.submitted) == 1
 
 

@@ -15,6 +15,7 @@ from pulumi_training.record.notes import Notes
 from pulumi_training.spec.job import JobSpec
 from pulumi_training.spec.outcome import Outcome, Reason, Status
 from pulumi_training.spec.policy import RetryOn
+from pulumi_training.spec.recorded import RecordedJob
 
 BY_POLICY = {
     Reason.SCRIPT_FAILED,
@@ -36,7 +37,7 @@ def policy(**job: Any) -> Policy:
         "compute": {"target": "local", "workspace": "lab", "store": "s"},
         **job,
     }
-    return Policy.of(recorded(JobSpec.model_validate(fields)))
+    return Policy.of(RecordedJob.of(recorded(JobSpec.model_validate(fields))))
 
 
 def ended(reason: Reason, **fields: Any) -> AttemptDocument:
@@ -92,5 +93,5 @@ def test_cost() -> None:
 
 
 def test_a_job_as_recorded_says_it_all(job: Job) -> None:
-    chosen = Policy.of(job.request(queueTimeoutSeconds=5, metricsRank=1, logOutput="lines").document())
+    chosen = Policy.of(job.request(queueTimeoutSeconds=5, metricsRank=1, logOutput="lines").recorded_job)
     assert (chosen.queue_timeout, chosen.metrics_rank, chosen.shows_lines, chosen.grace) == (5, 1, True, 0)

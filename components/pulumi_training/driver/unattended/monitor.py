@@ -59,8 +59,8 @@ class Monitor:
         self.handle = handle
         self._seen: Observation | None = None
         self._record = record
-        self._spec = record.run_document().spec
-        self.policy = Policy.of(self._spec)
+        self._job = record.run_document().job
+        self.policy = Policy.of(self._job)
         self._row = Row(attempt, self.policy.metrics_rank, prefers_lines=self.policy.shows_lines)
         self._pace = Pace(FASTEST_SECONDS, SLOWEST_SECONDS)
         self._noted: tuple[Status, str] | None = None
@@ -161,15 +161,15 @@ class Monitor:
 
     def _see_amendments(self) -> None:
         """Another process may have changed limits, and the service may not have been within its reach."""
-        spec = self._record.run_document().spec
-        if spec != self._spec:
-            self._spec, self.policy = spec, Policy.of(spec)
+        job = self._record.run_document().job
+        if job != self._job:
+            self._job, self.policy = job, Policy.of(job)
             self._is_amended = True
         if not self._is_amended:
             return
         if isinstance(self.target, Amends):
             try:
-                self.target.amend(self.compute, self.handle, spec)
+                self.target.amend(self.compute, self.handle, job.document)
             except TransientError:
                 return  # at the next look
         self._is_amended = False
@@ -183,12 +183,12 @@ class Monitor:
                 words = f"waited {waited:.0f} s for its nodes, longer than queueTimeoutSeconds allows"
                 raise StopDue(PermanentError(Reason.QUEUE_TIMEOUT, words))
             return
-        limit = self._spec.get("maxRunDurationSeconds")
+        limit = self._job.max_run_duration_seconds
         if limit is None:
             return
         slack = self.policy.grace + _SLACK_SECONDS if isinstance(self.target, Amends) else 0.0
-        if now - document.started_at > float(limit) + slack:
-            words = f"ran longer than the {float(limit):g} s of maxRunDurationSeconds"
+        if now - document.started_at > limit + slack:
+            words = f"ran longer than the {limit:g} s of maxRunDurationSeconds"
             raise StopDue(PermanentError(Reason.RUN_TIMEOUT, words))
 
     def _sync(self) -> None:

@@ -45,7 +45,7 @@ class DrivenRun:
         """Whether the attempt cannot begin without secrets that this process was not given; its record says so then."""
         attempt = self.record.attempt(self.number)
         document = attempt.document()
-        if not lacks_secrets(self.record.run_document().spec, document, self.secrets):
+        if not lacks_secrets(self.record.run_document().job, document, self.secrets):
             return False
         if document.progress != WAITS:
             attempt.event("waiting", WAITS)
@@ -101,7 +101,7 @@ class DrivenRun:
             return 0.0
         if document.cancel_requested:
             return 0.0
-        policy = Policy.of(self.record.run_document().spec)
+        policy = Policy.of(self.record.run_document().job)
         backoff = policy.backoff_after(document.tries - 1)
         return min(backoff, max(0.0, document.created_at + backoff - time.time()))
 
@@ -138,7 +138,7 @@ class DrivenRun:
         """Made anew for each step: while an attempt runs, nothing of it but its record is kept."""
         attempt = self.record.attempt(self.number)
         document = attempt.document()
-        policy = Policy.of(self.record.run_document().spec)
+        policy = Policy.of(self.record.run_document().job)
         target = catalog.get(document.target, document.target_package)
         return UnattendedLifecycle(
             self.record, attempt, target, policy, self.base, self.secrets, self.tracker

@@ -44,7 +44,7 @@ class RunSpec:
     @cached_property
     def job(self) -> JobSpec:
         """The job as a model; building it costs a quarter second of imports, so it is built when asked for."""
-        from ...spec.recorded import recorded_job
+        from ...spec.newer_job import recorded_job
 
         return recorded_job(reveal(dict(self.document), self.secrets))
 
