@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..record.record import Record
 from ..spec.errors import TrainingError
-from ..spec.tracking import CREDENTIALS, is_server
+from ..spec.tracking import is_server
+from ..spec.tracking_variables import CREDENTIALS
 from ..tracking.place import place_of
 from .supervisor import is_driven, spawn
 

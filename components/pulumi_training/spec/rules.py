@@ -17,7 +17,7 @@ from .job import JobSpec
 from .names import name_problem
 from .policy import Backend
 from .text import count, topology
-from .tracking import VARIABLES
+from .tracking_variables import VARIABLES
 
 Rule = Callable[[JobSpec], Iterator[Problem]]
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from ..spec.tracking import CREDENTIALS
+from ..spec.tracking_variables import CREDENTIALS
 
 _turn = threading.Condition()
 _inside = 0

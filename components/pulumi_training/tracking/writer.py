@@ -14,7 +14,7 @@ from ..record.files import locked
 from ..record.metrics import MetricsReader
 from ..record.record import Record
 from ..record.tags import tags_of
-from ..spec.tracking import PATIENCE
+from ..spec.tracking_variables import PATIENCE
 from . import words
 from .files import send_folder
 from .place import Place

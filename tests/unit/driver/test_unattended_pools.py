@@ -10,7 +10,7 @@ import pytest
 
 from pulumi_training.driver.unattended.pace import Pace
 from pulumi_training.driver.unattended.workers import Workers
-from pulumi_training.spec.tracking import CREDENTIALS
+from pulumi_training.spec.tracking_variables import CREDENTIALS
 from pulumi_training.tracking.login import logged_in, own_credentials
 
 

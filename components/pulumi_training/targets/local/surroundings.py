@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...spec.tracking import PATIENCE
+from ...spec.tracking_variables import PATIENCE
 
 _OURS = ("PULUMI_", "TRAINING_", "OMPI_", "PMIX_", "PRTE_", "SLURM_", "VIRTUAL_ENV", "CONDA_")
 _PYTHON = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "__PYVENV_LAUNCHER__"})
