@@ -19,7 +19,7 @@ from pulumi_training.record.store_identity import ensure_identity
 from pulumi_training.spec.errors import TrainingError
 from pulumi_training.spec.outcome import Status
 from pulumi_training.targets.containers import names
-from pulumi_training.targets.docker.mark import MARK
+from pulumi_training.targets.docker.backend import MARK
 from pulumi_training.targets.docker.slots import Slots
 from pulumi_training.targets.slots import Slots as ClusterSlots
 

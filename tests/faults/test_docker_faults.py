@@ -17,7 +17,7 @@ from own_daemon import Daemon, call, own_daemon
 from world import SCRIPT
 
 from pulumi_training.spec.outcome import Reason, Status
-from pulumi_training.targets.docker.mark import MARK
+from pulumi_training.targets.docker.backend import MARK
 
 pytestmark = [
     pytest.mark.alone,

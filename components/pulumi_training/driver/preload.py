@@ -92,13 +92,19 @@ def _load_for_telling() -> None:
 def modules(target: Target, job: Mapping[str, Any]) -> list[str]:
     """The modules that the rest of a job's run may need, in the order of their need."""
     found = [*_below(_FINISHING), *_ENDING, *_LIBRARIES, *target.libraries]
-    parts = _within(type(target).__module__.rpartition(".")[0])
+    parts = [name for package in _packages_of(type(target)) for name in _within(package)]
     found += [name for name in parts if name.rpartition(".")[2] not in _OF_PROGRAMS]
     if (job.get("compute") or {}).get("trackingUri"):
         found += [*_below(("tracking",)), *_TRACKING]
     if int((job.get("retries") or {}).get("maxAttempts") or 1) > 1 or job.get("outputs"):
         found += [*_below(_AGAIN), *_LIBRARIES_AGAIN]
     return list(dict.fromkeys(found))
+
+
+def _packages_of(target: type[Target]) -> list[str]:
+    """The target's own package, and those of what it is made of."""
+    packages = dict.fromkeys(each.__module__.rpartition(".")[0] for each in target.__mro__)
+    return [name for at, name in enumerate(packages) if at == 0 or name.startswith(f"{_OURS}.targets.")]
 
 
 def _below(layers: tuple[str, ...]) -> Iterator[str]:

@@ -15,8 +15,8 @@ import pytest
 from pulumi_training.agent.boot import CUT_SHORT, HEAD, READY, USED_BEFORE
 from pulumi_training.agent.node import LAUNCHED, NO_ORDER
 from pulumi_training.spec.errors import PermanentError
+from pulumi_training.targets.containers.node_start import PROGRAM
 from pulumi_training.targets.containers.tar_upload import Upload, send_files
-from pulumi_training.targets.docker.handover import PROGRAM
 
 SAY = b"import sys\nprint(sys.argv, __name__, repr(sys.stdin.read()))\n"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
+import namespaces_place  # noqa: F401 - joins the suite
 import pytest
 import unattended_place  # noqa: F401 - joins the suite
 from places import PLACES, Place
@@ -32,7 +33,8 @@ def place(
 
     One whose service is missing is skipped with its reason; `TRAINING_REQUIRE=<name>,...` makes it fail.
     """
-    required = request.param in os.environ.get("TRAINING_REQUIRE", "").split(",")
+    service = PLACES[request.param].service or request.param
+    required = service in os.environ.get("TRAINING_REQUIRE", "").split(",")
     for name in [n for n in os.environ if n.startswith("TRAINING_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TRAINING_STATE_DIR", str(tmp_path / "state"))

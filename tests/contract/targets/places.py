@@ -112,6 +112,8 @@ class Place(ABC):
     """A target, and the hands that a test needs around it."""
 
     name: str
+    service = ""
+    """What it needs, as `TRAINING_REQUIRE` names it; its own name unless told."""
     offers_gpus = True
     is_of_tests = False
     """Whether its service is made up by the tests: what it does with the files of a run is then no matter of ours."""

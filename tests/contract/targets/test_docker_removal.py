@@ -16,8 +16,8 @@ from pulumi_training.targets.containers import names
 from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.contract.run import RunSpec
 from pulumi_training.targets.docker import known_daemons, nodes
+from pulumi_training.targets.docker.backend import MARK
 from pulumi_training.targets.docker.filters import filters
-from pulumi_training.targets.docker.mark import MARK
 
 pytestmark = [
     pytest.mark.docker,

@@ -16,11 +16,11 @@ from places import Started, until
 from pulumi_training.spec.errors import PermanentError
 from pulumi_training.spec.outcome import Reason, Status
 from pulumi_training.targets.containers import names
+from pulumi_training.targets.containers.collect import rescue
 from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.docker import nodes
-from pulumi_training.targets.docker.collect import rescue
+from pulumi_training.targets.docker.backend import BACKEND, MARK
 from pulumi_training.targets.docker.filters import filters
-from pulumi_training.targets.docker.mark import MARK
 
 pytestmark = [
     pytest.mark.docker,
@@ -175,7 +175,8 @@ def test_nodes_write_other_kinds_of_things_under_one_name(place: DockerPlace) ->
     assert started.ended().status is Status.COMPLETED
     told: list[str] = []
     mark = MARK.read(started.run.folder)
-    rescue(place.client, started.handle, mark)
+    with BACKEND.talking(started.handle.settings) as transport:
+        rescue(BACKEND, transport, started.handle, mark)
     MARK.write(started.run.folder, mark)  # as whoever was killed before it said that all is here
     place.target.collect(started.compute, started.handle, started.run, told.append)
     folder = started.run.folder
@@ -362,7 +363,7 @@ def test_missing_gpus_are_refused_before_anything_starts(place: DockerPlace) -> 
 def test_a_log_cut_in_the_middle_is_whole_at_the_end(place: DockerPlace) -> None:
     started = place.start("for n in range(300000):\n    print('line', n)\n", **ONE)
     until(lambda: started.log(), "a first piece")
-    from pulumi_training.targets.docker.follow import let_go
+    from pulumi_training.targets.containers.observe import let_go
 
     let_go(started.handle.folder)
     assert started.ended().status is Status.COMPLETED

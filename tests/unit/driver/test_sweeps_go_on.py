@@ -13,7 +13,7 @@ from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
 from pulumi_training.spec.errors import TransientError
 from pulumi_training.spec.outcome import Outcome, Reason
-from pulumi_training.targets.docker.mark import MARK
+from pulumi_training.targets.docker.backend import MARK
 
 pytest.importorskip("docker")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 ROOT = "/training"
 """Where a node's own disk is mounted."""
 FOLDER = f"{ROOT}/run"
@@ -35,3 +37,8 @@ def host_name(node: int) -> str:
 def is_event_file_of(node: int, name: str) -> bool:
     """Whether a file is one node's alone by its name, as the writers of event files give it."""
     return name.startswith(f"{EVENTS}/") and "tfevents" in name and f".{host_name(node)}" in name
+
+
+def named_parts(folders: Iterable[str]) -> list[str]:
+    """The folders of named outputs, as parts of the attempt's folder."""
+    return [place.removeprefix(f"{FOLDER}/") for place in folders if place.startswith(f"{FOLDER}/")]

@@ -99,6 +99,17 @@ def asking(address: Mapping[str, str]) -> Iterator[None]:
         raise StoreError(f"{place} cannot be used: {advice(error)}") from error
 
 
+@contextmanager
+def talking(address: Mapping[str, str]) -> Iterator[docker.DockerClient]:
+    """A client of a daemon; what goes wrong between us and it becomes one of our errors. Raises as `connect` and `asking`."""
+    client = connect(address)
+    try:
+        with asking(address):
+            yield client
+    finally:
+        client.close()
+
+
 def cores(client: docker.DockerClient, address: Mapping[str, str]) -> int:
     """How many cores the daemon's machine has; asked once, for it is the slowest question there is."""
     host = address["docker_host"]
@@ -272,7 +283,7 @@ _OF_THE_NETWORK = frozenset(
 
 def _is_of_connection(error: OSError) -> bool:
     """Whether a connection failed, and not a file: both are the same class of error."""
-    from .exec_stream import StreamEnded
+    from ..containers.transport import StreamEnded
 
     own = (ConnectionError, TimeoutError, ssl.SSLError, socket.gaierror, socket.herror, StreamEnded)
     return isinstance(error, own) or error.errno in _OF_THE_NETWORK

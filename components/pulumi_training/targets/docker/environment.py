@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,10 @@ from ...spec.environment import EnvironmentSpec
 from ...spec.errors import Problem
 from ..contract.environment import EnvironmentMaker, Made
 from .address import address_of
-from .engine import asking, connect
+from .engine import talking
 
 if TYPE_CHECKING:
-    from docker import DockerClient
+    pass
 
 
 class ImageMaker(EnvironmentMaker):
@@ -37,7 +36,7 @@ class ImageMaker(EnvironmentMaker):
     ) -> Made:
         """Builds the image, or finds it."""
         mpi = _has_mpi(spec)
-        with _client(settings) as client:
+        with talking(address_of(settings)) as client:
             made = image.ensure_image(
                 spec, source=source, needs_mpi=mpi, needs_mpi4py=mpi, client=client, progress=tell
             )
@@ -47,7 +46,7 @@ class ImageMaker(EnvironmentMaker):
     def is_there(self, spec: EnvironmentSpec, source: Path, settings: Mapping[str, str], digest: str) -> bool:
         """Whether the daemon has the image."""
         mpi = _has_mpi(spec)
-        with _client(settings) as client:
+        with talking(address_of(settings)) as client:
             found = image.find_image(spec, source, needs_mpi=mpi, needs_mpi4py=mpi, client=client)
         return found is not None
 
@@ -58,14 +57,3 @@ def _has_mpi(spec: EnvironmentSpec) -> bool:
     A user managed one is checked by the job that needs more of it.
     """
     return not spec.user_managed
-
-
-@contextmanager
-def _client(settings: Mapping[str, str]) -> Iterator[DockerClient]:
-    address = address_of(settings)
-    client = connect(address)
-    try:
-        with asking(address):
-            yield client
-    finally:
-        client.close()

@@ -11,17 +11,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-STDOUT = 1
+from ..containers.transport import Stream, StreamEnded
+
 _HEAD = struct.Struct(">BxxxL")
 """Before each piece of the engine's stream: which of the two outputs, and how many bytes."""
 _PIECE = 1 << 20
 
 
-class StreamEnded(OSError):
-    """The process, or the connection to it, is gone."""
-
-
-class Stream:
+class ExecStream(Stream):
     """What `exec_start(socket=True)` and `attach_socket` of the SDK answer.
 
     `seconds` is the longest wait for the other side to take or to say something; None waits for ever.

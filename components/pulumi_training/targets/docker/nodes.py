@@ -2,63 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ...spec.errors import PermanentError
 from ...spec.outcome import Reason
 from ..containers import names
+from ..containers.backend import NameTaken
 from ..containers.node_layout import ROOT
-from ..contract.handle import Handle
-from ..contract.plan import Plan
-from ..contract.run import RunSpec
+from ..containers.nodes import NodeState, together
 from . import filters
-from .handover import PROGRAM
 
 if TYPE_CHECKING:
     import docker
 
-_THREADS = 8
-_T = TypeVar("_T")
-_R = TypeVar("_R")
-
-
-@dataclass(frozen=True)
-class NodeState:
-    """A node's container as the daemon tells. `ended_at` is in seconds since 1970 (UTC)."""
-
-    node: int
-    id: str
-    name: str
-    status: str
-    exit_code: int | None = None
-    was_out_of_memory: bool = False
-    ended_at: float | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether its processes can live; a paused container's can."""
-        return self.status in ("running", "paused", "restarting")
-
-    @property
-    def words(self) -> str:
-        """How it ended."""
-        if self.was_out_of_memory:
-            return f"container {self.name} ran out of memory"
-        code = "" if self.exit_code is None else f" with exit code {self.exit_code}"
-        return (
-            f"container {self.name} ended{code}"
-            if self.status != "gone"
-            else f"container {self.name} is gone"
-        )
-
-
-class NameTaken(PermanentError):
-    """Something at the daemon has a name that an object of the attempt is to get."""
+    from ..contract.handle import Handle
+    from ..contract.plan import Plan
+    from ..contract.run import RunSpec
 
 
 def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence[int]) -> list[str]:
@@ -116,6 +78,8 @@ def _create_one(
     labels: Mapping[str, str],
     gpus: Sequence[int],
 ) -> str:
+    from ..containers.node_start import first_command, node_words
+
     wanted = request["container"]
     host: dict[str, Any] = {
         "Mounts": [
@@ -145,11 +109,8 @@ def _create_one(
     config: dict[str, Any] = {
         "Image": request["image"],
         "Hostname": node["hostname"],
-        "Entrypoint": [request["agent"][0], "-I", "-S", "-c", PROGRAM],
-        "Cmd": [
-            *(request["agent"][-1], "node", "--secret-file", request["secret_file"]),
-            *_orders(node, request),
-        ],
+        "Entrypoint": first_command(request["agent"][0]),
+        "Cmd": node_words(request, node),
         "OpenStdin": True,
         "StdinOnce": True,
         "Env": [f"{name}={value}" for name, value in request["environment"].items()],
@@ -167,15 +128,6 @@ def _create_one(
         }
     made = client.api.create_container_from_config(config, name=node["name"])
     return str(made["Id"])
-
-
-def _orders(node: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
-    """What launches the run stays for whoever gives the order; nobody orders the other nodes.
-
-    A node that is alone is asked for nothing, and its network may be shared with others' containers.
-    """
-    bind = [] if request["network"] else ["--bind", "127.0.0.1"]
-    return [*bind, *(["--orders", "1"] if int(node["node"]) == 0 else [])]
 
 
 def states(client: docker.DockerClient, handle: Handle) -> dict[int, NodeState]:
@@ -230,6 +182,14 @@ def _looked_at(client: docker.DockerClient, state: NodeState) -> NodeState:
         bool(document.get("OOMKilled")),
         _seconds(document.get("FinishedAt", "")),
     )
+
+
+def of_workspace(
+    client: docker.DockerClient, compute: Mapping[str, Any], store: str
+) -> set[tuple[str, int, str, str]]:
+    """The attempts of a workspace that have containers, as `Handle.key` tells them."""
+    lines = client.api.containers(all=True, filters=filters.of_workspace(compute, store))
+    return {names.key_of(line["Labels"]) for line in lines if names.are_ours(line.get("Labels"))}
 
 
 def left(client: docker.DockerClient) -> set[tuple[str, int, str, str]]:
@@ -294,25 +254,18 @@ def ended_meanwhile(client: docker.DockerClient, container: str) -> Iterator[Non
     try:
         yield
     except docker.errors.APIError as error:
-        if error.status_code not in (404, 409) and _runs(client, container):
+        if error.status_code not in (404, 409) and _may_run(client, container):
             raise
 
 
-def _runs(client: docker.DockerClient, container: str) -> bool:
+def _may_run(client: docker.DockerClient, container: str) -> bool:
     import docker.errors
 
     try:
-        return bool(client.api.inspect_container(container)["State"]["Running"])
+        status = client.api.inspect_container(container)["State"]["Status"]
     except docker.errors.NotFound:
         return False
-
-
-def together(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
-    """Does the same for each, a few at a time; raises the first trouble after all have ended."""
-    if len(items) < 2:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(min(_THREADS, len(items)), thread_name_prefix="nodes") as pool:
-        return [done.result() for done in [pool.submit(work, item) for item in items]]
+    return status in ("created", "running", "paused", "restarting")
 
 
 def _seconds(text: str) -> float | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..containers.observe import is_live
 from ..slots import Slots as ClusterSlots
-from .follow import is_live
+from .backend import BACKEND
 
 
 class Slots(ClusterSlots):
@@ -13,4 +14,4 @@ class Slots(ClusterSlots):
 
     def is_live(self, folder: Path) -> bool:
         """See `targets.slots.Slots.is_live`."""
-        return is_live(folder)
+        return is_live(BACKEND, folder)

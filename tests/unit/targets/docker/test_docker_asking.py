@@ -16,8 +16,8 @@ import urllib3.exceptions
 
 from pulumi_training.record.store import StoreError
 from pulumi_training.spec.errors import PermanentError, TransientError
+from pulumi_training.targets.containers.transport import StreamEnded
 from pulumi_training.targets.docker.engine import asking
-from pulumi_training.targets.docker.exec_stream import StreamEnded
 
 ADDRESS = {"docker_host": "tcp://far:2376"}
 OWN = (

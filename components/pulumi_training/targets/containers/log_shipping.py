@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 from ...agent.sparse import finish, write_sparse
 from ...record.files import write_whole
 from ...record.store import StoreError, explained
-from ..containers.conclusion import is_better
-from ..containers.node_layout import EVENTS, FIRST_NODE, FOLDER, OTHER_NODES, host_name
-from ..containers.places import UNNAMEABLE, Blocked, found_at, is_of_this_side
-from .exec_stream import STDOUT, Stream
-from .mark import MARK
+from .conclusion import is_better
+from .node_layout import EVENTS, FIRST_NODE, FOLDER, OTHER_NODES, host_name
+from .places import UNNAMEABLE, Blocked, found_at, is_of_this_side
+from .transport import STDOUT
 
 if TYPE_CHECKING:
-    import docker
+    from .mark import MarkFile
+    from .transport import Transport
 
 _CLOSE_SECONDS = 10.0
 
 
-class Shipment:
+class LogShipping:
     """One node's stream, read by a thread of its own until it ends.
 
     `state` is the run's as node 0 tells it (None until told), `is_over` once nothing more can come, `refused` what
@@ -33,13 +33,20 @@ class Shipment:
     """
 
     def __init__(
-        self, client: docker.DockerClient, container: str, agent: Sequence[str], folder: Path, node: int
+        self,
+        transport: Transport,
+        reference: str,
+        agent: Sequence[str],
+        folder: Path,
+        node: int,
+        mark: MarkFile,
     ) -> None:
         self.state: str | None = None
         self.is_over = False
         self.trouble = ""
         self.refused: StoreError | None = None
         self._folder = folder
+        self._mark = mark
         self._parts = FIRST_NODE if node == 0 else OTHER_NODES
         self._flushed = self._asked = 0
         self._news = threading.Condition()
@@ -47,8 +54,7 @@ class Shipment:
         command = [*agent, "ship", "--folder", FOLDER, "--parts", ",".join(self._parts)]
         if self._events:
             command += ["--events", EVENTS]
-        made = client.api.exec_create(container, command, stdin=True)
-        self._stream = Stream(client.api.exec_start(made["Id"], socket=True))
+        self._stream = transport.exec_stream(reference, command)
         self._send({"have": self._have()})
         self._reader = threading.Thread(target=self._receive, name=f"ship-{node}", daemon=True)
         self._reader.start()
@@ -141,7 +147,7 @@ class Shipment:
 
     def _is_expected(self, name: str) -> bool:
         """Whether the node was asked for files of that name: it is a script's to do with as it likes."""
-        if is_of_this_side(name, MARK):
+        if is_of_this_side(name, self._mark):
             return False
         if any(name.startswith(f"{part}/") for part in self._parts):
             return True

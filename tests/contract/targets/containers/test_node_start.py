@@ -19,11 +19,13 @@ from pulumi_training.agent import boot
 from pulumi_training.agent.node import LAUNCHED
 from pulumi_training.spec.errors import PermanentError, TransientError
 from pulumi_training.spec.outcome import Reason
+from pulumi_training.targets.containers import node_start
 from pulumi_training.targets.containers.node_layout import ROOT_USER
+from pulumi_training.targets.containers.node_start import PROGRAM, NodeConnection, UsedBefore
 from pulumi_training.targets.containers.tar_upload import Upload
-from pulumi_training.targets.docker import handover
-from pulumi_training.targets.docker.handover import PROGRAM, Line, UsedBefore
+from pulumi_training.targets.docker.transport import DockerTransport
 
+ADDRESS = {"docker_host": "unix:///nobody.sock"}
 OBEYS = f"import os, sys\nline = sys.stdin.readline()\nos.write(1, {LAUNCHED!r})\nprint('got', line)\n"
 
 
@@ -76,7 +78,7 @@ class Engine:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(handover, "FOLDER", str(tmp_path / "run"))
+    monkeypatch.setattr(node_start, "FOLDER", str(tmp_path / "run"))
     return tmp_path / "run"
 
 
@@ -88,8 +90,8 @@ def engine(place: Path) -> Iterator[Engine]:
     made.far.close()
 
 
-def started(engine: Engine, fill: Any, order: bytes = b"") -> Line:
-    line = Line(engine, "c", "fit-a1-0")  # type: ignore[arg-type]
+def started(engine: Engine, fill: Any, order: bytes = b"") -> NodeConnection:
+    line = NodeConnection(DockerTransport(engine, ADDRESS), "c", "fit-a1-0")
     line.start(fill, ROOT_USER, order)
     return line
 
@@ -127,13 +129,13 @@ def test_what_ends_before_it_is_used_is_told_with_its_words(engine: Engine, plac
 
 def test_a_container_that_does_not_start_keeps_nobody(engine: Engine, place: Path) -> None:
     engine.refusal = docker.errors.APIError("no such device")
-    with pytest.raises(docker.errors.APIError, match="no such device"):
+    with pytest.raises(PermanentError, match="no such device"):
         started(engine, filling(place, size=50_000_000))
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("handover")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("node-start")]
 
 
 def test_a_file_that_cannot_be_read_starts_nothing(engine: Engine, place: Path) -> None:
-    line = Line(engine, "c", "fit-a1-0")  # type: ignore[arg-type]
+    line = NodeConnection(DockerTransport(engine, ADDRESS), "c", "fit-a1-0")
     with pytest.raises(PermanentError, match="gone cannot be read: No such file") as told:
         line.start(lambda into: into.copy(place / "gone", f"{place}/x"), ROOT_USER, b"an order\n")
     assert told.value.reason is Reason.DATA_UNAVAILABLE
@@ -144,7 +146,7 @@ def test_a_file_that_cannot_be_read_starts_nothing(engine: Engine, place: Path) 
 def test_one_that_takes_nothing_is_not_waited_for_for_ever(
     engine: Engine, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handover, "_SECONDS", 0.2)
+    monkeypatch.setattr(node_start, "_SECONDS", 0.2)
     engine.is_deaf = True
     with pytest.raises(TransientError, match="fit-a1-0"):
         started(engine, filling(place, size=50_000_000))

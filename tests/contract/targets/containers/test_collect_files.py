@@ -10,34 +10,46 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import docker.errors
 import pytest
+from part_transport import PartTransport
 
 from pulumi_training.spec.errors import PermanentError
+from pulumi_training.targets.containers.agent_commands import read_list
+from pulumi_training.targets.containers.collect_files import collect_files
 from pulumi_training.targets.containers.collected import report_differences
+from pulumi_training.targets.containers.mark import MarkFile
 from pulumi_training.targets.containers.node_layout import FOLDER
+from pulumi_training.targets.containers.tar_download import read_members
 from pulumi_training.targets.containers.tar_upload import Upload, tar_of
-from pulumi_training.targets.docker.bring import bring, read_listing
+from pulumi_training.targets.containers.transport import Take
+
+MARK = MarkFile("docker")
 
 
-class FakeEngine:
-    """An engine whose containers are folders of this machine."""
+class Folders(PartTransport):
+    """A backend whose nodes are folders of this machine."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.asked: list[str] = []
-        self.api = self
 
-    def get_archive(self, container: str, path: str) -> tuple[Iterator[bytes], dict[str, Any]]:
+    def take_files(self, node: str, path: str, take: Take) -> bool:
         self.asked.append(path)
+        pieces = self.pieces(node, path)
+        if pieces is None:
+            return False
+        read_members(pieces, take)
+        return True
+
+    def pieces(self, node: str, path: str) -> Iterator[bytes] | None:
         buffer = io.BytesIO()
-        place = self.root / container / path.lstrip("/")
+        place = self.root / node / path.lstrip("/")
         if not os.path.lexists(place):
-            raise docker.errors.NotFound(f"no such file: {path}")
+            return None
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             archive.add(place, place.name)
         data = buffer.getvalue()
-        return iter([data[n : n + 700] for n in range(0, len(data), 700)]), {}
+        return iter([data[n : n + 700] for n in range(0, len(data), 700)])
 
     def write(self, node: int, name: str, content: str) -> Path:
         path = self.root / f"c{node}" / "run" / name
@@ -54,12 +66,12 @@ class FakeEngine:
         done = subprocess.run(
             [*words, "--folder", place, "--parts", ",".join(parts)], capture_output=True, check=True
         )
-        return read_listing(done.stdout)
+        return read_list(done.stdout)
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> FakeEngine:
-    return FakeEngine(tmp_path / "engine")
+def engine(tmp_path: Path) -> Folders:
+    return Folders(tmp_path / "engine")
 
 
 def home_of(tmp_path: Path) -> Path:
@@ -77,11 +89,11 @@ def outputs(home: Path) -> dict[str, str]:
     return {name: text for name, text in files(home).items() if not name.startswith("launch/")}
 
 
-def fetch(engine: FakeEngine, home: Path, node: int, listing: Any = None) -> Any:
-    return bring(engine, f"c{node}", home, node, {"outputs": "/run/outputs"}, listing)  # type: ignore[arg-type]
+def fetch(engine: Folders, home: Path, node: int, listing: Any = None) -> Any:
+    return collect_files(engine, f"c{node}", home, node, {"outputs": "/run/outputs"}, listing, MARK)
 
 
-def test_equal_files_are_one_and_different_ones_are_put_aside(engine: FakeEngine, tmp_path: Path) -> None:
+def test_equal_files_are_one_and_different_ones_are_put_aside(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     for node in (0, 1):
         engine.write(node, "outputs/same", "same")
@@ -99,7 +111,7 @@ def test_equal_files_are_one_and_different_ones_are_put_aside(engine: FakeEngine
     }
 
 
-def test_only_what_is_missing_is_asked_for(engine: FakeEngine, tmp_path: Path) -> None:
+def test_only_what_is_missing_is_asked_for(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     for name in ("a/1", "a/2", "b/1", "c"):
         engine.write(0, f"outputs/{name}", name)
@@ -115,7 +127,7 @@ def test_only_what_is_missing_is_asked_for(engine: FakeEngine, tmp_path: Path) -
     assert len(files(home)) == 4
 
 
-def test_a_second_nodes_equal_files_are_not_even_sent(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_second_nodes_equal_files_are_not_even_sent(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     for node in (0, 1):
         engine.write(node, "outputs/model", "weights")
@@ -123,7 +135,7 @@ def test_a_second_nodes_equal_files_are_not_even_sent(engine: FakeEngine, tmp_pa
     assert engine.asked == ["/run/outputs"] and files(home) == {"outputs/model": "weights"}
 
 
-def test_a_cut_file_comes_again(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_cut_file_comes_again(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     engine.write(0, "outputs/model", "weights")
     (home / "outputs").mkdir()
@@ -132,7 +144,7 @@ def test_a_cut_file_comes_again(engine: FakeEngine, tmp_path: Path) -> None:
     assert files(home) == {"outputs/model": "weights"}
 
 
-def test_a_link_out_of_the_folder_leads_nobody_there(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_leads_nobody_there(engine: Folders, tmp_path: Path) -> None:
     home, outside = home_of(tmp_path), tmp_path / "outside"
     outside.mkdir()
     engine.write(0, "outputs/fine", "x")
@@ -168,7 +180,7 @@ def test_trouble_of_the_filler_reaches_the_reader(tmp_path: Path) -> None:
         list(tar_of(lambda into: into.copy(tmp_path / "nowhere", "/x/y"), (0, 0)))
 
 
-def test_a_file_with_two_names_arrives_under_both(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_file_with_two_names_arrives_under_both(engine: Folders, tmp_path: Path) -> None:
     first = engine.write(0, "outputs/epoch-5.pt", "weights")
     (first.parent / "last").mkdir()
     for name in ("best.pt", "last/model.pt"):
@@ -184,7 +196,7 @@ def test_a_file_with_two_names_arrives_under_both(engine: FakeEngine, tmp_path: 
     assert (home / "outputs/.node-1/best.pt").read_text() == "others"
 
 
-def make(engine: FakeEngine, node: int, name: str, kind: str) -> None:
+def make(engine: Folders, node: int, name: str, kind: str) -> None:
     """Something at a name of a node's outputs: a file of a text, a folder with a file of it, or a link to it."""
     how, _, text = kind.partition(" ")
     place = engine.root / f"c{node}" / "run" / "outputs" / name
@@ -221,7 +233,7 @@ CLASHES = [
 
 @pytest.mark.parametrize(("first", "second", "name"), CLASHES)
 def test_whatever_a_later_node_has_otherwise_is_kept_in_its_own_folder(
-    engine: FakeEngine, tmp_path: Path, first: str, second: str, name: str
+    engine: Folders, tmp_path: Path, first: str, second: str, name: str
 ) -> None:
     home = home_of(tmp_path)
     make(engine, 0, name, first)
@@ -243,7 +255,7 @@ def test_whatever_a_later_node_has_otherwise_is_kept_in_its_own_folder(
     assert len(list((home / "outputs").rglob("*.tmp"))) == 0
 
 
-def test_each_of_many_nodes_has_a_folder_of_its_own(engine: FakeEngine, tmp_path: Path) -> None:
+def test_each_of_many_nodes_has_a_folder_of_its_own(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     for node, kind in enumerate(("file 0", "folder 1", "folder 2", "file 0", "link ab")):
         make(engine, node, "ckpt", kind)
@@ -260,7 +272,7 @@ def test_each_of_many_nodes_has_a_folder_of_its_own(engine: FakeEngine, tmp_path
     assert sorted(t for n, t in kept.items() if n.endswith("ckpt-1")) == [f"of {n}" for n in range(5)]
 
 
-def test_equal_folders_are_merged_file_by_file(engine: FakeEngine, tmp_path: Path) -> None:
+def test_equal_folders_are_merged_file_by_file(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     for node in (0, 1):
         engine.write(node, "outputs/ckpt/same", "same")
@@ -274,7 +286,7 @@ def test_equal_folders_are_merged_file_by_file(engine: FakeEngine, tmp_path: Pat
 
 @pytest.mark.parametrize("who", [0, 1, 2])
 def test_a_folder_that_a_script_called_like_ours_stays_the_scripts(
-    engine: FakeEngine, tmp_path: Path, who: int
+    engine: Folders, tmp_path: Path, who: int
 ) -> None:
     home = home_of(tmp_path)
     for node in range(3):
@@ -291,7 +303,7 @@ def test_a_folder_that_a_script_called_like_ours_stays_the_scripts(
         assert kept["outputs/.node-1.1/model"] == "of 1"
 
 
-def test_a_nodes_files_go_through_no_link(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_nodes_files_go_through_no_link(engine: Folders, tmp_path: Path) -> None:
     """Neither through another node's, nor through one that was in the folder before."""
     home, outside = home_of(tmp_path), tmp_path / "outside"
     outside.mkdir()
@@ -311,7 +323,7 @@ def test_a_nodes_files_go_through_no_link(engine: FakeEngine, tmp_path: Path) ->
         assert (home / "outputs/.node-1" / name).read_text() == "1"
 
 
-def test_a_link_leads_to_what_its_own_node_had(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_link_leads_to_what_its_own_node_had(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     for node in (0, 1):
         make(engine, node, "a/model", f"file of {node}")
@@ -326,7 +338,7 @@ def test_a_link_leads_to_what_its_own_node_had(engine: FakeEngine, tmp_path: Pat
         assert (home / "outputs/.node-1" / name).read_text() == "of 1"
 
 
-def test_a_link_out_of_the_folder_is_left_out_and_told(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_is_left_out_and_told(engine: Folders, tmp_path: Path) -> None:
     home, secret = home_of(tmp_path), tmp_path / "secret"
     secret.write_text("the client's own")
     make(engine, 0, "stolen", f"link {secret}")
@@ -342,7 +354,7 @@ def test_a_link_out_of_the_folder_is_left_out_and_told(engine: FakeEngine, tmp_p
     assert set(kept) == set(brought.left_out)
 
 
-def test_a_node_cannot_replace_what_this_side_notes(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_node_cannot_replace_what_this_side_notes(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     (home / "launch").mkdir()
     ours = ("docker.json", "nodes.json", "killed.json", "asides.json", "supervisor.log")
@@ -352,13 +364,13 @@ def test_a_node_cannot_replace_what_this_side_notes(engine: FakeEngine, tmp_path
     engine.write(0, "launch/end.json", '{"ended_at": 1}')
     engine.write(1, "launch/end.json", '{"ended_at": 2}')
     for node in (0, 1):
-        bring(engine, f"c{node}", home, node, {"launch": "/run/launch"}, None)  # type: ignore[arg-type]
+        collect_files(engine, f"c{node}", home, node, {"launch": "/run/launch"}, None, MARK)
     assert all((home / "launch" / name).read_text() == "{}" for name in ours if name != "asides.json")
     assert "elsewhere" not in (home / "launch" / "asides.json").read_text()
     assert json.loads((home / "launch" / "end.json").read_text()) == {"ended_at": 1}
 
 
-def test_the_log_of_another_nodes_rank_stays(engine: FakeEngine, tmp_path: Path) -> None:
+def test_the_log_of_another_nodes_rank_stays(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     engine.write(0, "logs/std/rank-0.log", "truth\n")
     engine.write(1, "logs/std/rank-0.log", "a longer lie\n")
@@ -366,33 +378,33 @@ def test_the_log_of_another_nodes_rank_stays(engine: FakeEngine, tmp_path: Path)
     (home / "logs/std").mkdir(parents=True)
     (home / "logs/std/rank-1.log").write_text("one\n")  # as it was mirrored while the run lived
     for node in (0, 1):
-        bring(engine, f"c{node}", home, node, {"logs": "/run/logs"}, None)  # type: ignore[arg-type]
+        collect_files(engine, f"c{node}", home, node, {"logs": "/run/logs"}, None, MARK)
     assert (home / "logs/std/rank-0.log").read_text() == "truth\n"
     assert (home / "logs/std/rank-1.log").read_text() == "one\ntwo\n"
     assert (home / "logs/.node-1/std/rank-0.log").read_text() == "a longer lie\n"
 
 
-def test_a_collection_killed_half_way_goes_on_to_the_same_end(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_collection_killed_half_way_goes_on_to_the_same_end(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     make(engine, 0, "ckpt", "file 0")
     make(engine, 1, "ckpt", "folder 1")
     for number in range(20):
         engine.write(1, f"outputs/ckpt/{number}", "x" * 900)
     fetch(engine, home, 0)
-    whole = engine.get_archive
+    whole = engine.pieces
 
-    def cut(container: str, path: str) -> Any:
-        pieces, facts = whole(container, path)
-        return (piece for number, piece in enumerate(pieces) if number < 20 or killed(number)), facts
+    def cut(node: str, path: str) -> Any:
+        pieces = whole(node, path) or iter(())
+        return (piece for number, piece in enumerate(pieces) if number < 20 or killed(number))
 
     def killed(number: int) -> bool:
         raise ConnectionResetError(f"after {number} pieces")
 
-    engine.get_archive = cut  # type: ignore[method-assign]
+    engine.pieces = cut  # type: ignore[method-assign]
     with pytest.raises(ConnectionResetError):
         fetch(engine, home, 1)
     (home / ".~bring-999999999-dead.tmp").write_bytes(b"half")
-    engine.get_archive = whole  # type: ignore[method-assign]
+    engine.pieces = whole  # type: ignore[method-assign]
     for node in (0, 1):
         fetch(engine, home, node)
     kept = outputs(home)
@@ -402,7 +414,7 @@ def test_a_collection_killed_half_way_goes_on_to_the_same_end(engine: FakeEngine
 
 
 def test_a_name_that_cannot_be_had_here_is_left_out_and_the_rest_comes(
-    engine: FakeEngine, tmp_path: Path
+    engine: Folders, tmp_path: Path
 ) -> None:
     home = home_of(tmp_path) / ("h" * 200) / ("h" * 200)
     home.mkdir(parents=True)
@@ -414,13 +426,13 @@ def test_a_name_that_cannot_be_had_here_is_left_out_and_the_rest_comes(
             entry = tarfile.TarInfo(name)
             entry.size = 1
             archive.addfile(entry, io.BytesIO(b"x"))
-    engine.get_archive = lambda container, path: (iter([data.getvalue()]), {})  # type: ignore[method-assign, assignment]
+    engine.pieces = lambda node, path: iter([data.getvalue()])  # type: ignore[method-assign]
     brought = fetch(engine, home, 0)
     assert list(brought.left_out) == [f"outputs/{deep}/model"]
     assert (home / "outputs" / "fine").read_text() == "x"
 
 
-def test_holes_stay_holes(engine: FakeEngine, tmp_path: Path) -> None:
+def test_holes_stay_holes(engine: Folders, tmp_path: Path) -> None:
     home = home_of(tmp_path)
     place = engine.write(0, "outputs/sparse", "begin")
     with place.open("r+b") as stream:

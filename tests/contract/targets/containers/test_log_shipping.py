@@ -16,7 +16,9 @@ from typing import Any
 
 from services import missing
 
-from pulumi_training.targets.docker.shipment import Shipment
+from pulumi_training.targets.containers.log_shipping import LogShipping
+from pulumi_training.targets.containers.mark import MarkFile
+from pulumi_training.targets.docker.transport import DockerTransport
 
 
 class Node:
@@ -36,8 +38,9 @@ class Node:
             self.far.sendall(struct.pack(">BxxxI", 1, len(piece)) + piece)
 
 
-def shipment(tmp_path: Path, node: Node) -> Shipment:
-    return Shipment(node, "c", ["agent"], tmp_path, 0)  # type: ignore[arg-type]
+def shipment(tmp_path: Path, node: Node) -> LogShipping:
+    transport = DockerTransport(node, {"docker_host": "unix:///nobody.sock"})
+    return LogShipping(transport, "c", ["agent"], tmp_path, 0, MarkFile("docker"))
 
 
 def threads() -> list[threading.Thread]:
