@@ -15,6 +15,7 @@ from ..record.record import Record
 from ..spec.errors import PermanentError, TrainingError, TransientError
 from ..spec.outcome import Reason, Status
 from .last_word import last_word
+from .stamps import stamp_of
 from .start import start
 from .supervisor import is_driven
 
@@ -23,6 +24,8 @@ _LOOK_REMOTE_SECONDS = 2.0
 _SPREAD_SECONDS = 0.002
 """For each run that this process waits for, the least time between two looks at one."""
 _CHECK_DRIVER_SECONDS = 3.0
+_SPREAD_CHECK_SECONDS = 0.02
+"""For each run that this process waits for, the least time between two checks that one is driven."""
 _RESTARTS = 3
 
 _following = 0
@@ -88,7 +91,7 @@ class Follower:
                     continue
                 if document is not None:
                     self.show(describe(document))
-            if time.monotonic() - checked >= _CHECK_DRIVER_SECONDS:
+            if time.monotonic() - checked >= max(_CHECK_DRIVER_SECONDS, _SPREAD_CHECK_SECONDS * _following):
                 checked = time.monotonic()
                 if await self._is_abandoned(attempt):
                     restarts += 1
@@ -112,15 +115,11 @@ class Follower:
         return PermanentError(Reason.SUPERVISOR_LOST, f"{words}: {why}" if why else words)
 
     async def _stamp(self, attempt: Attempt) -> str:
-        """Changes when the document may have; costs one `stat` for a folder store."""
+        """Changes when the document may have."""
         path = attempt.store.local_path(f"{attempt.prefix}/attempt.json")
         if path is None:
             return str(time.monotonic())
-        try:
-            found = path.stat()
-        except OSError:
-            return ""
-        return f"{found.st_ino} {found.st_mtime_ns}"
+        return await stamp_of(path)
 
     async def _read(self, attempt: Attempt) -> AttemptDocument | None:
         try:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 _SECONDS = 10
+_TOGETHER_SECONDS = 2.0
+"""Runs that begin within so short a time of one source are told the same: a thousand of them would ask git for a minute."""
 
 
 def git_state(source: Path) -> dict[str, Any] | None:
@@ -17,6 +21,17 @@ def git_state(source: Path) -> dict[str, Any] | None:
     """
     if not _may_be_in_repository(source.resolve()):
         return None
+    with _guard:
+        turn = _turns.setdefault(source, threading.Lock())
+    with turn:
+        asked_at, state = _known.get(source, (float("-inf"), None))
+        if time.monotonic() - asked_at > _TOGETHER_SECONDS:
+            state = _asked(source)
+            _known[source] = time.monotonic(), state
+    return state
+
+
+def _asked(source: Path) -> dict[str, Any] | None:
     commit = _git(source, "rev-parse", "HEAD")
     if commit is None:
         return None
@@ -42,3 +57,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+_guard = threading.Lock()
+_turns: dict[Path, threading.Lock] = {}
+_known: dict[Path, tuple[float, dict[str, Any] | None]] = {}
+"""By source: when git was asked last, and what it said."""

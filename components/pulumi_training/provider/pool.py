@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -18,12 +19,29 @@ R = TypeVar("R")
 
 SIZE: Final = 64
 """Blocking calls that may run at once; threads are started only when needed."""
+SHORT_SIZE: Final = 8
+"""Further ones, of questions: a thousand operations that begin would keep each of them waiting for a minute."""
 
 
 @functools.cache
 def executor() -> ThreadPoolExecutor:
-    """The one pool of this process."""
+    """The pool of this process's operations."""
     return ThreadPoolExecutor(SIZE, thread_name_prefix="training")
+
+
+@functools.cache
+def _short_executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(SHORT_SIZE, thread_name_prefix="training-short")
+
+
+@contextmanager
+def short() -> Iterator[None]:
+    """What the block gives to `blocking` is a question: it waits behind no operation."""
+    token = _is_short.set(True)
+    try:
+        yield
+    finally:
+        _is_short.reset(token)
 
 
 async def blocking(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -33,4 +51,8 @@ async def blocking(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R
     """
     context = contextvars.copy_context()
     call = functools.partial(context.run, work, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(executor(), call)
+    pool = _short_executor() if _is_short.get() else executor()
+    return await asyncio.get_running_loop().run_in_executor(pool, call)
+
+
+_is_short = contextvars.ContextVar("is_short", default=False)

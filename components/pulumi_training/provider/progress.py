@@ -8,6 +8,7 @@ here ever fails an operation: an engine that is gone is noticed elsewhere (`live
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
@@ -85,6 +86,7 @@ class CallProgress:
         self._log, self._urn, self._secrets = log, urn, secrets
         self._every, self._heartbeat = every, heartbeat
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._started = self._loop.time()
         self._durable: deque[tuple[int, str]] = deque()
         self._line: str | None = None
@@ -119,6 +121,9 @@ class CallProgress:
         self._notify()
 
     def _notify(self) -> None:
+        if threading.get_ident() == self._thread:
+            self._wake.set()
+            return
         try:
             self._loop.call_soon_threadsafe(self._wake.set)
         except RuntimeError:

@@ -28,6 +28,7 @@ from .handler import (
     UpdateCall,
 )
 from .plugin import PluginServicer
+from .pool import short
 
 Short = Callable[[ResourceHandler], Awaitable[Any]]
 Long = Callable[[ResourceHandler, Fields], Awaitable[Any]]
@@ -141,7 +142,7 @@ class TrainingServicer(PluginServicer):
         async def run() -> Any:
             return await work(await self.registry.handler(fields["type"]))
 
-        with self.flight.call():
+        with self.flight.call(), short():
             return await self._guarded(context, _what(verb, fields), run(), fields["secrets"])
 
     async def _long(

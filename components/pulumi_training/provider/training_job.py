@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -74,8 +75,7 @@ class TrainingJobHandler(ResourceHandler):
     async def closing(self) -> None:
         """The engine has read every answer: the attempts they carried are acknowledged."""
         answered, self._answered = self._answered, {}
-        for attempt in answered.values():
-            await blocking(_acknowledge, attempt)
+        await asyncio.gather(*(blocking(_acknowledge, attempt) for attempt in answered.values()))
         await blocking(self._attendance.end)
         await blocking(let_go, _LETTING_GO_SECONDS)
 

@@ -46,6 +46,7 @@ from ..spec.policy import LogOutput, OnCancel
 from ..targets import catalog
 from ..targets.withheld import lend
 from .attendance import Attendance
+from .beginning import beginning
 from .handler import CreateCall, InitFailed, Operation, UpdateCall
 from .pool import blocking
 from .training_job_check import declared
@@ -95,13 +96,14 @@ async def create(call: CreateCall, base: Path, attendance: Attendance, seen: str
     if call.cancelled.is_set():
         words = "the update was canceled before this run was asked for; nothing was started"
         raise PermanentError(Reason.CANCELED, f"{words}. `pulumi up` starts it.")
-    request = request_of(call, base, await blocking(_backend, attendance), seen)
-    await blocking(attendance.take, request.record(), request.urn)
+    async with beginning():
+        request = request_of(call, base, await blocking(_backend, attendance), seen)
+        await blocking(attendance.take, request.record(), request.urn)
     from ..targets.compute_settings import notes
 
     for note in notes(request.document()):
         call.progress.info(note)
-    intent = await blocking(_intend, request, call, False)
+    intent = await _intend(request, call, rerun=False)
     if intent.is_adopted:
         document = await blocking(intent.attempt.document)
         call.progress.info(
@@ -125,23 +127,34 @@ async def update(call: UpdateCall, base: Path, attendance: Attendance, seen: str
     newest = await blocking(record.newest)
     if newest is None:
         call.progress.warning(f"the record of run {request.run_id} is gone; it is trained again")
-        return await _carry(call, request, await blocking(_intend, request, call, False))
+        return await _carry(call, request, await _intend(request, call, rerun=False))
     document = await blocking(_amend, record, newest, request)
     step = decide(document, Policy.of(request.recorded_job))
     if step is Step.RERUN:
-        return await _carry(call, request, await blocking(_intend, request, call, True))
+        return await _carry(call, request, await _intend(request, call, rerun=True))
     if step in (Step.JUDGE, Step.COLLECT):
         await blocking(_again, record, newest, base, step)
     return await _carry(call, request, Intent(record, newest, is_adopted=True))
 
 
-def _intend(request: Request, call: Operation, rerun: bool) -> Intent:
+async def _intend(request: Request, call: Operation, *, rerun: bool) -> Intent:
+    await blocking(_make_way, request, call, rerun)
+    async with beginning():
+        return await blocking(_intended, request, call, rerun)
+
+
+def _make_way(request: Request, call: Operation, rerun: bool) -> None:
+    """Sees stopped what may not run beside this run; that takes as long as their scripts take to end."""
     record = request.record()
     _stop_predecessors(request, record, call)
     live = _live(record)
     if live is not None and (rerun or not is_adoptable(record, live, request.backend)):
         refuse_if_shared(record, live, request.backend)
         cancel(record)  # a run would get a twin
+
+
+def _intended(request: Request, call: Operation, rerun: bool) -> Intent:
+    record = request.record()
     workspaces.remember(record.store.url, _workspace(request), request.document()["compute"]["target"])
     return intend(request, lambda: _source_of(request), call.progress.line, rerun=rerun)
 
@@ -201,7 +214,8 @@ async def _carry(
     began = time.time()
     record, attempt = intent.record, intent.attempt
     was_unseen = intent.is_adopted and await blocking(_is_unseen, record, attempt)
-    await blocking(start, record, attempt.number, request.base, request.secrets)
+    async with beginning():
+        await blocking(start, record, attempt.number, request.base, request.secrets)
     if not request.job.wait:
         await _on_its_way(call, record, attempt)
     if not request.job.wait and (await blocking(attempt.document)).is_live:
@@ -211,7 +225,7 @@ async def _carry(
         call.progress.info(
             f"{_ended(document)} while no update watched; starting attempt {document.attempt + 1}"
         )
-        return await _carry(call, request, await blocking(_intend, request, call, True), deadline)
+        return await _carry(call, request, await _intend(request, call, rerun=True), deadline)
     attempt = record.attempt(document.attempt)
     answered = await blocking(_outputs, record, attempt)
     if words := await blocking(_left_out, attempt):

@@ -53,8 +53,8 @@ class Rules:
 
     `slots` are what it gives at once; `forgets_after` the time that an ended attempt is kept; `is_silent` leaves every
     question without an answer; `holds_logs_back` keeps bytes from the mirror for so long; `only_pretends` starts no
-    process: such an attempt sleeps until it is canceled; `keeps_limits` has the agent end what runs too long;
-    `confirms_after` is how long a submission that was taken waits for its answer.
+    process: such an attempt sleeps until it is canceled, or finished by `finish_pretended`; `keeps_limits` has the agent
+    end what runs too long; `confirms_after` is how long a submission that was taken waits for its answer.
     """
 
     slots: int = 64
@@ -125,6 +125,18 @@ class Attempts:
                 self._end(kept, self._words("cancel"))
                 return
         threading.Thread(target=agent_process.stop, args=(self._handle(kept), grace), daemon=True).start()
+
+    def finish_pretended(self) -> int:
+        """Every attempt that only pretends succeeds now, as far as it runs: how many there were."""
+        with self._guard:
+            sleeping = [kept for kept in self._kept.values() if kept.is_sleeping and kept.state == "Running"]
+        now = time.time()
+        rank = {"rank": 0, "state": "exited", "exit_code": 0, "success": True, "ended_at": now}
+        launch = {"exit_code": 0, "ranks_expected": 1, "ended_at": now}
+        for kept in sleeping:
+            with self._guard:
+                self._end(kept, {"status": "Completed", "ranks": [rank], "launch": launch})
+        return len(sleeping)
 
     def preempt(self, name: str) -> None:
         """Takes the machine away, with a word."""

@@ -94,6 +94,10 @@ class Service:
         self.attempts.preempt(order["name"])
         return {}
 
+    def finish_pretended(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Ends what only pretends; a test's own verb."""
+        return {"ended": self.attempts.finish_pretended()}
+
     def lose(self, order: dict[str, Any]) -> dict[str, Any]:
         self.attempts.lose(order["name"])
         return {}
@@ -140,7 +144,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 yield path, found
 
 
-_TESTS = frozenset(("rule", "counts", "preempt", "lose"))
+_TESTS = frozenset(("rule", "counts", "preempt", "lose", "finish_pretended"))
 
 
 def serve(root: Path, line: Any) -> None:

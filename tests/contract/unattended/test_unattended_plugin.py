@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,15 +10,9 @@ from typing import Any
 
 import grpc
 import pytest
-from unattended import machine
 from unattended.jobs import OWN, gated, until
+from unattended.plugin import FakeEngine, Lab, Made, Plugin
 from unattended.service import Service
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "protocol"))
-
-from job_plugin import Jobs as Lab
-from job_plugin import Made
-from wiring import Client, FakeEngine
 
 from pulumi_training.record.lock import DriverLock
 from pulumi_training.spec.outcome import Status
@@ -28,34 +20,7 @@ from pulumi_training.spec.outcome import Status
 pytestmark = pytest.mark.timeout(180)
 
 SLEEP = "import time\nprint('ready', flush=True)\ntime.sleep(300)\n"
-StartPlugin = Callable[[str], "Plugin"]
-
-
-class Plugin:
-    """One plugin process, which works for one program."""
-
-    def __init__(self, program: Path, machine_folder: Path, engine: FakeEngine) -> None:
-        words = ["plugin", engine.address]
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(machine.__file__)), *words],
-            env=machine.environment(machine_folder),
-            cwd=program,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert self.process.stdout is not None
-        self.client = Client(int(self.process.stdout.readline()))
-        self.lab = Lab(program, self.client, engine)
-
-    def end(self, *, is_killed: bool = False) -> None:
-        """As the engine ends it, or as a machine that goes down does."""
-        if not is_killed:
-            self.client.cancel()
-        self.client.channel.close()
-        self.process.kill() if is_killed else self.process.terminate()
-        self.process.wait(20)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+StartPlugin = Callable[[str], Plugin]
 
 
 @pytest.fixture
