@@ -15,7 +15,9 @@ from typing import Any
 import psutil
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-COMPONENTS = CHECKOUT / "components"
+MEASURED = "BENCH_MEASURED"
+"""Names another checkout, in the environment of a process that measures that one with the benchmarks of this one."""
+COMPONENTS = Path(os.environ.get(MEASURED) or CHECKOUT) / "components"
 _FORGOTTEN = ("PULUMI_", "TRAINING_")
 
 
@@ -23,15 +25,19 @@ _FORGOTTEN = ("PULUMI_", "TRAINING_")
 class Bench:
     """What every benchmark is given.
 
-    `kept` holds what is costly to make and is used by several benchmarks, by name.
+    `kept` holds what is costly to make and is used by several benchmarks, by name. `pairs` is the number of rounds
+    where two checkouts are compared.
     """
 
     folder: Path
     is_quick: bool = False
+    pairs: int | None = None
     kept: dict[str, Any] = field(default_factory=dict)
 
     def rounds(self, usual: int) -> int:
         """How many rounds to take."""
+        if self.pairs is not None:
+            return self.pairs
         return max(2, usual // 3) if self.is_quick else usual
 
     def place(self, name: str) -> Path:
@@ -46,7 +52,7 @@ class Bench:
 
 
 @contextmanager
-def opened(*, is_quick: bool = False) -> Iterator[Bench]:
+def opened(*, is_quick: bool = False, pairs: int | None = None) -> Iterator[Bench]:
     """A bench whose caches and state are its own; at the end its processes are ended and its folder goes."""
     before = dict(os.environ)
     folder = Path(tempfile.mkdtemp(prefix="training-bench-")).resolve()
@@ -58,7 +64,7 @@ def opened(*, is_quick: bool = False) -> Iterator[Bench]:
         XDG_STATE_HOME=str(folder / "xdg-state"),
     )
     try:
-        yield Bench(folder, is_quick)
+        yield Bench(folder, is_quick, pairs)
     finally:
         end_processes(folder)
         os.environ.clear()

@@ -14,6 +14,7 @@ from pulumi_training.record.store import Store
 from .bench import Bench
 from .figure import Figure, most
 from .killed_rank import await_ranks
+from .pairs import each
 from .plugin_process import Plugin, job, running
 from .processes import is_running, wait_until
 from .trees import make_source
@@ -34,7 +35,7 @@ def measure(bench: Bench) -> list[Figure]:
     make_source(place / "src", SCRIPT)
     deaf, obedient = [], []
     with running(place) as plugin:
-        for number in range(bench.rounds(4)):
+        for number in each(bench.rounds(4)):
             deaf.append(_cancel(plugin, place / "store", f"deaf-{number}", "1"))
             obedient.append(_cancel(plugin, place / "store", f"obedient-{number}", "0"))
     name = f"cancel of {RANKS} ranks → no process left"

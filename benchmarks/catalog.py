@@ -27,6 +27,16 @@ NAMES = (
     "docker_peers",
     "downloads",
 )
+COMPARED = (
+    "plugin_start",
+    "first_instruction",
+    "notebook_submit",
+    "no_change",
+    "killed_rank",
+    "reattach",
+    "tree_digest",
+)
+"""Those that two checkouts are compared by where nothing else is asked for: a few minutes for twenty pairs."""
 
 
 def measure(bench: Bench, names: Iterable[str]) -> list[Figure]:

@@ -20,7 +20,7 @@ import grpc
 from .bench import Bench
 from .figure import Figure, most, ratio
 from .killed_rank import reasons
-from .pairs import interleaved
+from .pairs import each, interleaved
 from .plugin_process import docker_job, running
 from .processes import wait_until
 from .raw_launch import attempt_folder
@@ -94,7 +94,7 @@ def measure(bench: Bench) -> list[Figure]:
             return _first(tree, called)
 
         first = interleaved({"ours": ours, "mounted": mounted, "copied": copied}, bench.rounds(9))
-        lost = [_killed_node(plugin, place, checked, number) for number in range(bench.rounds(5))]
+        lost = [_killed_node(plugin, place, checked, number) for number in each(bench.rounds(5))]
     words = "docker: Create call → first instruction, image there"
     return [
         Figure(words, first["ours"], ratio(1.3), first["mounted"], "docker run -v mpirun"),

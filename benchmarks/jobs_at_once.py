@@ -12,6 +12,7 @@ import psutil
 from .bench import COMPONENTS, Bench
 from .figure import Figure, Unit, most, over
 from .many_jobs import PARALLEL, PROGRAM
+from .pairs import each
 from .processes import MemoryWatch
 from .pulumi_project import Project, make_project
 from .trees import make_source
@@ -30,7 +31,7 @@ def measure(bench: Bench) -> list[Figure]:
     for project in (jobs, twin):
         make_source(project.folder / "src", "import time\ntime.sleep(0.2)\n", files=40)
     memory, ours, peer, walls = [], [], [], []
-    for _ in range(bench.rounds(3)):
+    for _ in each(bench.rounds(3)):
         peer.append(_other(twin, "noop", count, None))
         started = time.perf_counter()
         with MemoryWatch(lambda: plugins(bench.folder), every=0.2) as watch:

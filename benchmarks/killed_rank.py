@@ -13,6 +13,7 @@ import grpc
 
 from .bench import Bench
 from .figure import Figure, most
+from .pairs import each
 from .plugin_process import job, running
 from .processes import is_running, wait_until
 from .trees import make_source
@@ -34,7 +35,7 @@ def measure(bench: Bench) -> list[Figure]:
     store = place / "store"
     taken: list[float] = []
     with running(place) as plugin:
-        for number in range(bench.rounds(5)):
+        for number in each(bench.rounds(5)):
             name = f"round-{number}"
             checked = plugin.check(name, job(store, nodes=2, processes=2))
             future = plugin.create_later(name, checked)

@@ -16,6 +16,7 @@ from typing import Any
 
 from .bench import COMPONENTS, Bench
 from .figure import Figure, most
+from .pairs import each
 from .pulumi_project import with_engine
 from .trees import make_source
 
@@ -49,7 +50,7 @@ def measure(bench: Bench) -> list[Figure]:
     make_source(place / "src", SCRIPT)
     returned, first = [], []
     with Notebook(place, NOTEBOOK) as notebook:
-        for number in range(-1, bench.rounds(7)):
+        for number in each(bench.rounds(7), warm_up=1):
             answer = notebook.ask(str(number))
             if number < 0:
                 continue

@@ -8,6 +8,7 @@ from pathlib import Path
 from .bench import Bench
 from .figure import Figure, most
 from .killed_rank import await_ranks
+from .pairs import each
 from .plugin_process import Listener, Plugin, job, start
 from .processes import is_running, wait_until
 from .trees import make_source
@@ -25,7 +26,7 @@ def measure(bench: Bench) -> list[Figure]:
     make_source(place / "src", SCRIPT)
     store = place / "store"
     taken = []
-    for number in range(bench.rounds(5)):
+    for number in each(bench.rounds(5)):
         name = f"round-{number}"
         inputs = job(store, nodes=2, processes=2)
         first = _started(place)
