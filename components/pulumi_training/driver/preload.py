@@ -27,7 +27,10 @@ _OURS = __package__.partition(".")[0]
 _FINISHING = ("driver", "record", "identity")
 _AGAIN = ("spec", "launch", "data", "environment")
 """Layers: what settles a run, and what makes its next attempt or delivers what it wrote."""
-_ENDING = tuple(f"{_OURS}.{name}" for name in ("spec.attribution", "agent.keep", "agent.forms", "agent.mask"))
+_ENDING = tuple(
+    f"{_OURS}.{name}"
+    for name in ("spec.attribution", "agent.keep", "agent.sparse", "agent.forms", "agent.mask")
+)
 """Of other layers: what judges an end, keeps what outputs link to, and masks what is written of it."""
 _TOOLS = frozenset(("object_store",))
 _OF_PROGRAMS = frozenset(("components", "arguments", "rules", "environment", "doctor"))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..driver.retain import Retention, removable, remove_records
-from ..record.runs import UnreadableRun
 from ..record.store import Store
 from ..spec.components import RecordRetentionArgs
 from ..spec.errors import Problem
@@ -33,7 +31,13 @@ from .pool import blocking
 from .secrets import with_secrets_marked
 from .wire import UNKNOWN, contains_secret, contains_unknown, unwrap_secrets
 
+if TYPE_CHECKING:
+    from ..driver.retain import Retention
+    from ..record.runs import UnreadableRun
+
 _SHOWN = 10
+_PLACE = ("target", "workspace", "store")
+"""What of a workspace says whose records are kept; how its target is reached, in whichever form, does not."""
 
 
 def _left(run: UnreadableRun) -> str:
@@ -64,7 +68,7 @@ class RecordRetentionHandler(ResourceHandler):
 
     async def diff(self, call: DiffCall) -> DiffAnswer:
         """Changed inputs change it in place; so does a record that may go now."""
-        old, new = (unwrap_secrets(inputs)[0] for inputs in (call.old_inputs, call.inputs))
+        old, new = map(_comparable, (call.old_inputs, call.inputs))
         changes = [PropertyChange(n) for n in sorted({*old, *new}) if old.get(n) != new.get(n)]
         if not contains_unknown(call.inputs) and await self._removable(call.inputs):
             changes.append(PropertyChange("pruned", ChangeKind.UPDATE))
@@ -97,6 +101,8 @@ class RecordRetentionHandler(ResourceHandler):
                 )
                 call.progress.info(f"will remove the records of {count(len(going), 'run')}: {named}")
             return {"pruned": UNKNOWN if going else before}
+        from ..driver.retain import removable, remove_records
+
         store, retention = self._policy(inputs)
         going = await blocking(removable, store, retention, lambda run: call.progress.warning(_left(run)))
         gone = await blocking(remove_records, store, going, call.progress.warning)
@@ -107,10 +113,14 @@ class RecordRetentionHandler(ResourceHandler):
         return {"pruned": [*before, *gone][-1000:]}
 
     async def _removable(self, inputs: Mapping[str, Any]) -> list[str]:
+        from ..driver.retain import removable
+
         store, retention = self._policy(inputs)
         return await blocking(removable, store, retention)
 
     def _policy(self, inputs: Mapping[str, Any]) -> tuple[Store, Retention]:
+        from ..driver.retain import Retention
+
         args = read(RecordRetentionArgs, unwrap_secrets(inputs)[0])
         assert args.workspace is not None
         store = Store.open(args.workspace.store, base=self.base)
@@ -122,3 +132,11 @@ class RecordRetentionHandler(ResourceHandler):
             args.workspace.workspace,
             args.job,
         )
+
+
+def _comparable(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    plain = dict(unwrap_secrets(inputs)[0])
+    workspace = plain.get("workspace")
+    if isinstance(workspace, Mapping):
+        plain["workspace"] = {name: workspace.get(name) for name in _PLACE}
+    return plain

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO
 
 from ..agent.beneath import LeadsOut, NoFile, find_beneath, read_beneath
-from ..agent.sparse import copy_sparse
 from ..spec.refusals import advice
 from .files import OURS, create_whole, sync_folder, temporary_beside, write_whole
 from .store import NotFound, Store, Stored, StoreError
@@ -163,6 +162,8 @@ def _split(key: str) -> tuple[str, str]:
 
 
 def _copy_whole(source: IO[bytes], target: Path) -> None:
+    from ..agent.sparse import copy_sparse
+
     temporary = temporary_beside(target)
     try:
         with temporary.open("xb") as written:

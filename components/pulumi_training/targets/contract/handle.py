@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...agent.marks import is_elsewhere, is_same
 from ...spec.document import fields_of
 from ...spec.secrecy import reveal
 from ..withheld import given, held_by
@@ -131,6 +130,8 @@ class Handle:
         What was started for another folder belongs to that one as long as it is there (`agent.marks.is_elsewhere`).
         Where there is no identity, the folder alone tells.
         """
+        from ...agent.marks import is_elsewhere, is_same
+
         if store != self.store:
             return False
         if folder and folder == self.began_in:

@@ -10,13 +10,16 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...agent.marks import Marks
 from ...environment import cache
 from ...record.files import try_lock, write_whole
 from ...spec.errors import TransientError
 from ..contract.handle import Handle
 from . import last_words
+
+if TYPE_CHECKING:
+    from ...agent.marks import Marks
 
 _LOCK = "launch/agent.lock"
 _END = "launch/end.json"
@@ -151,6 +154,8 @@ def place_of(handle: Handle) -> Path:
 
 def marks_of(handle: Handle) -> Marks:
     """What tells the processes of an attempt from all others."""
+    from ...agent.marks import Marks
+
     return Marks(handle.run_id, handle.attempt, handle.store, handle.folder, handle.began_in)
 
 
