@@ -29,7 +29,7 @@ _AGAIN = ("spec", "launch", "data", "environment")
 """Layers: what settles a run, and what makes its next attempt or delivers what it wrote."""
 _ENDING = tuple(
     f"{_OURS}.{name}"
-    for name in ("spec.attribution", "agent.keep", "agent.sparse", "agent.forms", "agent.mask")
+    for name in ("spec.attribution", "agent.marks", "agent.keep", "agent.sparse", "agent.forms", "agent.mask")
 )
 """Of other layers: what judges an end, keeps what outputs link to, and masks what is written of it."""
 _TOOLS = frozenset(("object_store",))
