@@ -9,14 +9,13 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
 
 ID_LENGTH = 44
 """A run id's most characters: `<run id>-a<attempt>` and a pod's suffix must fit a DNS label of 63."""
 _SUFFIX = 10
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: object) -> bytes:
     """The one JSON form of `value`: sorted keys, no spaces, UTF-8, and `1` for `1.0`.
 
     Pulumi's wire has only doubles, so that whole floats and integers must be the same. Raises TypeError for
@@ -28,7 +27,7 @@ def canonical_json(value: Any) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def run_key(fields: Mapping[str, Any], *, version: str = "v1") -> str:
+def run_key(fields: Mapping[str, object], *, version: str = "v1") -> str:
     """`<version>:<hex sha256>` of the canonical JSON of `fields`: the non-default key fields."""
     return f"{version}:{hashlib.sha256(canonical_json(fields)).hexdigest()}"
 
@@ -46,7 +45,7 @@ def run_id(name: str, run_key: str, urn: str, workspace_id: str) -> str:
     return f"{label or 'run'}-{suffix}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return _plain(value.value)
     if value is None or isinstance(value, bool | str | int):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 UNKNOWN_SENTINEL = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """The string that stands for a value not known yet in Pulumi's protocol (`UNKNOWN` in its SDKs)."""
 _SHOWN = 60
 
 
-def same(old: Any, new: Any) -> bool:
+def same(old: object, new: object) -> bool:
     """Whether two wire values are equal: 1 is 1.0, but not true; 1 and "1" differ."""
     if isinstance(old, bool) or isinstance(new, bool):
         return old is new
@@ -25,24 +24,24 @@ def same(old: Any, new: Any) -> bool:
     return bool(old == new)
 
 
-def is_unknown(value: Any) -> bool:
+def is_unknown(value: object) -> bool:
     """Whether `value` stands for one that is not known yet: the protocol's sentinel or an `Unknown`."""
     if isinstance(value, str):
         return value == UNKNOWN_SENTINEL
     return type(value).__name__.lstrip("_").startswith("Unknown")
 
 
-def is_opaque(value: Any) -> bool:
+def is_opaque(value: object) -> bool:
     """Whether `value` itself is not plain JSON, hence may be a secret's wrapper."""
     return not isinstance(value, str | int | float | list | tuple | Mapping | type(None))
 
 
-def is_plain_text(value: Any) -> bool:
+def is_plain_text(value: object) -> bool:
     """Whether `value` is a string."""
     return isinstance(value, str)
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """`value` for a message, at most 60 characters: text as it is where that is clear, else as JSON."""
     if isinstance(value, str) and value and value.isprintable() and value == value.strip():
         text = value
@@ -52,7 +51,7 @@ def show(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     if is_unknown(value):
         return "[unknown]"
     if is_opaque(value):
