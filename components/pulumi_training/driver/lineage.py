@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 _SECONDS = 10
-_TOGETHER_SECONDS = 2.0
-"""Runs that begin within so short a time of one source are told the same: a thousand of them would ask git for a minute."""
 
 
 def git_state(source: Path) -> dict[str, Any] | None:
@@ -21,13 +19,15 @@ def git_state(source: Path) -> dict[str, Any] | None:
     """
     if not _may_be_in_repository(source.resolve()):
         return None
+    wanted_at = time.monotonic()
     with _guard:
         turn = _turns.setdefault(source, threading.Lock())
     with turn:
         asked_at, state = _known.get(source, (float("-inf"), None))
-        if time.monotonic() - asked_at > _TOGETHER_SECONDS:
+        if asked_at < wanted_at:  # else somebody asked while this one waited, as where a thousand runs begin
+            asked_at = time.monotonic()
             state = _asked(source)
-            _known[source] = time.monotonic(), state
+            _known[source] = asked_at, state
     return state
 
 
