@@ -13,7 +13,7 @@ PARTS ?= beside alone
 TESTS ?= tests
 REQUIREMENTS := --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 export TRAINING_TARGET := $(TARGET)
-.PHONY: help setup run-setup up preview destroy test test-quick lint format bench schema docs requirements wheel clean
+.PHONY: help setup run-setup up preview destroy test test-quick test-slow lint format bench schema docs requirements wheel clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ endif
 
 test-quick: $(VENV)/.dev ## run the tests that start nothing
 	@$(BIN)/python -m pytest $(BESIDE) tests/unit $(PYTEST_ARGS)
+
+test-slow: setup ## run what takes too long for CI, twice, into docs/verified.md; PART=docker for one target's
+	@$(BIN)/python tests/common/slow.py $(PART)
 
 lint: $(VENV)/.dev ## ruff, mypy, layers, dead code, schema
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
