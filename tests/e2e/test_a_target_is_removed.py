@@ -27,6 +27,8 @@ OF_LOCAL = (
     "tests/unit/targets/test_launching.py",
     "tests/unit/targets/test_local_processes.py",
     "tests/unit/targets/test_slots.py",
+    "tests/contract/targets/test_local_processes_run.py",
+    "tests/contract/targets/test_slots_between_processes.py",
     "tests/unit/spec/test_spec_schema.py",
     "tests/unit/docs/test_reference.py",
 )
@@ -116,7 +118,7 @@ def test_doctor_does_not_look_at_it(copy: Path, tmp_path: Path) -> None:
     assert not [name for name in names if GONE in name.lower()]
 
 
-def test_the_unit_tests_of_the_local_target_pass(copy: Path) -> None:
+def test_the_tests_of_the_local_target_pass(copy: Path) -> None:
     run(copy, "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *OF_LOCAL)
 
 
