@@ -52,8 +52,13 @@ def is_about(module: Path, name: str) -> bool:
     return own or module.as_posix() == "targets/catalog.py"
 
 
-def imported(module: Path) -> Iterator[str]:
+@cache
+def imported(module: Path) -> frozenset[str]:
     """The full names of what a module imports, those inside of functions too."""
+    return frozenset(_imported(module))
+
+
+def _imported(module: Path) -> Iterator[str]:
     parts = (PACKAGE, *module.with_suffix("").parts)
     package = parts[:-1]
     for node in ast.walk(tree(module)):
@@ -66,10 +71,13 @@ def imported(module: Path) -> Iterator[str]:
             yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
-def texts(module: Path) -> Iterator[str]:
-    for node in ast.walk(tree(module)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+@cache
+def texts(module: Path) -> frozenset[str]:
+    return frozenset(
+        node.value
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
 
 
 def imports_by_string(module: Path) -> bool:
@@ -97,8 +105,8 @@ def imports_by_string(module: Path) -> bool:
 def test_there_is_something_to_look_at() -> None:
     assert len(MODULES) > 300
     assert {"local", *catalog.names()} <= set(NAMES)
-    assert f"{PACKAGE}.targets.catalog" in set(imported(Path("driver/start.py")))
-    assert f"{PACKAGE}.targets.local.components" in set(imported(Path("local.py")))
+    assert f"{PACKAGE}.targets.catalog" in imported(Path("driver/start.py"))
+    assert f"{PACKAGE}.targets.local.components" in imported(Path("local.py"))
 
 
 @pytest.mark.parametrize("name", NAMES)
