@@ -62,7 +62,7 @@ def supervisor_pid(store: Path, run_id: str) -> int | None:
 
 def is_running(store: Path, run_id: str) -> bool:
     """Whether anything of the run lives: ranks, launcher, agent or supervisor."""
-    if any(found for found, _ in processes.find_all() if found == run_id):
+    if any(key[0] == run_id for key in processes.find_all()):
         return True
     pid = supervisor_pid(store, run_id)
     return pid is not None and _is_live(pid)
