@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pulumi_training.targets.containers.nodes import NodeState
 from pulumi_training.targets.containers.tar_upload import Fill
-from pulumi_training.targets.containers.transport import Ran, Stream, Take, Transport
+from pulumi_training.targets.containers.transport import NodeState, Ran, Stream, Take, Transport
 from pulumi_training.targets.contract.handle import Handle
 
 

@@ -16,10 +16,19 @@ from typing import IO
 
 from pulumi_training.targets.containers import names
 from pulumi_training.targets.containers.node_layout import ROOT
-from pulumi_training.targets.containers.nodes import NodeEnded, NodeState, together
 from pulumi_training.targets.containers.tar_download import read_members
 from pulumi_training.targets.containers.tar_upload import Fill, tar_of
-from pulumi_training.targets.containers.transport import STDOUT, Ran, Stream, StreamEnded, Take, Transport
+from pulumi_training.targets.containers.transport import (
+    STDOUT,
+    NodeEnded,
+    NodeState,
+    Ran,
+    Stream,
+    StreamEnded,
+    Take,
+    Transport,
+    together,
+)
 from pulumi_training.targets.contract.handle import Handle
 
 from .machine import Node

@@ -27,7 +27,10 @@ class NamespacePlace(Place):
         self.transport = NamespaceTransport(root / "nodes")
 
     def missing(self) -> str:
-        return why_not()
+        reason = why_not()
+        if reason:
+            unregister()
+        return reason
 
     def compute(self, nodes: int = 2, slots: int = 2, gpus: int = 0) -> dict[str, Any]:
         return {**super().compute(nodes, slots, gpus), "settings": {FOLDER: str(self.root / "nodes")}}

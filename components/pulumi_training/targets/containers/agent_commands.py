@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .node_layout import COLLECTED, FOLDER, SECRET_FILE
-from .nodes import NodeEnded, NodeState, together
+from .transport import NodeEnded, NodeState, together
 
 if TYPE_CHECKING:
     from ...launch.request import Limits

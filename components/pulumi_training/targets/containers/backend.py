@@ -15,14 +15,13 @@ from ...spec.refusals import advice
 from . import names
 from .mark import MarkFile
 from .node_layout import FOLDER
-from .nodes import NodeEnded
+from .transport import NodeEnded
 
 if TYPE_CHECKING:
     from ..contract.handle import ComputeReference, Handle
     from ..contract.plan import Plan
     from ..contract.run import RunSpec
-    from .nodes import NodeState
-    from .transport import Address, Transport
+    from .transport import Address, NodeState, Transport
 
 T = TypeVar("T", bound="Transport")
 _LOCK = f"{FOLDER}/launch/agent.lock"

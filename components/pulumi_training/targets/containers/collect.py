@@ -15,15 +15,14 @@ from .collect_files import collect_files
 from .collected import report_differences
 from .data_layout import layout
 from .node_layout import CODE, COLLECTED, FOLDER
-from .nodes import NodeEnded
+from .transport import NodeEnded
 
 if TYPE_CHECKING:
     from ..contract.handle import Handle
     from ..contract.run import RunSpec
     from ..contract.target import Tell
     from .backend import Backend
-    from .nodes import NodeState
-    from .transport import Transport
+    from .transport import NodeState, Transport
 
 
 def collect_and_remove(

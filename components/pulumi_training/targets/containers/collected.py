@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import tarfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,6 +18,13 @@ from ..contract.target import Tell
 
 FOLDER_KIND, LINK_KIND, FILE_KIND, _OTHER_KIND = "a folder", "a link", "a file", "something else"
 _BLOCK = 1 << 20
+SPECIAL = {
+    tarfile.FIFOTYPE: "is a pipe",
+    tarfile.CHRTYPE: "is a device",
+    tarfile.BLKTYPE: "is a device",
+    tarfile.LNKTYPE: "is another name of a file that was not kept",
+}
+"""What cannot be kept, by its type in a tar."""
 _TEMPORARY = f"{OURS}bring-"
 _SHOWN = 3
 

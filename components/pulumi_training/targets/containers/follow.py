@@ -15,7 +15,7 @@ from ..contract.observation import Observation
 from .backend import Backend, of_this_machine, was_launched
 from .conclusion import Conclusion, LostNode, concluded, note_killed, read_json, was_killed
 from .node_layout import FOLDER
-from .nodes import NodeEnded, NodeState
+from .transport import NodeEnded, NodeState
 
 if TYPE_CHECKING:
     from .log_shipping import LogShipping

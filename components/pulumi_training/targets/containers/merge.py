@@ -27,6 +27,7 @@ from .collected import (
     FILE_KIND,
     FOLDER_KIND,
     LINK_KIND,
+    SPECIAL,
     Collected,
     begins_with,
     difference,
@@ -46,12 +47,6 @@ _GROWING = ("logs/std/", "metrics/", "launch/")
 _OF_ONE_NODE = ("logs/std/", "logs/stacks/", "metrics/", "ranks/")
 """Files that only one node has under their name."""
 _FACTS = (*_OF_ONE_NODE, "launch/")
-_SPECIAL = {
-    tarfile.FIFOTYPE: "is a pipe",
-    tarfile.CHRTYPE: "is a device",
-    tarfile.BLKTYPE: "is a device",
-    tarfile.LNKTYPE: "is another name of a file that was not kept",
-}
 
 
 class Merge:
@@ -94,7 +89,7 @@ class Merge:
             elif content is not None:
                 return self._take_file(part, name, member, content)
             else:
-                self.collected.left_out[name] = _SPECIAL.get(member.type, "is no plain file")
+                self.collected.left_out[name] = SPECIAL.get(member.type, "is no plain file")
         except StoreError as error:
             self._note_unnameable(name, error)
         return None

@@ -19,9 +19,8 @@ from ...agent.node import LAUNCHED
 from ...spec.errors import PermanentError, TransientError
 from ...spec.outcome import Reason
 from .node_layout import FOLDER, ROOT_USER
-from .nodes import together
 from .tar_upload import Fill, Upload, send_files
-from .transport import STDOUT, StreamEnded
+from .transport import STDOUT, StreamEnded, together
 
 if TYPE_CHECKING:
     from .transport import Transport

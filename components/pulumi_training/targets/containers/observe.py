@@ -18,7 +18,7 @@ from .conclusion import Conclusion, concluded
 from .follow import Followed
 
 if TYPE_CHECKING:
-    from .nodes import NodeState
+    from .transport import NodeState
 
 _followed: dict[str, Followed] = {}
 """By folder: the attempts that this process follows."""

@@ -22,8 +22,7 @@ from .node_layout import FOLDER, named_parts
 from .observe import let_go, mirror, observe
 
 if TYPE_CHECKING:
-    from .nodes import NodeState
-    from .transport import Transport
+    from .transport import NodeState, Transport
 
 _END = f"{FOLDER}/launch/end.json"
 _REQUEST = f"{FOLDER}/launch/launch.json"

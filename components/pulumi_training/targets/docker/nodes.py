@@ -12,7 +12,7 @@ from ...spec.outcome import Reason
 from ..containers import names
 from ..containers.backend import NameTaken
 from ..containers.node_layout import ROOT
-from ..containers.nodes import NodeState, together
+from ..containers.transport import NodeState, together
 from . import filters
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ..containers.nodes import NodeEnded, NodeState
-from ..containers.transport import Ran, Transport
+from ..containers.transport import NodeEnded, NodeState, Ran, Transport
 from . import nodes
 from .engine import asking, require_gpus
 from .exec_stream import ExecStream

@@ -18,8 +18,7 @@ from places import Started, until
 from pulumi_training.spec.errors import PermanentError, TransientError
 from pulumi_training.spec.outcome import Reason, Status
 from pulumi_training.targets.containers.node_layout import FOLDER
-from pulumi_training.targets.containers.nodes import NodeEnded
-from pulumi_training.targets.containers.transport import Take
+from pulumi_training.targets.containers.transport import NodeEnded, Take
 
 pytestmark = [
     pytest.mark.mpi,

@@ -13,7 +13,7 @@ from part_transport import PartTransport
 from pulumi_training.targets.containers import collect_files as collect_module
 from pulumi_training.targets.containers import follow as follow_module
 from pulumi_training.targets.containers.follow import Followed
-from pulumi_training.targets.containers.nodes import NodeState
+from pulumi_training.targets.containers.transport import NodeState
 from pulumi_training.targets.contract.handle import Handle
 from pulumi_training.targets.docker.backend import BACKEND
 

@@ -13,9 +13,8 @@ import pytest
 
 from pulumi_training.spec.errors import PermanentError, SpecError
 from pulumi_training.spec.outcome import Reason
-from pulumi_training.targets.containers.data_copy import copy_data
 from pulumi_training.targets.containers.node_layout import CODE
-from pulumi_training.targets.containers.node_payload import node_payload
+from pulumi_training.targets.containers.node_payload import copy_data, node_payload
 from pulumi_training.targets.containers.tar_upload import Fill, send_files, tar_of
 
 REQUEST = {"launch": {"environment": {}}, "agent": ["python3"], "folders": [], "copies": []}
