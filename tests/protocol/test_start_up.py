@@ -26,7 +26,7 @@ def found() -> dict[str, Imported]:
         ("plugin", 26, 86_891),
         ("first check", 157, 648_614),
         ("supervisor of local", 63, 237_551),
-        ("supervisor of docker", 72, 312_000),
+        ("supervisor of docker", 70, 307_000),
     ],
 )
 def test_no_more_is_loaded_than_a_start_needs(
