@@ -239,17 +239,17 @@ def test_cancel_while_nothing_runs_is_harmless(plugin: Plugin) -> None:
 def test_forty_creates_do_not_delay_a_check(plugin: Plugin) -> None:
     plugin.client.check({})
     started = time.monotonic()
-    creates = [plugin.client.create_later({"do": "block", "seconds": 1.5}) for _ in range(40)]
+    creates = [plugin.client.create_later({"do": "block", "seconds": 3}) for _ in range(40)]
     assert plugin.toy.started.wait(10)
     slowest = 0.0
-    while time.monotonic() - started < 1.2:
+    while time.monotonic() - started < 2:
         before = time.monotonic()
         plugin.client.check({"n": 1})
         slowest = max(slowest, time.monotonic() - before)
         time.sleep(0.02)
     assert {create.result().id for create in creates} == {"toy-1"}
-    assert time.monotonic() - started < 10
-    assert slowest < 0.8, "a check that waits for a thread of theirs takes longer"
+    assert time.monotonic() - started < 30
+    assert slowest < 2, "a check that waits for a thread of theirs takes longer"
 
 
 def test_progress_is_throttled_masked_and_complete(plugin: Plugin, engine: FakeEngine) -> None:
