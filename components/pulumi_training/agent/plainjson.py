@@ -29,7 +29,7 @@ def loads(text: str) -> Any:
     return value
 
 
-def dumps(value: Any) -> str:
+def dumps(value: object) -> str:
     """Writes strings, numbers, booleans, None, lists and string-keyed dicts, in ASCII. Raises TypeError."""
     try:
         from _json import encode_basestring_ascii as quote

@@ -19,8 +19,6 @@ from .request import Limits, Request, read_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .members import Members
     from .stopping import Stopping
 
@@ -192,7 +190,7 @@ class Launch:
     def _own_name(self) -> str:
         return os.environ.get("TRAINING_AGENT_HOST") or os.uname().nodename
 
-    def _on_sigterm(self, *_: Any) -> None:
+    def _on_sigterm(self, *_: object) -> None:
         self._sigterms += 1
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..spec.text import safe
 
@@ -128,7 +128,7 @@ def note(words: str) -> None:
     print(safe(words), file=sys.stderr)
 
 
-def as_json(value: Any) -> None:
+def as_json(value: object) -> None:
     """Prints a JSON value, indented."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 

@@ -99,7 +99,7 @@ def _properties(seen: RunView) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _data(places: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _data(places: Mapping[str, Mapping[str, object]]) -> list[dict[str, Any]]:
     return [{"name": name, **entry} for name, entry in places.items()]
 
 

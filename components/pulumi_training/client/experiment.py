@@ -32,7 +32,7 @@ class Experiment:
     user's own file backend; no submission blocks or deletes another.
     """
 
-    def __init__(self, workspace: Any, name: str) -> None:
+    def __init__(self, workspace: object, name: str) -> None:
         """Takes a Workspace, and any name.
 
         Raises:
@@ -57,7 +57,7 @@ class Experiment:
         *,
         name: str | None = None,
         force: bool = False,
-        **changes: Any,
+        **changes: object,
     ) -> Run | DeclaredRun:
         """Submits an estimator, or a ScriptRunConfig, and returns its run.
 
@@ -179,7 +179,7 @@ class Experiment:
                 )
 
 
-def _as_estimator(config: Any, changes: Mapping[str, Any]) -> Estimator:
+def _as_estimator(config: object, changes: Mapping[str, object]) -> Estimator:
     if not isinstance(config, Estimator):
         what = (
             f"the class {config.__name__} itself"

@@ -70,7 +70,7 @@ class DeclaredRun:
         )  # fmt: skip
         raise AttributeError(known or name)
 
-    def wait_for_completion(self, *_: Any, **__: Any) -> NoReturn:
+    def wait_for_completion(self, *_: object, **__: object) -> NoReturn:
         """`pulumi up` waits for a declared run.
 
         Raises:

@@ -157,7 +157,7 @@ def _selected(file: Path, project: str, backend: Backend | None, environ: Mappin
     return ""
 
 
-def _of_backend(settings: Mapping[str, Any], backend: Backend | None) -> str:
+def _of_backend(settings: Mapping[str, object], backend: Backend | None) -> str:
     by_backend = settings.get("stacks")
     for url, stack in (by_backend if isinstance(by_backend, dict) else {}).items():
         if backend is None or backends.backend_at(str(url), Path.cwd()) == backend:

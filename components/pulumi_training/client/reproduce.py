@@ -32,7 +32,7 @@ def follow(again: Reproduction, show: Callable[[str], None]) -> AttemptDocument:
             shown.append(line)
             show(line)
 
-    async def blocking(work: Callable[..., Any], *arguments: Any) -> Any:
+    async def blocking(work: Callable[..., Any], *arguments: object) -> Any:
         return await asyncio.to_thread(work, *arguments)
 
     follower = Follower(again.record, again.base, again.secrets, tell, lambda: False, blocking)

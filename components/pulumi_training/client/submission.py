@@ -134,7 +134,7 @@ def run_ids() -> set[str]:
 
 
 def _spawn(
-    file: Path, order: Mapping[str, Any], variables: Mapping[str, str], checked: Checked
+    file: Path, order: Mapping[str, object], variables: Mapping[str, str], checked: Checked
 ) -> subprocess.Popen[bytes]:
     with file.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(

@@ -48,14 +48,14 @@ class Checked:
         """The URN of the job's resource."""
         return _urn(self.stack, self.project, self.name)
 
-    def differs_in_place(self, spec: Mapping[str, Any]) -> list[str]:
+    def differs_in_place(self, spec: Mapping[str, object]) -> list[str]:
         """The properties that may change on a run that is there, and did since `spec` was recorded."""
         new = recorded(self.job)
         names = names_of(Identity.INPLACE)
         return [name for name in sorted(names) if name in spec and spec[name] != new[name]]
 
 
-def checked(parameters: Mapping[str, Any], name: str, experiment: str, base: Path) -> Checked:
+def checked(parameters: Mapping[str, object], name: str, experiment: str, base: Path) -> Checked:
     """Checks a job as the provider's Check does, with the same answers; relative paths are those of `base`.
 
     Raises:
@@ -93,7 +93,7 @@ def _urn(stack: str, project: str, name: str) -> str:
     return f"urn:pulumi:{stack}::{project}::{_TYPE}::{name}"
 
 
-def _plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(inputs: Mapping[str, object]) -> dict[str, Any]:
     """The inputs as JSON values.
 
     Raises:
@@ -113,7 +113,7 @@ def _plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _refused(value: Any) -> Any:
+def _refused(value: object) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, pulumi.Output):

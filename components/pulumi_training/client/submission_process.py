@@ -147,12 +147,12 @@ def _hear(event: automation.EngineEvent, said: list[str]) -> None:
         said.append(diagnostic.message.strip())
 
 
-def _secrets(inputs: Mapping[str, Any]) -> list[str]:
+def _secrets(inputs: Mapping[str, object]) -> list[str]:
     """What of plain inputs is secret by its name, or opens an address; each as text."""
     return [text for name, value in inputs.items() for text in _texts(value, is_secret=name in SECRETS)]
 
 
-def _texts(value: Any, *, is_secret: bool) -> list[str]:
+def _texts(value: object, *, is_secret: bool) -> list[str]:
     if isinstance(value, Mapping):
         return [
             t for name, item in value.items() for t in _texts(item, is_secret=is_secret or name in SECRETS)

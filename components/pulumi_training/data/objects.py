@@ -151,7 +151,7 @@ def _object(path: str, info: dict[str, Any]) -> Object:
     return Object(path, int(info.get("size") or 0), mark.strip('"'), md5)
 
 
-def _time(value: Any) -> Any:
+def _time(value: object) -> Any:
     # A listing may tell as a number what asking for one object tells as a datetime (fsspec's memory does).
     return value.timestamp() if isinstance(value, datetime) else value
 

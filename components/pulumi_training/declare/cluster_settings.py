@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..spec.settings import TargetSettings
 
 
-def typed_settings(model: type[TargetSettings], texts: Mapping[str, Any], settings: Any) -> Any:
+def typed_settings(model: type[TargetSettings], texts: Mapping[str, object], settings: object) -> Any:
     """Typed settings as they go into a cluster's reference; `texts` are those that are given one by one.
 
     Names may be as in Python, `shm_size`, or as on the wire. What is an Output is left for the check of the job.
@@ -38,11 +38,11 @@ def typed_settings(model: type[TargetSettings], texts: Mapping[str, Any], settin
     return {name: secret(value) if name in hidden else value for name, value in given.items()}
 
 
-def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+def _known(values: Mapping[str, object]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not _holds_output(value)}
 
 
-def _holds_output(value: Any) -> bool:
+def _holds_output(value: object) -> bool:
     if isinstance(value, Mapping):
         return any(map(_holds_output, value.values()))
     if isinstance(value, (list, tuple)):

@@ -23,7 +23,7 @@ class Component(pulumi.ComponentResource):
     token: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]]
 
-    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None) -> None:
+    def __init__(self, name: str, props: Mapping[str, object], opts: pulumi.ResourceOptions | None) -> None:
         self._state = dict(props)
         if not is_in_program():
             return
@@ -31,7 +31,7 @@ class Component(pulumi.ComponentResource):
         self.register_outputs(self._state)
 
     @classmethod
-    def from_construct(cls: type[C], name: str, inputs: Any, options: pulumi.ResourceOptions | None) -> C:
+    def from_construct(cls: type[C], name: str, inputs: object, options: pulumi.ResourceOptions | None) -> C:
         """Declares the component from wire inputs; a whole input may be an Output."""
         raise NotImplementedError
 

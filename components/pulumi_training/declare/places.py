@@ -320,7 +320,7 @@ class ClusterSize:
     price_per_node_hour: pulumi.Input[float] | None = None
 
 
-def _below(workspace: Any, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions | None:
+def _below(workspace: object, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions | None:
     """Shows a datastore or cluster under its workspace, unless the program says otherwise."""
     if not isinstance(workspace, WorkspaceBase) or (opts is not None and opts.parent is not None):
         return opts

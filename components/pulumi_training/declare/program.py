@@ -19,7 +19,7 @@ def is_in_program() -> bool:
     return settings.get_monitor() is not None
 
 
-def output(value: Any) -> pulumi.Output[Any]:
+def output(value: object) -> pulumi.Output[Any]:
     """`value` as an Output; outside of a program, where no Output would ever be resolved, the value itself."""
     return pulumi.Output.from_input(value) if is_in_program() else cast("pulumi.Output[Any]", value)
 
@@ -36,14 +36,14 @@ def joined(base: Any, own: Mapping[str, Any]) -> pulumi.Output[Any]:
     return cast("pulumi.Output[Any]", {**base, **own})
 
 
-def reference_of(place: Any) -> Any:
+def reference_of(place: object) -> Any:
     """What a job or a retention takes of a cluster or workspace: of a component its `reference`, else what was given."""
     if isinstance(place, pulumi.Output):
         return place  # its every attribute would be an Output too
     return getattr(place, "reference", getattr(place, "ref", place))
 
 
-def from_here(url: Any) -> Any:
+def from_here(url: object) -> Any:
     """A folder outside of a program made absolute: a notebook may stand in another one by its next cell.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..record.attempt import Attempt
 from ..record.documents import AttemptDocument
@@ -15,7 +14,9 @@ from .attempt_run import compute_of, handle_of
 _LIMITS = ("maxRunDurationSeconds", "stallTimeoutSeconds", "gracePeriodSeconds")
 
 
-def require_amendable(document: AttemptDocument, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+def require_amendable(
+    document: AttemptDocument, before: Mapping[str, object], after: Mapping[str, object]
+) -> None:
     """Sees that the limits of a job may become those of `after` while the attempt lives.
 
     Raises:
@@ -35,7 +36,7 @@ def require_amendable(document: AttemptDocument, before: Mapping[str, Any], afte
         raise SpecError(problems)
 
 
-def amend(attempt: Attempt, document: AttemptDocument, job: Mapping[str, Any]) -> None:
+def amend(attempt: Attempt, document: AttemptDocument, job: Mapping[str, object]) -> None:
     """Brings the limits of `job`, as recorded, to the attempt where it lives. Raises `TransientError`."""
     target = catalog.get(document.target, document.target_package)
     if _is_submitted(document) and isinstance(target, Amends):

@@ -48,7 +48,7 @@ _TRACKING = (
 class Preload:
     """One loading beside a run, from `begin` to `stop`; `wait` is for whoever wants to see it through."""
 
-    def __init__(self, target: Target, job: Mapping[str, Any]) -> None:
+    def __init__(self, target: Target, job: Mapping[str, object]) -> None:
         self._target = target
         self._job = job
         self._is_over = threading.Event()

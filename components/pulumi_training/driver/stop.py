@@ -103,7 +103,7 @@ def remove(
     up_to: int | None = None,
     after: int = 0,
     purge: bool = False,
-    compute: Mapping[str, Any] | None = None,
+    compute: Mapping[str, object] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Stops a run and removes what its target holds; the record stays unless `purge`.
@@ -151,7 +151,7 @@ def _purge(record: Record, after: int) -> None:
     record.update_run(newest_attempt=after)
 
 
-def halt(record: Record, compute: Mapping[str, Any], grace: float = GRACE_SECONDS) -> None:
+def halt(record: Record, compute: Mapping[str, object], grace: float = GRACE_SECONDS) -> None:
     """Stops the newest attempt of a run that cannot be read, by its run id and number; the record is left as it is.
 
     Raises:
@@ -163,7 +163,7 @@ def halt(record: Record, compute: Mapping[str, Any], grace: float = GRACE_SECOND
 
 
 def _remove_attempt(
-    record: Record, number: int, compute: Mapping[str, Any] | None, tell: Callable[[str], None]
+    record: Record, number: int, compute: Mapping[str, object] | None, tell: Callable[[str], None]
 ) -> None:
     attempt = record.attempt(number)
     document = _document_if_whole(attempt, tell)
@@ -219,7 +219,7 @@ def _compute_in(record: Record) -> Mapping[str, Any] | None:
 
 
 def _rebuilt(
-    record: Record, number: int, compute: Mapping[str, Any]
+    record: Record, number: int, compute: Mapping[str, object]
 ) -> list[tuple[ComputeReference, Handle]]:
     """The references that an attempt of which nothing can be read may have: with the store's identity, and without."""
     try:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..record.record import Record
 from ..spec.errors import TrainingError
@@ -47,7 +47,7 @@ def catch_up(record: Record, base: Path, credentials: Mapping[str, str] | None =
         log.warning("tracking of %s is not caught up: %s", record.run_id, error)
 
 
-def credentials_in(*inputs: Mapping[str, Any]) -> dict[str, str]:
+def credentials_in(*inputs: Mapping[str, object]) -> dict[str, str]:
     """What opens the tracking server among the secrets of a job as it came over the wire; later ones win."""
     found: dict[str, str] = {}
     for job in inputs:

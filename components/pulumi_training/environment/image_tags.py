@@ -30,7 +30,7 @@ def find(client: DockerClient, reference: str, *, platform: str | None = None) -
     return image if is_for(image, platform) else None
 
 
-def is_for(image: Any, platform: str | None) -> bool:
+def is_for(image: object, platform: str | None) -> bool:
     """Whether it is for a platform as Docker takes it (`linux/arm64/v8`, `arm64`); what is left out decides nothing."""
     wanted = (platform or "").lower().split("/")
     if len(wanted) == 1 and wanted[0] not in ("linux", "windows"):
@@ -39,7 +39,7 @@ def is_for(image: Any, platform: str | None) -> bool:
     return all(not part or not asked or part == _ARCHITECTURES.get(asked, asked) for part, asked in pairs)
 
 
-def platform_of(image: Any) -> str:
+def platform_of(image: object) -> str:
     """The platform that an image is for, as Docker writes it."""
     return "/".join(filter(None, _platform(image)))
 

@@ -140,7 +140,7 @@ def push(
     return f"{repository}@{digest}"
 
 
-def _without_limit(api: Any) -> Any:
+def _without_limit(api: object) -> Any:
     """The same API on the same connections, which waits for each answer as long as it takes.
 
     While a registry commits a large layer a push says nothing. Pulls and builds of the SDK have no limit of their

@@ -37,8 +37,8 @@ class Change:
 
 
 def explain(
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
+    old: Mapping[str, object],
+    new: Mapping[str, object],
     old_files: Mapping[str, str] | None = None,
     new_files: Mapping[str, str] | None = None,
     *,
@@ -142,7 +142,7 @@ def _compare_lists(path: str, old: Sequence[Any], new: Sequence[Any], hidden: Se
     yield Change(path, "update", f"{path}: {', '.join(words) or 'order changed'}")
 
 
-def _words(path: str, old: Any, new: Any, hidden: Set[str]) -> str:
+def _words(path: str, old: object, new: object, hidden: Set[str]) -> str:
     if path.startswith("inputs.") and path.endswith(".fingerprint"):
         return f"{path.removesuffix('.fingerprint')}: data changed"
     if old is _MISSING:
@@ -152,7 +152,7 @@ def _words(path: str, old: Any, new: Any, hidden: Set[str]) -> str:
     return f"{path} {_show(path, old, hidden)} -> {_show(path, new, hidden)}"
 
 
-def _show(path: str, value: Any, hidden: Set[str]) -> str:
+def _show(path: str, value: object, hidden: Set[str]) -> str:
     """`value` without what is hidden below `path`."""
     below = {secret for secret in hidden if secret.startswith((f"{path}.", f"{path}["))}
     if not below:
@@ -162,7 +162,7 @@ def _show(path: str, value: Any, hidden: Set[str]) -> str:
     return show(_without(path, value, below))
 
 
-def _without(path: str, value: Any, hidden: Set[str]) -> Any:
+def _without(path: str, value: object, hidden: Set[str]) -> Any:
     if path in hidden:
         return _SECRET
     if isinstance(value, Mapping):
@@ -170,11 +170,11 @@ def _without(path: str, value: Any, hidden: Set[str]) -> Any:
     return value
 
 
-def _kind(old: Any, new: Any) -> Kind:
+def _kind(old: object, new: object) -> Kind:
     return "add" if old is _MISSING else "delete" if new is _MISSING else "update"
 
 
-def _verb(old: Any, new: Any) -> str:
+def _verb(old: object, new: object) -> str:
     return {"add": "added", "delete": "removed", "update": "changed"}[_kind(old, new)]
 
 
@@ -185,5 +185,5 @@ def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple)

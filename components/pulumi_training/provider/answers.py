@@ -22,7 +22,7 @@ _KINDS = {
 }
 
 
-def check_response(answer: CheckAnswer, given: Mapping[str, Any], problems: list[Problem]) -> Any:
+def check_response(answer: CheckAnswer, given: Mapping[str, object], problems: list[Problem]) -> Any:
     """The inputs, secret where the given ones were, and the problems.
 
     Refused inputs go back as they came: an unknown that Check would add makes the engine reject the whole answer

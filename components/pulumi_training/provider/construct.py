@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pulumi
 from pulumi.provider.provider import ConstructResult, Provider
 
@@ -20,7 +18,7 @@ class Components(Provider):
         self,
         name: str,
         resource_type: str,
-        inputs: Any,
+        inputs: object,
         options: pulumi.ResourceOptions | None = None,
     ) -> ConstructResult:
         """Declares one component on the event loop. Raises SpecError for a type that is none."""

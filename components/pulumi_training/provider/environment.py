@@ -124,7 +124,7 @@ class EnvironmentHandler(ResourceHandler):
             return CheckAnswer({**inputs, "digest": UNKNOWN}, tuple(_own(error.problems)))
         return CheckAnswer(dict(keep_secrets(inputs, call.inputs)), (), warnings)
 
-    def _source(self, inputs: Mapping[str, Any]) -> Path:
+    def _source(self, inputs: Mapping[str, object]) -> Path:
         plain, _ = unwrap_secrets(inputs.get("sourceDirectory"))
         return (self.base / str(plain or ".")).resolve()
 
@@ -155,7 +155,7 @@ def _note(call: CreateCall) -> None:
         call.progress.info(note)
 
 
-def _spec(inputs: Mapping[str, Any]) -> EnvironmentSpec:
+def _spec(inputs: Mapping[str, object]) -> EnvironmentSpec:
     plain, _ = unwrap_secrets(inputs)
     own = {*_PLACE, *_settings_of_targets()}
     return EnvironmentSpec.model_validate({name: value for name, value in plain.items() if name not in own})
@@ -169,7 +169,7 @@ def _settings_of_targets() -> list[str]:
     return [name for name in own if name not in _PLACE]
 
 
-def _maker(inputs: Mapping[str, Any]) -> EnvironmentMaker:
+def _maker(inputs: Mapping[str, object]) -> EnvironmentMaker:
     target, _ = unwrap_secrets(inputs.get("target"))
     return catalog.environment_maker(catalog.describe(str(target or catalog.DEFAULT)))
 
@@ -178,7 +178,7 @@ def _make(spec: EnvironmentSpec, source: Path, call: CreateCall) -> Made:
     return _maker(call.inputs).make(spec, source, _settings(call.inputs), call.progress.line)
 
 
-def _is_there(spec: EnvironmentSpec, source: Path, inputs: Mapping[str, Any], digest: str) -> bool:
+def _is_there(spec: EnvironmentSpec, source: Path, inputs: Mapping[str, object], digest: str) -> bool:
     return _maker(inputs).is_there(spec, source, _settings(inputs), digest)
 
 
@@ -191,7 +191,7 @@ def _id(digest: str) -> str:
     return f"env-{digest.rpartition(':')[2][:16]}"
 
 
-def _settings(inputs: Mapping[str, Any]) -> dict[str, str]:
+def _settings(inputs: Mapping[str, object]) -> dict[str, str]:
     """Where it is made, as a cluster's settings say it."""
     plain, _ = unwrap_secrets({name: inputs.get(name) for name in _settings_of_targets()})
     return {name: str(value) for name, value in plain.items() if value}

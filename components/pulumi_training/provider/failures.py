@@ -15,7 +15,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 from pulumi.runtime.proto import provider_pb2
@@ -43,7 +42,11 @@ class Failure:
 
 
 def failure_of(
-    error: BaseException, *, what: str, secrets: Iterable[str] = (), inputs: Mapping[str, Any] | None = None
+    error: BaseException,
+    *,
+    what: str,
+    secrets: Iterable[str] = (),
+    inputs: Mapping[str, object] | None = None,
 ) -> Failure:
     """The failure for `error`; `what` names the operation (`create of "fit"`), `inputs` are the call's."""
     secrets = tuple(secrets)
@@ -71,7 +74,7 @@ def masked(problems: Iterable[Problem], secrets: Sequence[str]) -> list[Problem]
     ]
 
 
-def _init_failed(error: InitFailed, secrets: Sequence[str], inputs: Mapping[str, Any]) -> Failure:
+def _init_failed(error: InitFailed, secrets: Sequence[str], inputs: Mapping[str, object]) -> Failure:
     from .secrets import secret_where_store_is
 
     reasons = [mask(reason, secrets) for reason in error.reasons] or [mask(error.message, secrets)]
@@ -86,7 +89,7 @@ def _init_failed(error: InitFailed, secrets: Sequence[str], inputs: Mapping[str,
     return _detailed(grpc.StatusCode.UNKNOWN, shorten(reasons[0], 1024), detail)
 
 
-def _detailed(code: grpc.StatusCode, message: str, detail: Any) -> Failure:
+def _detailed(code: grpc.StatusCode, message: str, detail: object) -> Failure:
     status = share().Status(code=code.value[0], message=message)
     status.details.add().Pack(detail)
     return Failure(code, message, status.SerializeToString())

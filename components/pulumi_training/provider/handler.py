@@ -229,8 +229,8 @@ class InitFailed(TrainingError):
     def __init__(
         self,
         id: str,
-        outputs: Mapping[str, Any],
-        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, object],
+        inputs: Mapping[str, object] | None = None,
         reasons: Sequence[str] = (),
     ) -> None:
         self.id = id

@@ -13,7 +13,10 @@ _STEP = re.compile(r"[^.\[\]]+")
 
 
 def taken_before(
-    problems: Iterable[Problem], before: Sequence[Problem], new: Mapping[str, Any], old: Mapping[str, Any]
+    problems: Iterable[Problem],
+    before: Sequence[Problem],
+    new: Mapping[str, object],
+    old: Mapping[str, object],
 ) -> tuple[list[Problem], list[str]]:
     """The problems that are new, and words about the others.
 
@@ -33,7 +36,7 @@ def taken_before(
     return left, words
 
 
-def _at(inputs: Mapping[str, Any], path: str) -> Any:
+def _at(inputs: Mapping[str, object], path: str) -> Any:
     """What stands at a property's path; None where nothing does."""
     value, _ = unwrap_secrets(dict(inputs))
     for step in _STEP.findall(path):

@@ -63,11 +63,11 @@ class PluginServicer(ProviderServicer):
         await self._talk_to(request.address)
         return empty_pb2.Empty()
 
-    async def GetPluginInfo(self, request: Any, context: Any) -> Any:
+    async def GetPluginInfo(self, request: object, context: object) -> Any:
         """The package's version."""
         return plugin_pb2.PluginInfo(version=__version__)
 
-    async def GetSchema(self, request: Any, context: Any) -> Any:
+    async def GetSchema(self, request: object, context: object) -> Any:
         """The package's schema, a file made from the models; with targets of other packages it is made now."""
         return provider_pb2.GetSchemaResponse(
             schema=await self._guarded(context, "GetSchema", _schema_text())
@@ -99,7 +99,7 @@ class PluginServicer(ProviderServicer):
             acceptSecrets=True, acceptResources=True, acceptOutputs=True, supportsPreview=True
         )
 
-    async def Cancel(self, request: Any, context: Any) -> Any:
+    async def Cancel(self, request: object, context: object) -> Any:
         """Ctrl-C while calls run; the end of the operation, and harmless, while none does."""
         if not self.flight.cancel():
             await self._close_handlers()
@@ -137,7 +137,7 @@ class PluginServicer(ProviderServicer):
             )
         return options
 
-    async def _component(self, request: Any, context: Any) -> Any:
+    async def _component(self, request: object, context: object) -> Any:
         try:
             return await self._construct(request, context)
         except InputPropertiesError as error:
@@ -152,11 +152,11 @@ class PluginServicer(ProviderServicer):
 
     async def _guarded(
         self,
-        context: Any,
+        context: object,
         what: str,
         work: Awaitable[R],
         secrets: Sequence[str] = (),
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, object] | None = None,
     ) -> R:
         try:
             return await work

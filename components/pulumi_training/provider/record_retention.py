@@ -91,7 +91,7 @@ class RecordRetentionHandler(ResourceHandler):
         """What was removed stays removed; nothing more goes."""
 
     async def _apply(
-        self, call: Operation, inputs: Mapping[str, Any], before: list[str], preview: bool
+        self, call: Operation, inputs: Mapping[str, object], before: list[str], preview: bool
     ) -> dict[str, Any]:
         if preview:
             going = [] if contains_unknown(inputs) else await self._removable(inputs)
@@ -112,13 +112,13 @@ class RecordRetentionHandler(ResourceHandler):
             )
         return {"pruned": [*before, *gone][-1000:]}
 
-    async def _removable(self, inputs: Mapping[str, Any]) -> list[str]:
+    async def _removable(self, inputs: Mapping[str, object]) -> list[str]:
         from ..driver.retain import removable
 
         store, retention = self._policy(inputs)
         return await blocking(removable, store, retention)
 
-    def _policy(self, inputs: Mapping[str, Any]) -> tuple[Store, Retention]:
+    def _policy(self, inputs: Mapping[str, object]) -> tuple[Store, Retention]:
         from ..driver.retain import Retention
 
         args = read(RecordRetentionArgs, unwrap_secrets(inputs)[0])
@@ -134,7 +134,7 @@ class RecordRetentionHandler(ResourceHandler):
         )
 
 
-def _comparable(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _comparable(inputs: Mapping[str, object]) -> dict[str, Any]:
     plain = dict(unwrap_secrets(inputs)[0])
     workspace = plain.get("workspace")
     if isinstance(workspace, Mapping):

@@ -22,12 +22,12 @@ _ADDRESSES = frozenset(
 """Properties that are URLs, or several of them: one with a password or a signature in it is a secret as a whole."""
 
 
-def with_secrets_marked(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def with_secrets_marked(inputs: Mapping[str, object]) -> dict[str, Any]:
     """`inputs` with every property marked secret that is one, at whatever depth, whether the program said so or not."""
     return {name: _marked(name, value) for name, value in inputs.items()}
 
 
-def secret_texts(*values: Mapping[str, Any]) -> tuple[str, ...]:
+def secret_texts(*values: Mapping[str, object]) -> tuple[str, ...]:
     """Every text that is secret in some inputs or outputs, once each, to be masked in whatever is shown."""
     found: dict[str, None] = {}
     for value in values:
@@ -47,7 +47,7 @@ def _shown_as(text: str) -> tuple[str, ...]:
     return tuple({text.removeprefix("file://").removeprefix("./").rstrip("/"), display(text)} - {text, ""})
 
 
-def without_plain(compute: Any) -> Any:
+def without_plain(compute: object) -> Any:
     """A cluster or workspace without what says nothing: secret as a whole, its every word would be masked everywhere."""
     if isinstance(compute, Secret):
         return Secret(without_plain(compute.value))
@@ -75,7 +75,7 @@ def texts_in_compute(compute: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
 
-def secret_where_store_is(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+def secret_where_store_is(outputs: Mapping[str, object], inputs: Mapping[str, object]) -> dict[str, Any]:
     """`outputs` with those marked secret that have the address of a secret store in them."""
     compute = inputs.get("compute")
     store = compute.value if isinstance(compute, Secret) else compute
@@ -90,12 +90,12 @@ def secret_where_store_is(outputs: Mapping[str, Any], inputs: Mapping[str, Any])
     }
 
 
-def has_secret_price(compute: Any) -> bool:
+def has_secret_price(compute: object) -> bool:
     """Whether a program says that what a node costs is nobody's business; a record would tell it, and every cost."""
     return isinstance(compute, Mapping) and isinstance(compute.get("pricePerNodeHour"), Secret)
 
 
-def _marked_compute(compute: Mapping[str, Any]) -> dict[str, Any]:
+def _marked_compute(compute: Mapping[str, object]) -> dict[str, Any]:
     """A cluster, with its settings: what a target calls a credential is one, and so is an address that opens itself."""
     marked = with_secrets_marked(compute)
     for target in settings_in(marked):
@@ -110,7 +110,7 @@ def _marked_compute(compute: Mapping[str, Any]) -> dict[str, Any]:
     return marked
 
 
-def _strings(value: Any) -> list[str]:
+def _strings(value: object) -> list[str]:
     if isinstance(value, str):
         return [value]
     items = (
@@ -126,7 +126,7 @@ def credentials(target: str) -> frozenset[str]:
     return of_model(target)
 
 
-def _marked(name: str, value: Any) -> Any:
+def _marked(name: str, value: object) -> Any:
     if isinstance(value, Secret) or value is None:
         return value
     if name in SECRETS:

@@ -138,7 +138,7 @@ class TrainingServicer(PluginServicer):
         fields = call_fields(request, outputs, old_inputs)
         return await self._long(request, context, "delete", fields, work)
 
-    async def _short(self, context: Any, verb: str, fields: Fields, work: Short) -> Any:
+    async def _short(self, context: object, verb: str, fields: Fields, work: Short) -> Any:
         async def run() -> Any:
             return await work(await self.registry.handler(fields["type"]))
 
@@ -147,12 +147,12 @@ class TrainingServicer(PluginServicer):
 
     async def _long(
         self,
-        request: Any,
-        context: Any,
+        request: object,
+        context: object,
         verb: str,
         fields: Fields,
         work: Long,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, object] | None = None,
     ) -> Any:
         async def run(cancelled: Cancellation) -> Any:
             handler = await self.registry.handler(fields["type"])
@@ -165,7 +165,7 @@ class TrainingServicer(PluginServicer):
             )
 
 
-def _outputs(outputs: Mapping[str, Any], given: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
+def _outputs(outputs: Mapping[str, object], given: Mapping[str, object], inputs: Mapping[str, object]) -> Any:
     from .secrets import secret_where_store_is
 
     return wire.encode(secret_where_store_is(wire.keep_secrets(outputs, given), inputs))

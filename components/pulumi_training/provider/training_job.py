@@ -205,7 +205,7 @@ class TrainingJobHandler(ResourceHandler):
             call.progress.info(announce(decide(document, Policy.of(request.recorded_job)), document))
         return UpdateAnswer(_lasting(call.old_outputs))
 
-    def _lost(self, call: CheckCall, inputs: Mapping[str, Any]) -> list[str]:
+    def _lost(self, call: CheckCall, inputs: Mapping[str, object]) -> list[str]:
         plain, _ = unwrap_secrets(inputs)
         compute, key = plain.get("compute"), plain.get("runKey")
         if not isinstance(compute, dict) or not isinstance(compute.get("store"), str):

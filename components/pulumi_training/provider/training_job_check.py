@@ -36,7 +36,7 @@ class Declared:
     secrets: Mapping[str, str]
 
 
-def declared(inputs: Mapping[str, Any], resource_name: str) -> Declared:
+def declared(inputs: Mapping[str, object], resource_name: str) -> Declared:
     """Reads a job from decoded wire values; what Check added to them is left aside."""
     given = {name: value for name, value in inputs.items() if name not in DERIVED}
     unknown = frozenset(name for name, value in given.items() if contains_unknown(value))
@@ -127,7 +127,7 @@ def _kept_before(call: CheckCall, job: JobSpec, base: Path) -> tuple[int | None,
     return rules, lambda key, version: version == rules and key == olds.get("runKey")
 
 
-def _fingerprinted(given: Any, job: JobSpec, base: Path, problems: list[Problem]) -> dict[str, Any]:
+def _fingerprinted(given: object, job: JobSpec, base: Path, problems: list[Problem]) -> dict[str, Any]:
     """The `inputs` property with a fingerprint for each input that was given none."""
     plain, _ = unwrap_secrets(given)
     completed = {name: dict(value) for name, value in plain.items()}

@@ -54,7 +54,7 @@ def diff(call: DiffCall) -> tuple[DiffAnswer, list[str]]:
     return DiffAnswer(tuple(answered)), words
 
 
-def _explained(old: Mapping[str, Any], new: Mapping[str, Any], hidden: Set[str]) -> list[Change]:
+def _explained(old: Mapping[str, object], new: Mapping[str, object], hidden: Set[str]) -> list[Change]:
     before, after = old.get("sourceDigest"), new.get("sourceDigest")
     is_same = before == after  # then there are no files to name, and none to be read for a hundred jobs
     old_files = manifests.recall(before) if isinstance(before, str) and not is_same else None
@@ -100,12 +100,12 @@ def _top(path: str) -> str:
     return path.partition(".")[0].partition("[")[0]
 
 
-def _secret_paths(inputs: Mapping[str, Any]) -> Iterator[str]:
+def _secret_paths(inputs: Mapping[str, object]) -> Iterator[str]:
     """Where something is secret; a list that holds a secret counts as a whole."""
     return _marked_paths(with_secrets_marked(inputs), "")
 
 
-def _marked_paths(value: Any, path: str) -> Iterator[str]:
+def _marked_paths(value: object, path: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from _marked_paths(item, f"{path}.{name}" if path else name)
@@ -113,7 +113,7 @@ def _marked_paths(value: Any, path: str) -> Iterator[str]:
         yield path
 
 
-def _comparable(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _comparable(inputs: Mapping[str, object]) -> dict[str, Any]:
     plain, _ = unwrap_secrets(inputs)
     return dict(plain)
 

@@ -99,7 +99,7 @@ def decode_value(value: struct_pb2.Value) -> Any:
     return None
 
 
-def encode(values: Mapping[str, Any]) -> struct_pb2.Struct:
+def encode(values: Mapping[str, object]) -> struct_pb2.Struct:
     """The property map of an answer. Raises TypeError for what the wire has no form for, naming its path."""
     struct = struct_pb2.Struct()
     for key, value in values.items():
@@ -107,7 +107,7 @@ def encode(values: Mapping[str, Any]) -> struct_pb2.Struct:
     return struct
 
 
-def contains_unknown(value: Any) -> bool:
+def contains_unknown(value: object) -> bool:
     """Whether `value` is or holds an unknown, secrets included."""
     if isinstance(value, Unknown):
         return True
@@ -124,14 +124,14 @@ def contains_unknown(value: Any) -> bool:
     return False
 
 
-def unwrap_secrets(value: Any) -> tuple[Any, list[str]]:
+def unwrap_secrets(value: object) -> tuple[Any, list[str]]:
     """`value` without its secret marks, and every text or number that was inside one (as text, once each)."""
     found: dict[str, None] = {}
     plain = _unwrapped(value, found, inside=False)
     return plain, list(found)
 
 
-def contains_secret(value: Any) -> bool:
+def contains_secret(value: object) -> bool:
     """Whether any part of `value` is marked secret."""
     if isinstance(value, Secret):
         return True
@@ -140,7 +140,7 @@ def contains_secret(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(contains_secret(element) for element in value)
 
 
-def keep_secrets(value: Any, original: Any) -> Any:
+def keep_secrets(value: object, original: object) -> Any:
     """`value` with the parts marked secret that `original` has marked at the same place.
 
     For an answer that echoes inputs: what came as a secret must not go back in the clear.
@@ -251,7 +251,7 @@ def _text(text: str) -> str:
     return str(text)
 
 
-def _unwrapped(value: Any, found: dict[str, None], *, inside: bool) -> Any:
+def _unwrapped(value: object, found: dict[str, None], *, inside: bool) -> Any:
     if isinstance(value, Secret):
         return _unwrapped(value.value, found, inside=True)
     if isinstance(value, Mapping):

@@ -134,7 +134,7 @@ class Attempt:
         except (OSError, StoreError):
             return None
 
-    def update(self, **changes: Any) -> AttemptDocument:
+    def update(self, **changes: object) -> AttemptDocument:
         """Changes fields of the document, under a lock of this machine, and returns it.
 
         An `outcome` alone brings its status along. Fields that did not change cost no write. In a remote
@@ -185,7 +185,7 @@ class Attempt:
             return False
         return True
 
-    def event(self, kind: str, message: str = "", **data: Any) -> None:
+    def event(self, kind: str, message: str = "", **data: object) -> None:
         """Adds an event: a kind, words for a person, data for a program."""
         if kind in _LAST_EVENTS:
             self._in_any_case(lambda: self._events.append(kind, message, **data))

@@ -90,7 +90,7 @@ class RunDocument:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any], where: str = "run.json") -> RunDocument:
+    def from_json(cls, document: Mapping[str, object], where: str = "run.json") -> RunDocument:
         """Reads what `to_json` wrote; fields that are not known are left out.
 
         Raises:
@@ -302,7 +302,7 @@ def load(store: Store, key: str, where: str) -> dict[str, Any]:
     return decode(data, where)
 
 
-def masked(value: Any, secrets: tuple[str, ...], *, is_prose: bool = False) -> Any:
+def masked(value: object, secrets: tuple[str, ...], *, is_prose: bool = False) -> Any:
     """`value` with every one of `secrets` masked in its strings, keys included.
 
     Secrets of a few letters only in what is written for people: elsewhere they may well be part of a name.

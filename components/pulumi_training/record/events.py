@@ -44,7 +44,7 @@ class EventLog:
         self._secrets = secrets
         self._counted = (0, 0, 0)  # segment, bytes counted, lines in them
 
-    def append(self, kind: str, message: str = "", **data: Any) -> None:
+    def append(self, kind: str, message: str = "", **data: object) -> None:
         """Adds one event; it is whole or not there. Raises `StoreError`."""
         line: dict[str, Any] = {"at": round(time.time(), 3), "kind": kind}
         if message:

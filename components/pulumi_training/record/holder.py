@@ -38,7 +38,7 @@ class Holder:
         return Holder(host="", boot_id="", pid=0)
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any], where: str = "driver.json") -> Holder:
+    def from_json(cls, document: Mapping[str, object], where: str = "driver.json") -> Holder:
         """Reads what `to_json` wrote. Raises `DamagedDocument`."""
         return cls(**fields_of(cls, document, where))
 

@@ -236,7 +236,7 @@ def _absolute(path: str, root: str) -> str:
     return path if path.startswith(root) or not root.startswith("/") else f"/{path}"
 
 
-def _at_once(fs: Any, scheme: str) -> dict[str, int]:
+def _at_once(fs: object, scheme: str) -> dict[str, int]:
     """Options of `cat_file` for one request: newer s3fs asks for the size first, to read in parallel.
 
     Documents are small, and what is large is read in ranges; a list of runs would take twice the requests.

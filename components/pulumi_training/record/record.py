@@ -58,7 +58,7 @@ class Record:
         stamped = document if document.created_at else replace(document, created_at=time.time())
         self.store.write(self._key, encode(stamped.to_json(), self._secrets))
 
-    def update_run(self, **changes: Any) -> RunDocument:
+    def update_run(self, **changes: object) -> RunDocument:
         """Changes fields of `run.json`, in a folder store under a lock.
 
         Raises:

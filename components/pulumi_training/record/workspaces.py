@@ -117,7 +117,7 @@ def _document() -> list[Any]:
     return entries
 
 
-def _workspace(entry: Any) -> Workspace | None:
+def _workspace(entry: object) -> Workspace | None:
     """One of the list, None for a line that is none: the others count."""
     try:
         return Workspace(**fields_of(Workspace, entry, "")) if isinstance(entry, dict) else None

@@ -42,11 +42,11 @@ class Estimator:
         self,
         source_directory: str | None = None,
         *,
-        compute_target: Any = None,
+        compute_target: object = None,
         vm_size: str | None = None,
         vm_priority: str | None = None,
         entry_script: str | None = None,
-        script_params: Mapping[str, Any] | None = None,
+        script_params: Mapping[str, object] | None = None,
         node_count: int | None = None,
         process_count_per_node: int | None = None,
         distributed_backend: str | None = None,
@@ -55,7 +55,7 @@ class Estimator:
         use_docker: bool | None = None,
         custom_docker_base_image: str | None = None,
         custom_docker_image: str | None = None,
-        image_registry_details: ContainerRegistry | Mapping[str, Any] | None = None,
+        image_registry_details: ContainerRegistry | Mapping[str, object] | None = None,
         user_managed: bool | None = None,
         conda_packages: Sequence[str] | None = None,
         pip_packages: Sequence[str] | None = None,
@@ -63,14 +63,14 @@ class Estimator:
         conda_dependencies_file: str | None = None,
         pip_requirements_file_path: str | None = None,
         pip_requirements_file: str | None = None,
-        environment_variables: Mapping[str, Any] | None = None,
-        environment_definition: Any = None,
-        inputs: Sequence[Any] | Mapping[str, Any] | None = None,
-        source_directory_data_store: Any = None,
+        environment_variables: Mapping[str, object] | None = None,
+        environment_definition: object = None,
+        inputs: Sequence[object] | Mapping[str, object] | None = None,
+        source_directory_data_store: object = None,
         shm_size: str | None = None,
-        resume_from: Any = None,
+        resume_from: object = None,
         max_run_duration_seconds: float | None = None,
-        **more: Any,
+        **more: object,
     ) -> None:
         """Takes the parameters of the SDK's Estimator, those of its first and its last version.
 
@@ -181,7 +181,7 @@ class PyTorch(_Framework):
     _package = "torch"
 
     def __init__(
-        self, source_directory: str | None = None, *, framework_version: str | None = None, **settings: Any
+        self, source_directory: str | None = None, *, framework_version: str | None = None, **settings: object
     ) -> None:
         """See `Estimator`; backends are mpi, gloo and nccl."""
         super().__init__(source_directory, framework_version, settings)
@@ -200,7 +200,7 @@ class TensorFlow(_Framework):
         framework_version: str | None = None,
         worker_count: int | None = None,
         parameter_server_count: int | None = None,
-        **settings: Any,
+        **settings: object,
     ) -> None:
         """See `Estimator`; backends are mpi and ps, and the counts are those of the whole job."""
         if worker_count is not None or parameter_server_count is not None:
@@ -227,7 +227,7 @@ class SKLearn(_Framework):
     _package = "scikit-learn"
 
     def __init__(
-        self, source_directory: str | None = None, *, framework_version: str | None = None, **settings: Any
+        self, source_directory: str | None = None, *, framework_version: str | None = None, **settings: object
     ) -> None:
         """See `Estimator`; there is no topology and no GPU to choose."""
         single = (
@@ -257,7 +257,7 @@ def _refuse_backend(estimator: Estimator, *refused: str) -> None:
         )
 
 
-def _parameters(given: Mapping[str, Any] | None) -> dict[Any, Any] | None:
+def _parameters(given: Mapping[str, object] | None) -> dict[Any, Any] | None:
     """`script_params` by the page's rule: an empty string is no value, so that `{"--flag": ""}` is a flag."""
     if not isinstance(given, Mapping):
         return given  # refused where it is used
@@ -269,7 +269,7 @@ def _parameters(given: Mapping[str, Any] | None) -> dict[Any, Any] | None:
     }  # fmt: skip
 
 
-def _known(more: Mapping[str, Any], who: str) -> dict[str, Any]:
+def _known(more: Mapping[str, object], who: str) -> dict[str, Any]:
     """The further parameters, all of them TrainingJob's."""
     names = [
         name for name in inspect.signature(TrainingJob).parameters if name not in ("resource_name", "opts")
@@ -290,5 +290,5 @@ def _names(requirement: str, package: str) -> bool:
     return begin.startswith(package) and (not rest or rest[0] in " =<>!~[;@")
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+def _given(values: Mapping[str, object]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}

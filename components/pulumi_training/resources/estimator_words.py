@@ -17,7 +17,7 @@ _GONE = {
 }
 
 
-def refuse(**given: Any) -> None:
+def refuse(**given: object) -> None:
     """Refuses parameters that have no meaning here.
 
     Raises:
@@ -28,7 +28,7 @@ def refuse(**given: Any) -> None:
         raise SpecError(problems)
 
 
-def one_of(**names: Any) -> Any:
+def one_of(**names: object) -> Any:
     """The value that is given under one of two names.
 
     Raises:
@@ -40,7 +40,7 @@ def one_of(**names: Any) -> Any:
     return names[given[0]] if given else None
 
 
-def compute_of(compute: Any) -> Any:
+def compute_of(compute: object) -> Any:
     """Where to run, which is a ComputeCluster and not the name of one.
 
     Raises:
@@ -58,7 +58,7 @@ def compute_of(compute: Any) -> Any:
     return compute
 
 
-def backend_of(backend: Any) -> Any:
+def backend_of(backend: object) -> Any:
     """A backend by its name here: any case, and `ps` is TensorFlow's."""
     if not isinstance(backend, str):
         return backend
@@ -69,7 +69,7 @@ def topology_of(
     node_count: int | None,
     process_count_per_node: int | None,
     distributed_backend: str | None,
-    distributed_training: Any,
+    distributed_training: object,
 ) -> dict[str, Any]:
     """Nodes, processes and backend of a job, said in one way or in both where they agree.
 
@@ -108,6 +108,6 @@ def topology_of(
     return {**own, **said, **{n: v for n, v in own.items() if v is not None}}
 
 
-def _is_left_open(name: str, said: dict[str, Any], value: Any) -> bool:
+def _is_left_open(name: str, said: dict[str, Any], value: object) -> bool:
     """`Mpi()` says one process as a default only: the page gives process_count_per_node beside it."""
     return name == "process_count_per_node" and said["distributed_backend"] == "mpi" and said[name] == 1

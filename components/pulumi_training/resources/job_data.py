@@ -17,7 +17,7 @@ class JobData:
         self._named: dict[str, DataReference] = {}
         self._wire: dict[str, dict[str, Any]] = {"inputs": {}, "outputs": {}}
 
-    def add(self, given_: Sequence[DataReference] | Mapping[str, Any] | None, field: str) -> None:
+    def add(self, given_: Sequence[DataReference] | Mapping[str, object] | None, field: str) -> None:
         """Takes the job's own `inputs` or `outputs`."""
         if given_ is None:
             return
@@ -51,7 +51,7 @@ class JobData:
         return {field: entries for field, entries in self._wire.items() if entries}
 
 
-def _no_reference(path: str, value: Any) -> SpecError:
+def _no_reference(path: str, value: object) -> SpecError:
     return SpecError(
         Problem(
             path,

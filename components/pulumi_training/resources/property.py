@@ -49,19 +49,19 @@ def wire_name(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
-def with_secret_password(registry: Any) -> Any:
+def with_secret_password(registry: object) -> Any:
     """Registry credentials with the password marked secret."""
     if not isinstance(registry, Mapping) or registry.get("password") is None:
         return registry
     return {**registry, "password": secret(registry["password"])}
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
+def given(values: Mapping[str, object]) -> dict[str, Any]:
     """The arguments that were given, by wire name."""
     return {wire_name(name): value for name, value in values.items() if value is not None}
 
 
-def list_of(parameters: Mapping[str, Any], name: str) -> list[Any]:
+def list_of(parameters: Mapping[str, object], name: str) -> list[Any]:
     """A parameter that has several values, empty where it is not given.
 
     Raises:
@@ -75,7 +75,7 @@ def list_of(parameters: Mapping[str, Any], name: str) -> list[Any]:
     return list(value)
 
 
-def mapping_of(parameters: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def mapping_of(parameters: Mapping[str, object], name: str) -> Mapping[str, Any]:
     """A parameter that has names and values, empty where it is not given.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pulumi
 
@@ -25,7 +24,7 @@ class RecordRetention(pulumi.CustomResource):
         self,
         resource_name: str,
         *,
-        workspace: Any,
+        workspace: object,
         keep_last: pulumi.Input[int] | None = None,
         keep_best: pulumi.Input[int] | None = None,
         metric: pulumi.Input[str] | None = None,

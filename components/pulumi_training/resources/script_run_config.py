@@ -67,7 +67,7 @@ class ScriptRunConfig(Estimator):
         )
 
 
-def _word(word: Any) -> str:
+def _word(word: object) -> str:
     """A word of a command. Data comes into one by an environment variable or by `arguments`, for it has to be named.
 
     Raises:

@@ -74,13 +74,13 @@ class TrainingJob(pulumi.CustomResource):
         self,
         resource_name: str,
         *,
-        compute: Any,
+        compute: object,
         source_directory: pulumi.Input[str] | None = None,
         entry_script: pulumi.Input[str] | None = None,
         command: pulumi.Input[str] | None = None,
-        script_params: Mapping[str, Any] | None = None,
-        arguments: Sequence[Any] | None = None,
-        environment: Any = None,
+        script_params: Mapping[str, object] | None = None,
+        arguments: Sequence[object] | None = None,
+        environment: object = None,
         python_version: pulumi.Input[str] | None = None,
         pip_packages: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         pip_requirements_file: pulumi.Input[str] | None = None,
@@ -94,8 +94,8 @@ class TrainingJob(pulumi.CustomResource):
         user_managed: pulumi.Input[bool] | None = None,
         interpreter: pulumi.Input[str] | None = None,
         custom_docker_image: pulumi.Input[str] | None = None,
-        image_registry_details: Any = None,
-        environment_variables: Mapping[str, Any] | None = None,
+        image_registry_details: object = None,
+        environment_variables: Mapping[str, object] | None = None,
         secret_environment_variables: Mapping[str, pulumi.Input[str]] | None = None,
         node_count: pulumi.Input[int] | None = None,
         process_count_per_node: pulumi.Input[int] | None = None,
@@ -104,11 +104,11 @@ class TrainingJob(pulumi.CustomResource):
         parameter_server_count: pulumi.Input[int] | None = None,
         use_gpu: pulumi.Input[bool] | None = None,
         shm_size: pulumi.Input[str] | None = None,
-        inputs: Sequence[DataReference] | Mapping[str, Any] | None = None,
-        outputs: Sequence[DataReference] | Mapping[str, Any] | None = None,
+        inputs: Sequence[DataReference] | Mapping[str, object] | None = None,
+        outputs: Sequence[DataReference] | Mapping[str, object] | None = None,
         resume_from: pulumi.Input[str] | None = None,
         source_digest: pulumi.Input[str] | None = None,
-        triggers: Sequence[Any] | None = None,
+        triggers: Sequence[object] | None = None,
         source_max_bytes: pulumi.Input[int] | None = None,
         source_max_files: pulumi.Input[int] | None = None,
         max_run_duration_seconds: pulumi.Input[float] | None = None,
@@ -203,7 +203,7 @@ def wire_inputs(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return props | data.to_wire()  # what arguments, variables and triggers referred to is among it
 
 
-def _arguments(parameters: Mapping[str, Any], further: Sequence[Any], data: JobData) -> Any:
+def _arguments(parameters: Mapping[str, object], further: Sequence[object], data: JobData) -> Any:
     """The flat list of arguments; a value that is an Output is flattened when it is known."""
     words: list[Any] = []
     for name, value in parameters.items():
@@ -221,15 +221,15 @@ def _arguments(parameters: Mapping[str, Any], further: Sequence[Any], data: JobD
     return pulumi.Output.all(*words).apply(_flat)
 
 
-def _known(name: Any, value: Any) -> list[str]:
+def _known(name: object, value: object) -> list[str]:
     return flatten({name: value})
 
 
-def _flat(known: Sequence[Any]) -> list[str]:
+def _flat(known: Sequence[object]) -> list[str]:
     return [word for item in known for word in (item if isinstance(item, list) else [item])]
 
 
-def _parameter(value: Any, data: JobData) -> Any:
+def _parameter(value: object, data: JobData) -> Any:
     """A value of `script_params`: only a data reference refers to data there, text never does."""
     if isinstance(value, DataReference):
         return data.refer(value)
@@ -238,7 +238,7 @@ def _parameter(value: Any, data: JobData) -> Any:
     return escape(text_of(value))
 
 
-def _text(value: Any, data: JobData, path: str) -> Any:
+def _text(value: object, data: JobData, path: str) -> Any:
     """A value as the text of one argument; an Output becomes an Output of text. `path` says whose value it is."""
     if isinstance(value, DataReference):
         return data.refer(value)
@@ -254,7 +254,7 @@ _TYPED = {"image": "customDockerImage", "imageRegistry": "imageRegistryDetails"}
 """What a person wrote, where the environment calls it otherwise."""
 
 
-def _environment(environment: Any, shortcuts: dict[str, Any]) -> dict[str, Any]:
+def _environment(environment: object, shortcuts: dict[str, Any]) -> dict[str, Any]:
     if isinstance(environment, Mapping):
         if shortcuts:
             named = ", ".join(_TYPED.get(name, name) for name in shortcuts)

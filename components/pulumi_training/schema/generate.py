@@ -208,13 +208,13 @@ def _reached_from(models: Iterable[type[BaseModel]]) -> set[type[BaseModel]]:
     return reached
 
 
-def _enum_of(annotation: Any) -> type[Enum] | None:
+def _enum_of(annotation: object) -> type[Enum] | None:
     """The enum that an annotation is, None left out."""
     kinds = _parts(annotation)
     return kinds[0] if len(kinds) == 1 and issubclass(kinds[0], Enum) else None
 
 
-def _parts(annotation: Any) -> list[type]:
+def _parts(annotation: object) -> list[type]:
     """The classes that an annotation is made of, None left out."""
     arguments = get_args(annotation)
     if not arguments:

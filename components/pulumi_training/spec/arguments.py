@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 
-def flatten(parameters: Mapping[Any, Any], render: Callable[[Any], str] | None = None) -> list[str]:
+def flatten(parameters: Mapping[object, object], render: Callable[[Any], str] | None = None) -> list[str]:
     """`{"--epochs": 5, "--sizes": [1, 2], "--verbose": True}` as `["--epochs", "5", "--sizes", "1", "2", "--verbose"]`.
 
     `True` gives the name alone and `False` leaves it out; `None` gives the name alone, as the Estimator does;
@@ -36,7 +36,7 @@ def flatten(parameters: Mapping[Any, Any], render: Callable[[Any], str] | None =
     return flat
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     """The text of a value that is not plain, as a path, a date or a number of an array library.
 
     Raises:
@@ -60,7 +60,7 @@ def escape(text: str) -> str:
     return text.replace("${data.", "$${data.")
 
 
-def _text(value: Any, render: Callable[[Any], str] | None) -> str:
+def _text(value: object, render: Callable[[Any], str] | None) -> str:
     if isinstance(value, str):
         return escape(value)
     if isinstance(value, (bool, int, float)):

@@ -40,7 +40,7 @@ class RankFacts:
 
     @classmethod
     def from_json(
-        cls, document: Mapping[str, Any], log_tail: str = "", where: str = "a rank's facts"
+        cls, document: Mapping[str, object], log_tail: str = "", where: str = "a rank's facts"
     ) -> RankFacts:
         """Reads a rank's file; unknown fields are left out. Raises `DamagedDocument`, which names `where`."""
         known = {name: value for name, value in document.items() if value is not None}
@@ -66,7 +66,7 @@ class LaunchFacts:
     ended_at: Time | None = None
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any], where: str = "end.json") -> LaunchFacts:
+    def from_json(cls, document: Mapping[str, object], where: str = "end.json") -> LaunchFacts:
         """Reads the agent's `end.json`. Raises `DamagedDocument`, which names `where`."""
         known = {name: value for name, value in document.items() if value is not None}
         stopped = fitting(_STOP, fitting({"stopped": dict[str, Any]}, known, where).get("stopped", {}), where)
@@ -76,7 +76,9 @@ class LaunchFacts:
         return cls(**{**found, "stopped_detail": stopped.get("detail") or ""})
 
 
-def rank_facts(documents: Iterable[Mapping[str, Any]], tail: Callable[[int], str]) -> tuple[RankFacts, ...]:
+def rank_facts(
+    documents: Iterable[Mapping[str, object]], tail: Callable[[int], str]
+) -> tuple[RankFacts, ...]:
     """The facts in ranks' files, ascending; what is damaged says nothing of its rank.
 
     `tail` gives the end of a rank's log, which is asked for where the rank did not succeed.
@@ -91,7 +93,7 @@ def rank_facts(documents: Iterable[Mapping[str, Any]], tail: Callable[[int], str
     return tuple(sorted(found, key=lambda facts: facts.rank))
 
 
-def launch_facts(document: Mapping[str, Any] | None) -> LaunchFacts | None:
+def launch_facts(document: Mapping[str, object] | None) -> LaunchFacts | None:
     """The facts in `end.json`; None where there is none, or a damaged one: nothing may be read out of that."""
     try:
         return LaunchFacts.from_json(document) if document else None

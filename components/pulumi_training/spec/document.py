@@ -106,7 +106,7 @@ def object_or_none(data: bytes | str | None) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def check_version(document: Mapping[str, Any], where: str, known: int, advice: str = "") -> None:
+def check_version(document: Mapping[str, object], where: str, known: int, advice: str = "") -> None:
     """Raises `NewerDocument` where `version` is above `known`, `DamagedDocument` where it is no version.
 
     A document without one is of the first.
@@ -118,7 +118,7 @@ def check_version(document: Mapping[str, Any], where: str, known: int, advice: s
         raise NewerDocument(where, version, known)
 
 
-def fields_of(kind: type, document: Mapping[str, Any], where: str, advice: str = "") -> dict[str, Any]:
+def fields_of(kind: type, document: Mapping[str, object], where: str, advice: str = "") -> dict[str, Any]:
     """What a document has for the fields of the dataclass `kind`, each of the field's type; others are left out.
 
     Lists become tuples, and texts enums, where the field has them.
@@ -133,7 +133,7 @@ def fields_of(kind: type, document: Mapping[str, Any], where: str, advice: str =
     return found
 
 
-def fitting(shape: Shape, document: Mapping[str, Any], where: str, advice: str = "") -> dict[str, Any]:
+def fitting(shape: Shape, document: Mapping[str, object], where: str, advice: str = "") -> dict[str, Any]:
     """What a document has for the names of `shape`, each of the type that is written there; others are left out.
 
     Raises:
@@ -149,7 +149,7 @@ def fitting(shape: Shape, document: Mapping[str, Any], where: str, advice: str =
     return found
 
 
-def check_shape(shape: Shape, document: Mapping[str, Any], where: str, advice: str = "") -> None:
+def check_shape(shape: Shape, document: Mapping[str, object], where: str, advice: str = "") -> None:
     """As `fitting`, for a document that is kept as it is."""
     fitting(shape, document, where, advice)
 
@@ -178,7 +178,7 @@ def _required(kind: type) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)
-def _fit(hint: Any) -> Callable[[Any], Any]:
+def _fit(hint: object) -> Callable[[Any], Any]:
     """A function that gives a value as `hint` has it, or raises `_Misfit`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any or hint is object:
@@ -205,7 +205,7 @@ def _fit(hint: Any) -> Callable[[Any], Any]:
 
 
 def _checked(inner: Callable[[Any], Any], checks: Sequence[Callable[[Any], bool]]) -> Callable[[Any], Any]:
-    def fit(value: Any) -> Any:
+    def fit(value: object) -> Any:
         found = inner(value)
         if not all(check(found) for check in checks):
             raise _Misfit(_shown(value))
@@ -215,7 +215,7 @@ def _checked(inner: Callable[[Any], Any], checks: Sequence[Callable[[Any], bool]
 
 
 def _one_of(kinds: list[Callable[[Any], Any]], may_be_none: bool) -> Callable[[Any], Any]:
-    def fit(value: Any) -> Any:
+    def fit(value: object) -> Any:
         if value is None and may_be_none:
             return None
         for number, kind in enumerate(kinds):
@@ -230,7 +230,7 @@ def _one_of(kinds: list[Callable[[Any], Any]], may_be_none: bool) -> Callable[[A
 
 
 def _mapping(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def fit(value: Any) -> Any:
+    def fit(value: object) -> Any:
         if not isinstance(value, dict):
             raise _Misfit(_shown(value))
         return {name: inner(item) for name, item in value.items()}
@@ -239,7 +239,7 @@ def _mapping(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _items(inner: Callable[[Any], Any], kind: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
-    def fit(value: Any) -> Any:
+    def fit(value: object) -> Any:
         if not isinstance(value, (list, tuple)):
             raise _Misfit(_shown(value))
         return kind([inner(item) for item in value])
@@ -248,7 +248,7 @@ def _items(inner: Callable[[Any], Any], kind: Callable[[list[Any]], Any]) -> Cal
 
 
 def _places(inner: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    def fit(value: Any) -> Any:
+    def fit(value: object) -> Any:
         if not isinstance(value, (list, tuple)) or len(value) != len(inner):
             raise _Misfit(_shown(value))
         return tuple(each(item) for each, item in zip(inner, value, strict=True))
@@ -257,7 +257,7 @@ def _places(inner: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
 
 
 def _member(kind: type[Enum]) -> Callable[[Any], Any]:
-    def fit(value: Any) -> Any:
+    def fit(value: object) -> Any:
         try:
             return kind(value)
         except ValueError as error:
@@ -266,7 +266,7 @@ def _member(kind: type[Enum]) -> Callable[[Any], Any]:
     return fit
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _Misfit(_shown(value))
     if not (-_GREATEST < value < _GREATEST if isinstance(value, int) else math.isfinite(value)):
@@ -274,7 +274,7 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _integer(value: Any) -> Any:
+def _integer(value: object) -> Any:
     if isinstance(value, bool) or not isinstance(value, int) or not -_GREATEST < value < _GREATEST:
         raise _Misfit(_shown(value))
     return value
@@ -289,7 +289,7 @@ def _instance(kind: Any) -> Callable[[Any], Any]:
     return fit
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value in a message: short, and nothing of what an object or a list holds."""
     if isinstance(value, dict):
         return "an object"
@@ -311,7 +311,7 @@ def _is_deep(data: bytes | str) -> bool:
     return data.count(b"[") + data.count(b"{") > DEPTH
 
 
-def _depth(value: Any) -> int:
+def _depth(value: object) -> int:
     deepest, left = 0, [(value, 1)]
     while left:
         item, level = left.pop()

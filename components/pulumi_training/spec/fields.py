@@ -35,17 +35,17 @@ class Model(BaseModel):
     )
 
 
-def key(default: Any = ..., **keywords: Any) -> Any:
+def key(default: object = ..., **keywords: object) -> Any:
     """A field that decides the result."""
     return _field(Identity.KEY, default, keywords)
 
 
-def inplace(default: Any = ..., **keywords: Any) -> Any:
+def inplace(default: object = ..., **keywords: object) -> Any:
     """A field that may change on a run that is there."""
     return _field(Identity.INPLACE, default, keywords)
 
 
-def ignored(default: Any = ..., **keywords: Any) -> Any:
+def ignored(default: object = ..., **keywords: object) -> Any:
     """A field that only says where the run runs from."""
     return _field(Identity.IGNORED, default, keywords)
 
@@ -75,7 +75,7 @@ def deprecation_of(model: type[BaseModel], name: str) -> str | None:
     return str(words) if words else None
 
 
-def _field(identity: Identity, default: Any, keywords: dict[str, Any]) -> Any:
+def _field(identity: Identity, default: object, keywords: dict[str, Any]) -> Any:
     extra: dict[str, Any] = {"identity": identity.value}
     for mark in ("secret", "example", "setting", "tunes", "deprecated"):
         if mark in keywords:

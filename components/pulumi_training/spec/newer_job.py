@@ -16,7 +16,7 @@ NOT_KNOWN = "is not known to this version of pulumi-training, and does nothing h
 _UNKNOWN = "extra_forbidden"
 
 
-def recorded_job(document: Mapping[str, Any]) -> JobSpec:
+def recorded_job(document: Mapping[str, object]) -> JobSpec:
     """The job, without the properties that no version up to this one knows.
 
     Raises:
@@ -37,7 +37,7 @@ def recorded_job(document: Mapping[str, Any]) -> JobSpec:
     return JobSpec.model_validate(left)
 
 
-def unknown_in_record(document: Mapping[str, Any]) -> list[str]:
+def unknown_in_record(document: Mapping[str, object]) -> list[str]:
     """The paths of the properties of a recorded job that `recorded_job` leaves aside, or only carries along."""
     found: list[str] = []
     try:

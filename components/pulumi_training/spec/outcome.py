@@ -207,7 +207,9 @@ class Outcome:
         return {**document, "reason": self.reason.value, "status": self.status.value}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any], where: str = "an outcome", advice: str = "") -> Outcome:
+    def from_json(
+        cls, document: Mapping[str, object], where: str = "an outcome", advice: str = ""
+    ) -> Outcome:
         """Reads what `to_json` wrote; unknown fields are left out.
 
         Raises:

@@ -39,7 +39,7 @@ def names_of(identity: Identity) -> frozenset[str]:
     return frozenset(to_camel(n) for n in JobSpec.model_fields if identity_of(JobSpec, n) is identity)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, BaseModel):
         return key_fields(value)
     if isinstance(value, dict):

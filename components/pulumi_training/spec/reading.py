@@ -18,7 +18,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read_job(
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, object],
     unknown: Collection[str] = (),
     hidden: Collection[str] = (),
     more: Callable[[JobSpec], Mapping[Rule, tuple[str, ...]]] = lambda job: {},
@@ -38,7 +38,7 @@ def read_job(
     return job, problems
 
 
-def read(model: type[M], inputs: Mapping[str, Any], path: str = "") -> M:
+def read(model: type[M], inputs: Mapping[str, object], path: str = "") -> M:
     """A small model read whole.
 
     Raises:
@@ -51,7 +51,7 @@ def read(model: type[M], inputs: Mapping[str, Any], path: str = "") -> M:
 
 
 def read_partly(
-    model: type[M], given: Mapping[str, Any], hidden: Collection[str] = ()
+    model: type[M], given: Mapping[str, object], hidden: Collection[str] = ()
 ) -> tuple[M, list[Problem]]:
     """A model of which no field is required, and everything wrong with it; refused fields have their defaults."""
     found, problems, _ = _read_partly(model, dict(given), hidden)
@@ -148,6 +148,6 @@ def _words(model: type[BaseModel], line: Any, shown: str) -> str:
     return f"{line['msg']} (given {shown})"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -38,7 +38,7 @@ def named(texts: Iterable[str], after: Mapping[str, str] | None = None) -> dict[
     return {**known, **{f"[secret {number}]": text for number, text in enumerate(ordered, len(known) + 1)}}
 
 
-def hide(value: Any, names: Mapping[str, str]) -> Any:
+def hide(value: object, names: Mapping[str, str]) -> Any:
     """`value` with names in place of secrets, in every string of it."""
     longest_first = sorted(names.items(), key=lambda item: -len(item[1]))
     return _replaced(value, {text: name for name, text in longest_first})
@@ -53,17 +53,17 @@ def hide_in_compute(compute: Mapping[str, Any], names: Mapping[str, str]) -> dic
     return {**compute, **hidden}
 
 
-def settings_in(compute: Mapping[str, Any]) -> list[str]:
+def settings_in(compute: Mapping[str, object]) -> list[str]:
     """The names of the objects in a cluster that hold settings: the map of texts, and one for each target."""
     return [name for name, value in compute.items() if isinstance(value, Mapping)]
 
 
-def reveal(value: Any, names: Mapping[str, str]) -> Any:
+def reveal(value: object, names: Mapping[str, str]) -> Any:
     """`value` with secrets in place of their names; a name that `names` lacks stays."""
     return _replaced(value, {name: text for name, text in names.items() if _NAME.fullmatch(name)})
 
 
-def names_in(value: Any) -> set[str]:
+def names_in(value: object) -> set[str]:
     """The names of hidden secrets that `value` holds."""
     if isinstance(value, str):
         return set(_NAME.findall(value))
@@ -83,7 +83,7 @@ def hidden(secrets: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in secrets.items() if _NAME.fullmatch(name)}
 
 
-def _replaced(value: Any, replacements: Mapping[str, str]) -> Any:
+def _replaced(value: object, replacements: Mapping[str, str]) -> Any:
     if isinstance(value, str):
         for old, new in replacements.items():
             # A text of a letter or two is hidden where it stands alone: inside others it tells nothing.

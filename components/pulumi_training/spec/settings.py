@@ -35,12 +35,12 @@ class Setting(str, Enum):
     """It opens something: secret on the wire, in no record, label, command line or event, and given anew each time."""
 
 
-def address(default: Any = None, *, tunes: bool = False, **keywords: Any) -> Any:
+def address(default: object = None, *, tunes: bool = False, **keywords: object) -> Any:
     """A setting that is recorded. `tunes`: it changes how a run is carried out, never what comes of it."""
     return ignored(default, setting=Setting.ADDRESS.value, tunes=tunes, **keywords)
 
 
-def credential(default: Any = None, **keywords: Any) -> Any:
+def credential(default: object = None, **keywords: object) -> Any:
     """A setting that is secret, and recorded nowhere."""
     return ignored(default, setting=Setting.CREDENTIAL.value, secret=True, **keywords)
 
@@ -213,12 +213,12 @@ def read_settings(
     return old.model_copy(update=given_new), problems
 
 
-def settings_of(model: type[S], compute: Mapping[str, Any], target: str) -> S:
+def settings_of(model: type[S], compute: Mapping[str, object], target: str) -> S:
     """As `read_settings`, of a cluster that was checked: what cannot be read in it does not count."""
     return read_settings(model, compute, target)[0]
 
 
-def unknown_settings(model: type[TargetSettings], given: Mapping[str, Any], path: str) -> list[Problem]:
+def unknown_settings(model: type[TargetSettings], given: Mapping[str, object], path: str) -> list[Problem]:
     """Names that no setting has, where settings are declared: there, one is a mistake."""
     known = names_of(model)
     return [_no_such(path, name, known) for name in given if name not in known]
@@ -253,7 +253,7 @@ def _marks(model: type[BaseModel], name: str) -> dict[str, Any]:
 
 
 def _typed(
-    model: type[TargetSettings], old: Mapping[str, Any], path: str, problems: list[Problem]
+    model: type[TargetSettings], old: Mapping[str, object], path: str, problems: list[Problem]
 ) -> dict[str, Any]:
     """The old map with typed values in place of texts; an empty text is no value."""
     known = names_of(model)
@@ -280,7 +280,7 @@ def _at(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _validated(model: type[S], given: Mapping[str, Any], path: str, problems: list[Problem]) -> S:
+def _validated(model: type[S], given: Mapping[str, object], path: str, problems: list[Problem]) -> S:
     pythonic = [name for name in given if name in model.model_fields and name not in names_of(model)]
     problems += [_no_such(path, name, names_of(model)) for name in pythonic]  # surely no newer version's
     given = {name: value for name, value in given.items() if name not in pythonic}

@@ -32,12 +32,12 @@ def model_of(target: str) -> type[TargetSettings]:
     return model
 
 
-def has_settings(compute: Mapping[str, Any]) -> bool:
+def has_settings(compute: Mapping[str, object]) -> bool:
     """Whether a cluster says anything that a model must read; most say nothing, and need no model."""
     return bool(compute.get(_IN_COMPUTE)) or compute.get(str(compute.get("target"))) is not None
 
 
-def problems(compute: Mapping[str, Any]) -> list[Problem]:
+def problems(compute: Mapping[str, object]) -> list[Problem]:
     """Everything wrong with the settings of a cluster of a target that is here."""
     target = str(compute["target"])
     if not has_settings(compute):
@@ -47,7 +47,7 @@ def problems(compute: Mapping[str, Any]) -> list[Problem]:
     return read_settings(model_of(target), compute, target)[1]
 
 
-def unknown(compute: Mapping[str, Any], extra: Mapping[str, Any]) -> list[str]:
+def unknown(compute: Mapping[str, object], extra: Mapping[str, object]) -> list[str]:
     """The paths of what is in a cluster and this version does not know: a newer one wrote it.
 
     `extra` is what is in it beside the properties that every cluster has.
@@ -88,7 +88,7 @@ def notes(job: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def notes_of_environment(env: Mapping[str, Any], target: str, prefix: str = "") -> list[str]:
+def notes_of_environment(env: Mapping[str, object], target: str, prefix: str = "") -> list[str]:
     """As `notes`, of an environment's declaration: what only says where an image is kept."""
     if not env.get("imageRepository") or Feature.IMAGES in catalog.describe(target).features:
         return []
@@ -114,7 +114,7 @@ def _is_here(target: str) -> bool:
     return True
 
 
-def _tuning(compute: Mapping[str, Any], target: str) -> list[str]:
+def _tuning(compute: Mapping[str, object], target: str) -> list[str]:
     if not has_settings(compute):
         return []
     model = model_of(target)

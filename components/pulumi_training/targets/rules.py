@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 from ..spec import reading
 from ..spec.environment import EnvironmentSpec
@@ -34,7 +33,7 @@ _OF_A_DOCKERFILE = ("buildContext", "buildArguments", "buildSecrets")
 
 
 def read_job(
-    inputs: Mapping[str, Any], unknown: Collection[str] = (), hidden: Collection[str] = ()
+    inputs: Mapping[str, object], unknown: Collection[str] = (), hidden: Collection[str] = ()
 ) -> tuple[JobSpec, list[Problem]]:
     """As `spec.reading.read_job`, with the rules of the job's target; one that is not there has none."""
     return reading.read_job(inputs, unknown, hidden, _rules_of)

@@ -76,7 +76,7 @@ class Ticket:
         return is_there and (self.run_id, self.attempt) == (run_id, attempt)
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Ticket:
+    def from_json(cls, document: Mapping[str, object]) -> Ticket:
         """Reads a line of the cluster's file. Raises `DamagedDocument`."""
         owners = fitting({"owners": list[dict[str, Any]]}, document, "a ticket").get("owners", [])
         known = {
@@ -119,12 +119,12 @@ class Slots:
         )
 
     @classmethod
-    def _name_of(cls, compute: Mapping[str, Any], store: str) -> str:
+    def _name_of(cls, compute: Mapping[str, object], store: str) -> str:
         identity = f"{store}\0{compute['workspace']}\0{compute['cluster']}{cls.mark_of(compute)}"
         return f"{compute['cluster']}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
 
     @classmethod
-    def mark_of(cls, compute: Mapping[str, Any]) -> str:
+    def mark_of(cls, compute: Mapping[str, object]) -> str:
         """What tells a cluster from one of the same name on another target, as part of a hashed text."""
         return f"\0{compute['target']}"
 
@@ -235,7 +235,7 @@ def _find(tickets: list[Ticket], run_id: str, attempt: int, folder: Path | None)
     return next((t for t in tickets if t.is_of(run_id, attempt, folder)), None)
 
 
-def _replace(tickets: list[Ticket], old: Ticket, **changes: Any) -> Ticket:
+def _replace(tickets: list[Ticket], old: Ticket, **changes: object) -> Ticket:
     new = Ticket(**{**{n: getattr(old, n) for n in Ticket.__dataclass_fields__}, **changes})
     tickets[tickets.index(old)] = new
     return new

@@ -22,7 +22,7 @@ def lend(run_id: str, secrets: Mapping[str, str]) -> None:
         _given[run_id] = {**_given.get(run_id, {}), **secrets}
 
 
-def withheld(address: Mapping[str, str], settings: Mapping[str, Any], run_id: str) -> dict[str, str]:
+def withheld(address: Mapping[str, str], settings: Mapping[str, object], run_id: str) -> dict[str, str]:
     """`address` as it may be written: what `settings`, as recorded, hide is named in it.
 
     `settings` have the names of `address`.
@@ -38,7 +38,7 @@ def is_withheld(address: Mapping[str, str]) -> bool:
     return bool(names_in(dict(address)))
 
 
-def held_by(settings: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+def held_by(settings: Mapping[str, object], run_id: str) -> dict[str, Any]:
     """Recorded settings with the run named whose secrets they are."""
     return {
         name: f"{value}{_OF}{run_id}" if run_id and isinstance(value, str) and names_in(value) else value
@@ -46,7 +46,7 @@ def held_by(settings: Mapping[str, Any], run_id: str) -> dict[str, Any]:
     }
 
 
-def given(address: Mapping[str, Any], property_of: Callable[[str], str] = str) -> dict[str, Any]:
+def given(address: Mapping[str, object], property_of: Callable[[str], str] = str) -> dict[str, Any]:
     """`address` as it is used; `property_of` tells the input that a part of it came from.
 
     Raises:
@@ -55,7 +55,7 @@ def given(address: Mapping[str, Any], property_of: Callable[[str], str] = str) -
     return {name: _given_text(property_of(name), value) for name, value in address.items()}
 
 
-def _given_text(name: str, value: Any) -> Any:
+def _given_text(name: str, value: object) -> Any:
     if not isinstance(value, str) or not names_in(value):
         return value
     text, _, run_id = value.rpartition(_OF)

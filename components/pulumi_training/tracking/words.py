@@ -103,7 +103,7 @@ def name_of(name: str) -> str:
     return _OTHER.sub("_", name)[:_NAME] or "_"
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """A text that MLflow takes, cut where it is too long."""
     words = str(value)
     return words if len(words) <= _TEXT else words[: _TEXT - 1] + "…"

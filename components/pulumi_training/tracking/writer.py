@@ -209,7 +209,7 @@ class Writer:
         if packages:
             client.log_text(found.info.run_id, "\n".join(packages) + "\n", "packages.txt")
 
-    def _note(self, **changes: Any) -> None:
+    def _note(self, **changes: object) -> None:
         changed = self.tracked.changed(**changes)
         if changed != self.tracked:
             if not self._attempt.exists():

@@ -44,7 +44,7 @@ class Backend(ABC, Generic[T]):
         """
 
     @abstractmethod
-    def address_in(self, known: Mapping[str, Any]) -> dict[str, str]:
+    def address_in(self, known: Mapping[str, object]) -> dict[str, str]:
         """The address in a mark, or in a handle's settings; empty where there is none."""
 
     @abstractmethod
@@ -75,11 +75,11 @@ class Backend(ABC, Generic[T]):
             NameTaken: something has a name already, of this attempt or not.
         """
 
-    def require_own_node(self, transport: T, node: Mapping[str, Any], run: RunSpec) -> None:
+    def require_own_node(self, transport: T, node: Mapping[str, object], run: RunSpec) -> None:
         """Raises PermanentError where a node was given what is somebody else's."""
 
     def address_of_attempt(
-        self, compute: ComputeReference, handle: Handle, mark: Mapping[str, Any]
+        self, compute: ComputeReference, handle: Handle, mark: Mapping[str, object]
     ) -> dict[str, str]:
         """The address of an attempt's backend; empty where nothing was submitted.
 

@@ -11,7 +11,7 @@ import os
 import tarfile
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from ...agent.keep import LEFT, SYSTEM
 from .collected import Collected
@@ -46,7 +46,7 @@ def collect_files(
     folder: Path,
     node: int,
     parts: Mapping[str, str],
-    listing: Sequence[Mapping[str, Any]] | None,
+    listing: Sequence[Mapping[str, object]] | None,
     mark: MarkFile,
 ) -> Collected:
     """Brings parts of a node's files into `folder`: `parts` maps a place there to the path in the node.

@@ -138,7 +138,7 @@ def is_better(content: bytes, path: Path) -> bool:
     return _worth(new) >= _worth(old)
 
 
-def _worth(facts: Mapping[str, Any]) -> int:
+def _worth(facts: Mapping[str, object]) -> int:
     if facts.get("state") != "exited":
         return 0
     return 1 if facts.get("lost") else 2

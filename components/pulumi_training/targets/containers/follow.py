@@ -204,7 +204,7 @@ class Followed:
         self.close()
         return concluded(self._folder, conclusion, self._backend.mark)
 
-    def _await_words_of_lost(self, transport: Transport, end: Mapping[str, Any]) -> None:
+    def _await_words_of_lost(self, transport: Transport, end: Mapping[str, object]) -> None:
         """The agent sees a broken connection at once; a busy backend tells of the node's end a little later."""
         deadline = time.monotonic() + _LAST_WORDS_SECONDS
         while (now := time.monotonic()) < deadline and not _told_lost(end) <= set(self._lost):

@@ -81,7 +81,7 @@ class LogShipping:
         if self._reader is not threading.current_thread():
             self._reader.join(_CLOSE_SECONDS)
 
-    def _send(self, line: Mapping[str, Any]) -> None:
+    def _send(self, line: Mapping[str, object]) -> None:
         self._stream.send(json.dumps(line).encode() + b"\n")
 
     def _have(self) -> dict[str, int]:

@@ -38,7 +38,7 @@ class MarkFile:
         """Its path in an attempt's folder."""
         return f"launch/{self.target}.json"
 
-    def write(self, folder: Path, document: Mapping[str, Any]) -> None:
+    def write(self, folder: Path, document: Mapping[str, object]) -> None:
         """Notes where an attempt is and how far it came.
 
         It is written before anything is made: whoever comes later asks the same backend, whatever its own

@@ -63,7 +63,7 @@ class Merge:
         self.collected = Collected()
         sweep(folder)
 
-    def has(self, part: str, name: str, entry: Mapping[str, Any]) -> bool:
+    def has(self, part: str, name: str, entry: Mapping[str, object]) -> bool:
         """Whether a file or link of a listing is here."""
         if is_of_this_side(name, self._mark):
             return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from ...identity.key import ID_LENGTH
 from ...record.staging import state_id
@@ -60,7 +59,7 @@ def is_own(labels: Mapping[str, str] | None, handle: Handle) -> bool:
     return handle.owns(found.get(STORE_ID, ""), found.get(FOLDER, ""))
 
 
-def labels_of_workspace(compute: Mapping[str, Any], store: str) -> dict[str, str]:
+def labels_of_workspace(compute: Mapping[str, object], store: str) -> dict[str, str]:
     """The labels that list the objects of every attempt of a workspace; `store` is the identity of its store."""
     from ...spec.urls import display
 

@@ -109,7 +109,7 @@ class ContainerTarget(Target, Amends, BuildsImages):
         for handle in handles:
             let_go(handle.folder)
 
-    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, Any]) -> None:
+    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, object]) -> None:
         """Limits reach the agent through its launch request, which it reads again when it changes."""
         backend = self.backend
         mark = backend.mark_of(handle)
@@ -209,7 +209,7 @@ class ContainerTarget(Target, Amends, BuildsImages):
             forget(Path(handle.folder))
 
 
-def _is_over(handle: Handle, mark: Mapping[str, Any]) -> bool:
+def _is_over(handle: Handle, mark: Mapping[str, object]) -> bool:
     """Whether this machine saw its end."""
     return bool(mark.get("removed")) or bool(mark and Conclusion.read(Path(handle.folder)) is not None)
 

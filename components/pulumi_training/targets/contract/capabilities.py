@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .handle import ComputeReference, Handle
@@ -36,7 +36,7 @@ class Amends(ABC):
     """A target that brings changed tags and limits to an attempt that lives."""
 
     @abstractmethod
-    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, Any]) -> None:
+    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, object]) -> None:
         """Brings changed tags and limits to a live attempt; `document` is the job as it is now. Idempotent.
 
         Raises:

@@ -150,6 +150,6 @@ class Handle:
         return {**kept, **({"store": self.store} if self.store else {})}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any], where: str = "the handle in attempt.json") -> Handle:
+    def from_json(cls, document: Mapping[str, object], where: str = "the handle in attempt.json") -> Handle:
         """Reads what `to_json` wrote. Raises `DamagedDocument`, which names `where`."""
         return cls(**fields_of(cls, document, where))

@@ -45,6 +45,6 @@ class Plan:
         }
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any], where: str = "the plan in attempt.json") -> Plan:
+    def from_json(cls, document: Mapping[str, object], where: str = "the plan in attempt.json") -> Plan:
         """Reads what `to_json` wrote. Raises `DamagedDocument`, which names `where`."""
         return cls(**fields_of(cls, document, where))

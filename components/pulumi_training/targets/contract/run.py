@@ -95,6 +95,6 @@ class Prepared:
         }
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Prepared:
+    def from_json(cls, document: Mapping[str, object]) -> Prepared:
         """Reads what `to_json` wrote. Raises `DamagedDocument`."""
         return cls(**fields_of(cls, document, "what was prepared"))

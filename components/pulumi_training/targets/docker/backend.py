@@ -88,7 +88,7 @@ class DockerBackend(Backend[DockerTransport]):
         ticket = Slots.of(run.compute, state_folder(), run.store).held(run.run_id, run.attempt, run.folder)
         return transport.create(plan, run, ticket.gpus if ticket else ())
 
-    def require_own_node(self, transport: DockerTransport, node: Mapping[str, Any], run: RunSpec) -> None:
+    def require_own_node(self, transport: DockerTransport, node: Mapping[str, object], run: RunSpec) -> None:
         """See `Backend.require_own_node`."""
         transport.require_own_volume(node, run)
 

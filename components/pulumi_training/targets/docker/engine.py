@@ -180,14 +180,14 @@ def _client(options: Mapping[str, Any]) -> docker.DockerClient:
 
     class Api(docker.APIClient):  # type: ignore[misc]
         def merge_environment_settings(
-            self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any
+            self, url: str, proxies: object, stream: object, verify: object, cert: object
         ) -> Any:
             mine = self.verify if verify is None else verify
             if url.startswith("http+docker:"):  # a socket of this machine: neither proxies nor certificates
                 return {"proxies": proxies or {}, "stream": stream, "verify": mine, "cert": cert}
             return super().merge_environment_settings(url, proxies, stream, mine, cert)
 
-        def _disable_socket_timeout(self, socket: Any) -> None:
+        def _disable_socket_timeout(self, socket: object) -> None:
             """Nothing: files of a container come at once, or the daemon is gone. `streams` has limits of its own."""
 
         def _retrieve_server_version(self) -> Any:
@@ -208,7 +208,7 @@ def _client(options: Mapping[str, Any]) -> docker.DockerClient:
     return client
 
 
-def _by_ssh(host: str, options: Mapping[str, Any]) -> docker.DockerClient:
+def _by_ssh(host: str, options: Mapping[str, object]) -> docker.DockerClient:
     """A client whose connections are ssh processes; closing it ends them."""
     import docker.errors
 

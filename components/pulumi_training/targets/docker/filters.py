@@ -13,7 +13,7 @@ def filters(run_id: str, attempt: int, store: str = "") -> dict[str, Any]:
     return _by(names.labels_to_find(run_id, attempt, store))
 
 
-def of_workspace(compute: Mapping[str, Any], store: str) -> dict[str, Any]:
+def of_workspace(compute: Mapping[str, object], store: str) -> dict[str, Any]:
     """The objects of every attempt of a workspace; `store` is the identity of its store."""
     return _by(names.labels_of_workspace(compute, store))
 

@@ -62,7 +62,7 @@ def create(client: docker.DockerClient, plan: Plan, run: RunSpec, gpus: Sequence
         raise
 
 
-def require_own_volume(client: docker.DockerClient, node: Mapping[str, Any], run: RunSpec) -> None:
+def require_own_volume(client: docker.DockerClient, node: Mapping[str, object], run: RunSpec) -> None:
     """Raises PermanentError where the volume of a node is not this attempt's."""
     found = client.api.inspect_volume(node["name"])
     if not names.is_of(found.get("Labels"), run):
@@ -185,7 +185,7 @@ def _looked_at(client: docker.DockerClient, state: NodeState) -> NodeState:
 
 
 def of_workspace(
-    client: docker.DockerClient, compute: Mapping[str, Any], store: str
+    client: docker.DockerClient, compute: Mapping[str, object], store: str
 ) -> set[tuple[str, int, str, str]]:
     """The attempts of a workspace that have containers, as `Handle.key` tells them."""
     lines = client.api.containers(all=True, filters=filters.of_workspace(compute, store))
@@ -219,11 +219,11 @@ def remove(client: docker.DockerClient, handle: Handle) -> None:
 
     wanted = _filters(handle)
 
-    def container(line: Mapping[str, Any]) -> None:
+    def container(line: Mapping[str, object]) -> None:
         with suppress(docker.errors.NotFound):
             client.api.remove_container(line["Id"], force=True, v=True)
 
-    def volume(line: Mapping[str, Any]) -> None:
+    def volume(line: Mapping[str, object]) -> None:
         with suppress(docker.errors.NotFound):
             client.api.remove_volume(line["Name"], force=True)
 

@@ -57,7 +57,7 @@ class ContainerSettings:
         return {**asdict(self), "ulimits": list(self.ulimits)}
 
 
-def container_settings(compute: Mapping[str, Any], shm_size: str | None = None) -> ContainerSettings:
+def container_settings(compute: Mapping[str, object], shm_size: str | None = None) -> ContainerSettings:
     """What the daemon is asked for; `shm_size` is the job's own, which wins.
 
     Raises:

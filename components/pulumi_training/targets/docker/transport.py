@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..containers.transport import NodeEnded, NodeState, Ran, Transport
 from . import nodes
@@ -43,12 +43,12 @@ class DockerTransport(Transport):
             require_gpus(self._client, self._address, plan.gpus)
             return nodes.create(self._client, plan, run, gpus)
 
-    def require_own_volume(self, node: Mapping[str, Any], run: RunSpec) -> None:
+    def require_own_volume(self, node: Mapping[str, object], run: RunSpec) -> None:
         """See `Backend.require_own_node`."""
         with asking(self._address):
             nodes.require_own_volume(self._client, node, run)
 
-    def of_workspace(self, compute: Mapping[str, Any], store: str) -> set[tuple[str, int, str, str]]:
+    def of_workspace(self, compute: Mapping[str, object], store: str) -> set[tuple[str, int, str, str]]:
         """The attempts of a workspace that have containers, as `Handle.key` tells them."""
         with asking(self._address):
             return nodes.of_workspace(self._client, compute, store)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..slots import Owner, Ticket, me
 from ..slots import Slots as ClusterSlots
@@ -17,7 +16,7 @@ class Slots(ClusterSlots):
     """See `targets.slots.Slots`."""
 
     @classmethod
-    def mark_of(cls, compute: Mapping[str, Any]) -> str:
+    def mark_of(cls, compute: Mapping[str, object]) -> str:
         """None: these queues were named before there was another target."""
         return ""
 

@@ -152,7 +152,7 @@ class LocalTarget(Target, Queues, Amends):
             copy_new(place, folder, _SHOWN)
         return True
 
-    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, Any]) -> None:
+    def amend(self, compute: ComputeReference, handle: Handle, document: Mapping[str, object]) -> None:
         """Limits reach the agent through its launch request, which it reads again when it changes."""
         path = agent_process.place_of(handle) / "launch" / "launch.json"
         if not path.exists():
@@ -254,7 +254,7 @@ def _prepared(
     )
 
 
-def _slots(compute: Mapping[str, Any], store: str) -> Slots:
+def _slots(compute: Mapping[str, object], store: str) -> Slots:
     return Slots.of(compute, state_folder(), store)
 
 
