@@ -25,6 +25,7 @@ from pulumi_training.driver.settle import settle
 from pulumi_training.record.attempt import Attempt
 from pulumi_training.record.documents import AttemptDocument, RunDocument
 from pulumi_training.record.holder import this_process
+from pulumi_training.record.notes import Notes
 from pulumi_training.record.record import Record
 from pulumi_training.record.store import Store
 from pulumi_training.spec.attribution import attribute
@@ -103,7 +104,7 @@ def leave(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             "handle": started.handle.to_json(),
             "supervisor": {"pid": me.pid, "host": host, "boot_id": "", "started_at": 1.0},
             "store_identity": run.store,
-            "notes": {"series_start": 1},
+            "notes": Notes.of(series_start=1),
             **changes,
         }
         record.attempt(1).create(AttemptDocument(run.run_id, 1, **fields))
