@@ -21,7 +21,7 @@ from ..targets.contract.target import Target
 
 log = logging.getLogger(__name__)
 _HEAD_START_SECONDS = 0.3
-"""Short runs end before this, and pay nothing."""
+"""Short runs end before this, and pay for nothing but `_AT_ONCE`."""
 _NICENESS = 5
 _OURS = __package__.partition(".")[0]
 _FINISHING = ("driver", "record", "identity")
@@ -32,6 +32,8 @@ _ENDING = tuple(
     for name in ("spec.attribution", "agent.marks", "agent.keep", "agent.sparse", "agent.forms", "agent.mask")
 )
 """Of other layers: what judges an end, keeps what outputs link to, and masks what is written of it."""
+_AT_ONCE = tuple(f"{_OURS}.{name}" for name in ("spec.attribution", "driver.settle", "record.manifest"))
+"""What the end of every run needs, however short it is."""
 _TOOLS = frozenset(("object_store",))
 _OF_PROGRAMS = frozenset(("components", "arguments", "rules", "environment", "doctor"))
 """Parts of a target that no run needs: they are for programs, for checks and for people."""
@@ -72,6 +74,8 @@ class Preload:
             _load_driver(url)
 
     def _run(self) -> None:
+        for name in _AT_ONCE:
+            _load(name)
         if self._is_over.wait(_HEAD_START_SECONDS):
             return
         if sys.platform.startswith("linux"):  # there, threads have priorities of their own
