@@ -144,6 +144,11 @@ def test_the_schema_and_the_doctor_have_it_where_it_is_installed(tiny: Lab) -> N
     assert added == {f"training:tiny:{kind}" for kind in ("Workspace", "Datastore", "ComputeCluster")}
     for resource in added:
         del answers[True]["resources"][resource]
+    types = answers[True]["types"]
+    assert set(types) - set(answers[False]["types"]) == {"training:index:TinySettings"}
+    del types["training:index:TinySettings"]
+    holders = [token for token, kind in types.items() if kind.get("properties", {}).pop("tiny", None)]
+    assert holders == ["training:index:ComputeRef", "training:index:WorkspaceRef"]
     assert answers[True] == answers[False]
 
     checks = json.loads(command(tiny, "doctor", "--json").stdout)

@@ -89,7 +89,8 @@ def test_a_killed_group_of_ranks_is_a_lost_node(launch: Make) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     run.wait()
-    assert run.end["lost_nodes"] == [1] and run.end["first_failed"] == 2
+    assert run.end["lost_nodes"] == [1]
+    assert run.end["first_failed"] in (2, 3), "they are killed together, and one is seen first"
 
 
 def test_a_killed_launcher_ends_the_run(launch: Make) -> None:

@@ -266,7 +266,8 @@ def test_a_lost_machine_is_a_lost_node(launch: Make, nodes: Make, mpi_bin: Path)
     for pid in remote:
         os.kill(pid, signal.SIGKILL)
     run.wait()
-    assert run.code == 1 and run.end["lost_nodes"] == [1] and run.end["first_failed"] == 2
+    assert run.code == 1 and run.end["lost_nodes"] == [1]
+    assert run.end["first_failed"] in (2, 3), "they are killed together, and one is seen first"
 
 
 def uts_of(pid: int) -> Path:
