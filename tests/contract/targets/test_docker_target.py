@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -10,9 +11,12 @@ from typing import Any
 
 import docker.types
 import pytest
+from daemon import base_image
+from docker import DockerClient
 from docker_place import DockerPlace
 from places import Started, until
 
+from pulumi_training.record.store import StoreError
 from pulumi_training.spec.errors import PermanentError
 from pulumi_training.spec.outcome import Reason, Status
 from pulumi_training.targets.containers import names
@@ -52,6 +56,26 @@ def kill_in(place: DockerPlace, started: Started, node: int, words: str) -> None
     made = place.client.api.exec_create(container(started, node), ["python3", "-c", script])
     words = place.client.api.exec_start(made["Id"]).decode()
     assert place.client.api.exec_inspect(made["Id"])["ExitCode"] == 0, words
+
+
+def test_a_read_that_breaks_off_leaves_its_container_readable(place: DockerPlace) -> None:
+    """The daemon locks a container while an archive of it is read; an error that is kept must not keep the archive."""
+    made = place.client.api.create_container(base_image(), ["true"])["Id"]
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    impatient = DockerClient(os.environ["DOCKER_HOST"], timeout=20)
+    try:
+        with BACKEND.talking({"docker_host": os.environ["DOCKER_HOST"]}) as transport:
+            with pytest.raises(StoreError, match="disk is full") as kept:
+                transport.take_files(made, "/usr", refuse)
+            pieces, _ = impatient.api.get_archive(made, "/etc/hostname")
+            assert b"".join(pieces)
+            assert kept.value.__cause__ is not None
+    finally:
+        place.client.api.remove_container(made, force=True)
+        impatient.close()
 
 
 def test_a_killed_rank_is_named_with_its_signal(place: DockerPlace) -> None:

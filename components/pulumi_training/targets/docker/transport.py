@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..containers.transport import NodeEnded, NodeState, Ran, Transport
@@ -136,7 +136,8 @@ class DockerTransport(Transport):
                 pieces, _ = self._client.api.get_archive(node, path)
             except docker.errors.NotFound:
                 return False
-            read_members(pieces, take)
+            with closing(pieces):  # a daemon whose answer is left half read keeps the container locked
+                read_members(pieces, take)
         return True
 
     def kill(self, states: Iterable[NodeState]) -> None:
