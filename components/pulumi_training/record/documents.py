@@ -212,10 +212,9 @@ class AttemptDocument:
             check_shape({"outcome": dict[str, Any]}, {"outcome": outcome}, where, ADVICE)
         check_shape({"notes": dict[str, Any]}, {"notes": notes}, where, ADVICE)
         found = fields_of(cls, fitting, where, ADVICE)
+        parts = {**found, "notes": notes}
         for name, shape in _PARTS.items():
-            check_shape(
-                shape, (notes if name == "notes" else found.get(name)) or {}, f"{where} ({name})", ADVICE
-            )
+            check_shape(shape, parts.get(name) or {}, f"{where} ({name})", ADVICE)
         check_shape(_GIT, notes.get("git") or {}, f"{where} (notes.git)", ADVICE)
         found["notes"] = Notes(notes)
         if outcome:

@@ -85,15 +85,18 @@ class RecordedJob:
         own = _fields(cls, document, where, advice)
         for name, kind in (("compute", RecordedCompute), ("retries", RecordedRetries)):
             if name in own:
-                own[name] = kind(
-                    **_fields(kind, own[name], f"{where[:-1]}.{name})" if where[-1] == ")" else where, advice)
-                )
+                own[name] = kind(**_fields(kind, own[name], _inside(where, name), advice))
         return cls(document, **own)
 
     @property
     def world_size(self) -> int:
         """How many processes in all."""
         return self.node_count * self.process_count_per_node
+
+
+def _inside(where: str, name: str) -> str:
+    """The place of a part: in `run.json (spec)`, that of the cluster is `run.json (spec.compute)`."""
+    return f"{where[:-1]}.{name})" if where.endswith(")") else where
 
 
 def _fields(kind: type, document: Mapping[str, object], where: str, advice: str) -> Object:
